@@ -1,0 +1,86 @@
+"""The command table, the parser and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich_argparse import RawDescriptionRichHelpFormatter
+
+from mobile_vla.errors import UserError
+
+# One line per command: its module under mobile_vla.cli, loaded only when the command is asked for.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "the whole graph with the simulated robot: bag, video, report"),
+    "up": ("up", "start the graph of a robot as processes (where ros2 launch is missing)"),
+    "doctor": ("doctor", "what works on this machine"),
+    "checkpoint": ("checkpoint", "inspect, verify, convert, compare and synthesise checkpoints"),
+    "record": ("record", "record the graph into a bag"),
+    "replay": ("replay", "publish a bag into the graph again"),
+    "eval": ("eval", "replay bags through a policy and report how well it agrees"),
+    "bench": ("bench", "measure: graph, load, policy"),
+    "sim": ("sim", "the simulated robot: closed-loop benchmark"),
+    "faults": ("faults", "the fault battery against the real command path"),
+    "params": ("params", "every parameter of every node, as text or as the reference page"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn mistakes into one sentence on stderr and exit code 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+        if not hasattr(args, "run"):
+            _parser(["--help"]).print_help()
+            return 2
+        return int(args.run(args))
+    except UserError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]vla:[/] {_plain(str(error))}", highlight=False)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        Console(stderr=True).print("[yellow]stopped[/]")
+        return 130
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="vla",
+        description="Let a vision-language-action policy drive a mobile robot.",
+        epilog="vla demo --seconds 20\nvla up --robot sim --policy untrained",
+        formatter_class=RawDescriptionRichHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    for name, (module_name, help_line) in COMMANDS.items():
+        if not _exists(module_name):
+            continue
+        if name != wanted:
+            commands.add_parser(name, help=help_line, add_help=False)
+            continue
+        module = importlib.import_module(f"mobile_vla.cli.{module_name}")
+        command = commands.add_parser(
+            name,
+            help=help_line,
+            description=getattr(module, "HELP", help_line),
+            epilog=getattr(module, "EPILOG", None),
+            formatter_class=RawDescriptionRichHelpFormatter,
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=command.get_default("run") or module.run)
+    return parser
+
+
+def _exists(module_name: str) -> bool:
+    return importlib.util.find_spec(f"mobile_vla.cli.{module_name}") is not None
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

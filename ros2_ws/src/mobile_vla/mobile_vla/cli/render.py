@@ -1,0 +1,45 @@
+"""How the command line prints: figure tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mobile_vla.figures import FigureReport
+
+
+def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = None) -> int:
+    """Print a report and return the exit code: 0 when every target is met, 1 when one is not."""
+    if json_file is not None:
+        json_file.write_text(report.to_json() + "\n")
+    if as_json:
+        print(report.to_json())
+        return 0 if report.all_met else 1
+    console = Console()
+    console.print(f"[bold]{report.command}[/]")
+    for key, value in report.executed.items():
+        console.print(f"  [dim]{key}[/] {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}")
+    table = Table(box=None, header_style="bold")
+    for column in ("figure", "value", "target", "", "n", "min / p95 / max", "baseline"):
+        table.add_column(column, justify="right" if column in ("value", "n") else "left")
+    for figure in report.figures:
+        sign = {"higher": ">=", "lower": "<=", "equal": "="}[figure.better]
+        table.add_row(
+            figure.name,
+            "-" if figure.value is None else f"{figure.value:.4g} {figure.unit}",
+            "" if figure.target is None else f"{sign} {figure.target:g}",
+            {True: "[green]met[/]", False: "[red]not met[/]", None: ""}[figure.met],
+            str(figure.n),
+            " / ".join(f"{value:.3g}" for value in figure.spread),
+            figure.baseline,
+        )
+    console.print(table)
+    return 0 if report.all_met else 1
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, default=str))

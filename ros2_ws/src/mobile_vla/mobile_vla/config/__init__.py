@@ -1,0 +1,5 @@
+"""Configuration as frozen dataclasses: one definition for YAML, ROS parameters, command-line flags and the reference page."""
+
+from mobile_vla.config.schema import Config, ConfigError, Field, fields_of, from_mapping, param, section, to_mapping, with_values
+
+__all__ = ["Config", "ConfigError", "Field", "fields_of", "from_mapping", "param", "section", "to_mapping", "with_values"]

@@ -1,0 +1,64 @@
+"""Where config/, launch/ and checkpoints/ lie: in a checkout, in a colcon install, in a container."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from mobile_vla.errors import UserError, nearest
+
+BRINGUP_SHARE = Path("share/mobile_vla_bringup")
+
+
+def config_dir() -> Path:
+    """The folder with robots/, policies/, devices/; `MOBILE_VLA_CONFIG` names another one."""
+    chosen = os.environ.get("MOBILE_VLA_CONFIG")
+    if chosen:
+        path = Path(chosen).expanduser()
+        if not (path / "robots").is_dir():
+            raise UserError(f"MOBILE_VLA_CONFIG={chosen} has no robots/ folder; point it at a copy of config/ or unset it")
+        return path
+    for candidate in _roots():
+        if (candidate / "config" / "robots").is_dir():
+            return candidate / "config"
+    raise UserError("no config/ folder was found; run from a checkout or an installed workspace, or set MOBILE_VLA_CONFIG")
+
+
+def checkpoints_dir() -> Path | None:
+    """The folder with the shipped policy, where there is one."""
+    return next((root / "checkpoints" for root in _roots() if (root / "checkpoints").is_dir()), None)
+
+
+def named_file(kind: str, name: str) -> Path:
+    """`config/<kind>/<name>.yaml`, or `name` itself when it is a path to a YAML file."""
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name).expanduser()
+        if not path.is_file():
+            raise UserError(f"{_singular(kind)} file {name} does not exist; give a name from config/{kind}/ or a path to a YAML file")
+        return path
+    known = named_files(kind)
+    if name not in known:
+        raise UserError(f"unknown {_singular(kind)} '{name}'; {nearest(name, known)}")
+    return known[name]
+
+
+def named_files(kind: str) -> dict[str, Path]:
+    """Every name that `named_file` accepts for a kind (`robots`, `policies`, `devices`, `teleop`)."""
+    return {path.stem: path for path in sorted((config_dir() / kind).glob("*.yaml"))}
+
+
+def cache_dir() -> Path:
+    """Where generated files are kept between runs."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "mobile_vla"
+
+
+def _singular(kind: str) -> str:
+    return {"policies": "policy"}.get(kind, kind.removesuffix("s"))
+
+
+def _roots() -> list[Path]:
+    checkout = [parent for parent in Path(__file__).resolve().parents if (parent / "ros2_ws").is_dir()]
+    prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    return [*checkout[:1], *(prefix / BRINGUP_SHARE for prefix in (*prefixes, Path(sys.prefix)))]

@@ -1,0 +1,1 @@
+"""The graph as data, and the runners that start it."""

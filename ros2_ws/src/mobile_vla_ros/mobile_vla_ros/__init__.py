@@ -1,0 +1,1 @@
+"""What every ROS process here shares: topics and QoS, parameters, start and stop, diagnostics."""

@@ -1,0 +1,100 @@
+"""A configuration class as ROS parameters: declared with ranges and help, validated as a whole on every change."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from mobile_vla.config import Config, ConfigError, Field, fields_of, from_mapping, to_mapping, with_values
+from mobile_vla.errors import nearest
+
+C = TypeVar("C", bound=Config)
+_LARGEST = 1e308
+_BUILT_IN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+
+
+class Parameters(Generic[C]):
+    """Holds the current, always valid configuration of one node.
+
+    Declares every field of `cls`; raises `ConfigError` when the start values are wrong or unknown. A change at run
+    time is applied only if the field is live and the whole configuration stays valid; `on_change` then gets it,
+    on the executor's thread.
+    """
+
+    def __init__(self, node: Node, cls: type[C], on_change: Callable[[C], None] | None = None) -> None:
+        self._fields = {field.name: field for field in fields_of(cls)}
+        self._on_change = on_change
+        self._where = node.get_fully_qualified_name()
+        self.value: C = from_mapping(cls, self._overrides(node), self._where)
+        current = to_mapping(self.value)
+        for name, field in self._fields.items():
+            _declare(node, field, current[name])
+        node.add_on_set_parameters_callback(self._on_set)
+
+    def _overrides(self, node: Node) -> dict[str, Any]:
+        overrides: dict[str, Any] = {}
+        for name, parameter in node._parameter_overrides.items():  # no public accessor on any distribution
+            if name in self._fields:
+                overrides[name] = parameter.value
+            elif not name.startswith(_BUILT_IN):
+                raise ConfigError(f"{self._where}: unknown parameter '{name}'; {nearest(name, self._fields)}")
+        return overrides
+
+    def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
+        changes = {parameter.name: parameter.value for parameter in parameters if parameter.name in self._fields}
+        if not changes:
+            return SetParametersResult(successful=True)
+        current = to_mapping(self.value)
+        for name, value in changes.items():
+            if not self._fields[name].live and not _same(value, current[name]):
+                reason = f"{name} cannot be changed while the node runs; restart it with {name}:={value}"
+                return SetParametersResult(successful=False, reason=reason)
+        try:
+            updated = with_values(self.value, changes)
+            if self._on_change is not None:
+                self._on_change(updated)
+        except ConfigError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self.value = updated
+        return SetParametersResult(successful=True)
+
+
+def ros_parameters(config: Config) -> dict[str, Any]:
+    """A configuration as the flat mapping that launch files and parameter files take."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in to_mapping(config).items()}
+
+
+def _declare(node: Node, field: Field, value: Any) -> None:
+    """Declare one parameter with its already validated value.
+
+    Typing is dynamic in ROS's sense, so that `rate_hz:=30` is accepted for a float: the configuration class checks
+    types, with a better sentence. A list is set with its type, because an empty one has none of its own in ROS.
+    """
+    descriptor = ParameterDescriptor(description=_description(field), dynamic_typing=True)
+    if field.type is float and (field.ge, field.gt, field.le) != (None, None, None):
+        low = field.ge if field.ge is not None else field.gt
+        span = (-_LARGEST if low is None else low, _LARGEST if field.le is None else field.le)
+        descriptor.floating_point_range = [FloatingPointRange(from_value=float(span[0]), to_value=float(span[1]))]
+    if field.type is int and field.ge is not None and field.le is not None:
+        descriptor.integer_range = [IntegerRange(from_value=int(field.ge), to_value=int(field.le), step=1)]
+    if isinstance(value, tuple):
+        kind = Parameter.Type.STRING_ARRAY if typing.get_args(field.type)[0] is str else Parameter.Type.DOUBLE_ARRAY
+        node.declare_parameter(field.name, None, descriptor, ignore_override=True)
+        node.set_parameters([Parameter(field.name, kind, list(value))])
+    else:
+        node.declare_parameter(field.name, value, descriptor, ignore_override=True)
+
+
+def _description(field: Field) -> str:
+    choices = f" One of: {', '.join(field.choices)}." if field.choices else ""
+    change = "" if field.live else " Fixed while the node runs."
+    return f"{field.help.rstrip('.')}.{choices}{change}"
+
+
+def _same(value: Any, current: Any) -> bool:
+    return bool((tuple(value) if isinstance(value, (list, tuple)) else value) == current)

@@ -1,0 +1,31 @@
+"""The four ways messages travel here."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def _profile(depth: int, reliability: ReliabilityPolicy, durability: DurabilityPolicy) -> QoSProfile:
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=depth, reliability=reliability, durability=durability)
+
+
+NEWEST_RELIABLE = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+"""Commands: the newest one arrives, older ones are worthless."""
+
+NEWEST_BEST_EFFORT = _profile(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+"""Images as a reader wants them: the newest or none."""
+
+IMAGE_OUT = _profile(2, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+"""Images as a writer offers them: a recorder may ask for reliable delivery."""
+
+LATCHED = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+"""Facts that a late joiner must know."""
+
+SENSOR = _profile(5, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+"""Range, odometry, joystick: best effort, a short queue."""
+
+EVENTS = _profile(50, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+"""Diagnostics: many writers, one topic."""
+
+CLOCK = _profile(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+"""Simulated time as rclpy subscribes to it."""

@@ -1,0 +1,65 @@
+"""Life and death of one ROS process: environment, signals, spinning, last words, exit code.
+
+rclpy's own signal handling shuts the context down at once, and with it goes the chance to publish a last zero.
+Here a signal only sets a flag; the node speaks its last words on a living context, and then everything ends.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from mobile_vla.errors import UserError
+from mobile_vla_ros.environment import prepare
+
+prepare()
+
+import rclpy  # noqa: E402  (the environment comes first)
+from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.signals import SignalHandlerOptions  # noqa: E402
+
+SPIN_SLICE_S = 0.1
+
+
+@runtime_checkable
+class HasLastWords(Protocol):
+    """A node that must still publish something before its process ends."""
+
+    def last_words(self) -> None: ...
+
+
+def run(
+    make_node: Callable[[], Node],
+    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+    args: Sequence[str] | None = None,
+) -> int:
+    """Run one node until SIGINT or SIGTERM (any number of times); 0 after a clean end, 2 when it could not start."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(args=list(sys.argv if args is None else args), signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = make_node()
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        rclpy.try_shutdown()
+        return 2
+    executor = make_executor()
+    executor.add_node(node)
+    try:
+        while not stop.is_set() and rclpy.ok():
+            executor.spin_once(timeout_sec=SPIN_SLICE_S)
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    finally:
+        if isinstance(node, HasLastWords):
+            node.last_words()
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,120 @@
+"""The graph contract: every topic and service, its type and how it travels. Nodes take names from nowhere else.
+
+Names are relative, so namespaces and remaps work as usual; `/diagnostics` and `/clock` are global by convention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import Twist, TwistStamped
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+from rclpy.subscription import Subscription
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Joy, LaserScan, Range
+from std_msgs.msg import Bool, String
+from std_srvs.srv import SetBool, Trigger
+
+from mobile_vla_ros import qos
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One row of the contract table."""
+
+    name: str
+    type: type
+    offered: QoSProfile
+    requested: QoSProfile
+    flow: str
+
+    def publisher(self, node: Node) -> Publisher:
+        return node.create_publisher(self.type, self.name, self.offered)
+
+    def subscription(self, node: Node, callback: Callable[[Any], None], **options: Any) -> Subscription:
+        return node.create_subscription(self.type, self.name, callback, self.requested, **options)
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service of the contract."""
+
+    name: str
+    type: type
+    purpose: str
+
+    def server(self, node: Node, callback: Callable[[Any, Any], Any]) -> Any:
+        return node.create_service(self.type, self.name, callback)
+
+    def client(self, node: Node) -> Any:
+        return node.create_client(self.type, self.name)
+
+
+def _image(name: str, message: type, flow: str) -> Topic:
+    return Topic(name, message, qos.IMAGE_OUT, qos.NEWEST_BEST_EFFORT, flow)
+
+
+def _command(name: str, message: type, flow: str) -> Topic:
+    return Topic(name, message, qos.NEWEST_RELIABLE, qos.NEWEST_RELIABLE, flow)
+
+
+def _latched(name: str, message: type, flow: str) -> Topic:
+    return Topic(name, message, qos.LATCHED, qos.LATCHED, flow)
+
+
+def _sensor(name: str, message: type, flow: str) -> Topic:
+    return Topic(name, message, qos.SENSOR, qos.SENSOR, flow)
+
+
+CAMERA_IMAGE = _image("camera/image_raw", Image, "camera or simulator -> inference, recorder, dashboard")
+CAMERA_JPEG = _image("camera/image_raw/compressed", CompressedImage, "camera or simulator, while subscribed")
+CAMERA_INFO = _image("camera/camera_info", CameraInfo, "camera or simulator")
+INSTRUCTION = _latched("instruction", String, "person, command line, dashboard -> inference")
+ACTION = _command("policy/action", TwistStamped, "inference -> controller; normalised, stamp of the frame")
+CMD_VEL = _command("cmd_vel", Twist, "controller -> base; nobody else")
+CMD_VEL_STAMPED = _command("cmd_vel", TwistStamped, "controller -> base; nobody else")
+TELEOP_JOY = _command("teleop/joy", TwistStamped, "gamepad -> controller")
+TELEOP_KEYBOARD = _command("teleop/keyboard", TwistStamped, "keyboard -> controller")
+TELEOP_WEB = _command("teleop/web", TwistStamped, "dashboard -> controller")
+JOY = _sensor("joy", Joy, "joystick driver -> gamepad")
+SCAN = _sensor("scan", LaserScan, "base or simulator -> controller")
+RANGE = _sensor("range", Range, "base or simulator -> controller")
+ODOM = _sensor("odom", Odometry, "base or simulator -> controller")
+ESTOP = _latched("estop", Bool, "any device that can stop the robot -> controller; true latches")
+CONTROLLER_STATE = _latched("controller/state", DiagnosticStatus, "controller -> everyone; mode, source, reason, ages")
+DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.EVENTS, qos.EVENTS, "every node")
+CLOCK = Topic("/clock", Clock, qos.CLOCK, qos.CLOCK, "simulator or replay, when time is simulated")
+
+TOPICS: tuple[Topic, ...] = (
+    CAMERA_IMAGE,
+    CAMERA_JPEG,
+    CAMERA_INFO,
+    INSTRUCTION,
+    ACTION,
+    CMD_VEL,
+    TELEOP_JOY,
+    TELEOP_KEYBOARD,
+    TELEOP_WEB,
+    JOY,
+    SCAN,
+    RANGE,
+    ODOM,
+    ESTOP,
+    CONTROLLER_STATE,
+    DIAGNOSTICS,
+    CLOCK,
+)
+
+ARM = Service("controller/arm", SetBool, "person -> controller: allow motion, or forbid it")
+TRIGGER_ESTOP = Service("controller/estop", Trigger, "person -> controller: stop now and latch")
+RESET_ESTOP = Service("controller/reset_estop", Trigger, "person -> controller: release the latch, motion stays off")
+POLICY_RESET = Service("policy/reset", Trigger, "clears the recurrent state of the policy")
+RECORDER_SAVE = Service("recorder/save", Trigger, "writes what the ring buffer holds")
+
+SERVICES: tuple[Service, ...] = (ARM, TRIGGER_ESTOP, RESET_ESTOP, POLICY_RESET, RECORDER_SAVE)
