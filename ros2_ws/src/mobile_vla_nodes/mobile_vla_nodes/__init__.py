@@ -1,0 +1,1 @@
+"""Thin rclpy nodes: parameters in, library called, messages out."""
