@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
@@ -30,11 +31,15 @@ class Status(NamedTuple):
 class Diagnostics:
     """Asks the node once a second (steady clock) and publishes; `now()` publishes at once."""
 
-    def __init__(self, node: Node, report: Callable[[], Status], period_s: float = 1.0) -> None:
+    def __init__(
+        self, node: Node, report: Callable[[], Status], period_s: float = 1.0, callback_group: CallbackGroup | None = None
+    ) -> None:
         self._node = node
         self._report = report
         self._publisher = DIAGNOSTICS.publisher(node)
-        self._timer = node.create_timer(period_s, self.now, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = node.create_timer(
+            period_s, self.now, callback_group, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def now(self) -> None:
         array = DiagnosticArray()

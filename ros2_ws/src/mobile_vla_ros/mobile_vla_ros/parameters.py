@@ -40,7 +40,8 @@ class Parameters(Generic[C]):
         overrides: dict[str, Any] = {}
         for name, parameter in node._parameter_overrides.items():  # no public accessor on any distribution
             if name in self._fields:
-                overrides[name] = parameter.value
+                # ROS hands an empty list over as a parameter without a value.
+                overrides[name] = [] if parameter.value is None else parameter.value
             elif not name.startswith(_BUILT_IN):
                 raise ConfigError(f"{self._where}: unknown parameter '{name}'; {nearest(name, self._fields)}")
         return overrides

@@ -1,0 +1,146 @@
+"""The graph as data: which nodes run, as what, with which settings. Two runners start it (`launch_runner`, `processes`).
+
+A robot file, a policy file and a device file from config/ are laid over each other; the result is validated by the
+configuration class of each node before anything starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mobile_vla.bags.config import RecorderConfig
+from mobile_vla.camera.config import CameraConfig
+from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
+from mobile_vla.control.config import ControllerConfig
+from mobile_vla.policy.config import InferenceConfig
+
+from mobile_vla_bringup import files
+
+
+@dataclass(frozen=True)
+class NodeKind:
+    """One kind of node this project can start."""
+
+    package: str
+    executable: str
+    module: str
+    config: type[Config]
+
+
+NODES_PACKAGE = "mobile_vla_nodes"
+KINDS: dict[str, NodeKind] = {
+    "controller": NodeKind(NODES_PACKAGE, "controller_node", "mobile_vla_nodes.controller", ControllerConfig),
+    "inference": NodeKind(NODES_PACKAGE, "inference_node", "mobile_vla_nodes.inference", InferenceConfig),
+    "camera": NodeKind(NODES_PACKAGE, "camera_node", "mobile_vla_nodes.camera", CameraConfig),
+    "recorder": NodeKind(NODES_PACKAGE, "recorder_node", "mobile_vla_nodes.recorder", RecorderConfig),
+}
+"""In starting order: whoever commands the base comes first, and is stopped first."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of the graph. The node is named after its kind."""
+
+    name: str
+    kind: NodeKind
+    config: Config
+
+    def parameters(self) -> dict[str, Any]:
+        """What differs from the defaults, as ROS parameters; floats stay floats."""
+        defaults = to_mapping(self.kind.config())
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in to_mapping(self.config).items()
+            if value != defaults[name]
+        }
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Everything a runner needs."""
+
+    namespace: str
+    nodes: tuple[NodeSpec, ...]
+    use_sim_time: bool = False
+    respawn: bool = True
+
+    def node(self, name: str) -> NodeSpec:
+        return next(node for node in self.nodes if node.name == name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice(Config):
+    """What a person chooses when starting the graph: the flags of `vla up` and the arguments of every launch file."""
+
+    robot: str = param("sim", "robot: a name from config/robots, or a path to a YAML file")
+    policy: str = param("untrained", "policy: a name from config/policies, or a path to a YAML file")
+    device: str = param("cpu", "computer: a name from config/devices, or a path to a YAML file")
+    namespace: str = param("", "namespace of every node and topic, one per robot")
+    instruction: str = param("", "the first instruction; empty: wait for one on the instruction topic")
+    bag: str = param("", "record everything into this new folder; empty: do not record")
+    respawn: bool = param(True, "start a process again when it ends unexpectedly")
+
+
+def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Graph:
+    """The graph for a choice; `overrides` (section -> values) is laid over all files. Raises `ConfigError`."""
+    kinds = dict(KINDS)
+    sections = files.merged(
+        files.read("robots", choice.robot, {*kinds, "simulator"}),
+        files.read("policies", choice.policy, {"inference"}),
+        files.read("devices", choice.device, {"inference", "camera"}),
+        {"inference": {"instruction": choice.instruction}} if choice.instruction else {},
+        {"recorder": {"output": choice.bag}} if choice.bag else {},
+        {section: dict(values) for section, values in (overrides or {}).items()},
+    )
+    if "simulator" in sections:
+        kinds["simulator"] = _simulator_kind()
+    names = [name for name in (*KINDS, "simulator") if _runs(name, sections)]
+    where = f"robot {choice.robot}, policy {choice.policy}, device {choice.device}"
+    nodes = tuple(
+        NodeSpec(name, kinds[name], from_mapping(kinds[name].config, sections.get(name, {}), f"{where}: {name}"))
+        for name in names
+    )
+    graph = Graph(choice.namespace.strip("/"), nodes, respawn=choice.respawn)
+    _refuse_untrained_on_a_robot(graph)
+    return graph
+
+
+def _runs(name: str, sections: Mapping[str, Any]) -> bool:
+    if name == "recorder":
+        return bool(sections.get("recorder", {}).get("output"))
+    if name == "camera":
+        return "camera" in sections and "simulator" not in sections
+    return name in ("controller", "inference") or name in sections
+
+
+def _refuse_untrained_on_a_robot(graph: Graph) -> None:
+    inference = graph.node("inference").config
+    assert isinstance(inference, InferenceConfig)
+    simulated = any(node.name == "simulator" for node in graph.nodes)
+    if not simulated and (inference.allow_untrained or inference.checkpoint.startswith("synthetic:")):
+        raise ConfigError(
+            f"checkpoint {inference.checkpoint} is untrained and this robot is not simulated; "
+            "name a trained policy, or use --robot sim"
+        )
+
+
+def _simulator_kind() -> NodeKind:
+    """The simulator is an optional package: a robot does not have it."""
+    try:
+        from mobile_vla_sim.config import SimulatorConfig
+    except ModuleNotFoundError as error:
+        raise ConfigError("this robot is simulated and the package mobile_vla_sim is not installed; install it") from error
+    return NodeKind("mobile_vla_sim", "simulator_node", "mobile_vla_sim.node", SimulatorConfig)
+
+
+def all_kinds() -> dict[str, NodeKind]:
+    """Every kind of node, the simulator included, for reference pages and checks."""
+    return {**KINDS, "simulator": _simulator_kind()}
+
+
+def with_sim_time(graph: Graph) -> Graph:
+    """The same graph on simulated time."""
+    return dataclasses.replace(graph, use_sim_time=True)

@@ -1,0 +1,140 @@
+"""Running a graph as plain processes, where `ros2 launch` is missing.
+
+Every process gets a session of its own, so that Ctrl-C in the terminal reaches only the runner, which then asks
+each process once. A process also dies with its runner, however the runner ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+SIGINT_PATIENCE_S = 5.0
+SIGTERM_PATIENCE_S = 2.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+class NodeProcess:
+    """One node in one process; started by `start`, ended by `stop` or `kill`."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.name = name
+        self.log = log
+        self._process = process
+
+    @classmethod
+    def start(
+        cls,
+        module: str,
+        name: str,
+        parameters: Mapping[str, Any],
+        *,
+        namespace: str = "",
+        remappings: Sequence[tuple[str, str]] = (),
+        environ: Mapping[str, str],
+        folder: Path,
+    ) -> NodeProcess:
+        """Start `python -m module` under a node name; parameters and log are files in `folder`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        label = "_".join(part for part in (namespace.strip("/").replace("/", "_"), name) if part)
+        parameters_file = folder / f"{label}.params.yaml"
+        parameters_file.write_text(yaml.safe_dump({"/**": {"ros__parameters": _nested(parameters)}}, sort_keys=False))
+        command = [sys.executable, "-m", module, "--ros-args", "-r", f"__node:={name}"]
+        if namespace:
+            command += ["-r", f"__ns:=/{namespace.strip('/')}"]
+        for source, target in remappings:
+            command += ["-r", f"{source}:={target}"]
+        if parameters:
+            command += ["--params-file", str(parameters_file)]
+        log = folder / f"{label}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=partial(_die_with_parent, os.getpid()),
+            )
+        return cls(name, process, log)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs."""
+        return self._process.poll()
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def send(self, number: signal.Signals) -> None:
+        if self.returncode is None:
+            self._process.send_signal(number)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The exit code, or None when it still runs after `timeout_s`."""
+        try:
+            return self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self) -> int:
+        """SIGINT, then SIGTERM, then SIGKILL, each with patience; the exit code."""
+        self.send(signal.SIGINT)
+        if self.wait(SIGINT_PATIENCE_S) is None:
+            self.send(signal.SIGTERM)
+            if self.wait(SIGTERM_PATIENCE_S) is None:
+                self.kill()
+        return int(self._process.returncode)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        self.send(signal.SIGCONT)
+        self._process.wait()
+
+
+def stop_all(processes: Sequence[NodeProcess]) -> None:
+    """Ask all at once, then see each to its end; whoever commands the base must come first in the sequence."""
+    for process in processes:
+        process.send(signal.SIGINT)
+    deadline = time.monotonic() + SIGINT_PATIENCE_S
+    for process in processes:
+        process.wait(max(0.0, deadline - time.monotonic()))
+    for process in processes:
+        if process.returncode is None:
+            process.send(signal.SIGTERM)
+    for process in processes:
+        if process.wait(SIGTERM_PATIENCE_S) is None:
+            process.kill()
+
+
+def _die_with_parent(parent: int) -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before the line above
+        os._exit(1)
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *groups, leaf = name.split(".")
+        branch = nested
+        for group in groups:
+            branch = branch.setdefault(group, {})
+        branch[leaf] = list(value) if isinstance(value, tuple) else value
+    return nested

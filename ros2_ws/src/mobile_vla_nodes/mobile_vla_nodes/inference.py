@@ -1,0 +1,222 @@
+"""The policy on the graph: camera frames and an instruction in, normalised actions out. A lifecycle node.
+
+configure loads the policy and checks it (probe, canary), activate runs it. With `autostart` the node does both by
+itself. The image callback only stores; `InferenceWorker` owns the model and its thread.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from geometry_msgs.msg import TwistStamped
+from mobile_vla.camera.health import FrameHealth
+from mobile_vla.errors import UserError
+from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.policy.interface import Policy
+from mobile_vla.policy.worker import FAILURES_BEFORE_ERROR, InferenceWorker, Job
+from mobile_vla.timing import RateMeter, Timings
+from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
+from mobile_vla_ros.images import image_to_rgb
+from mobile_vla_ros.parameters import Parameters
+from mobile_vla_ros.runtime import run
+from mobile_vla_ros.topics import ACTION, CAMERA_IMAGE, INSTRUCTION, POLICY_RESET
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
+AUTOSTART_DELAY_S = 0.05
+EXECUTOR_THREADS = 3  # images; lifecycle, which blocks while a policy loads; diagnostics
+
+
+class InferenceNode(LifecycleNode):
+    """Parameters -> policy and worker -> action topic; everything that decides is in the library."""
+
+    def __init__(self) -> None:
+        super().__init__("inference")
+        self._parameters = Parameters(self, InferenceConfig, self._on_change)
+        self._policy: Policy | None = None
+        self._worker: InferenceWorker | None = None
+        self._subscription: Any = None
+        self._trouble = "not configured"
+        self._received = 0
+        self._transport = Timings(keep=1000)
+        self._camera_rate = RateMeter()
+        images, own_pace = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
+        self._image_group = images
+        self._action = ACTION.publisher(self)
+        self._instruction = INSTRUCTION.subscription(self, self._on_instruction, callback_group=own_pace)
+        self._reset_service = POLICY_RESET.server(self, self._on_reset)
+        self._diagnostics = Diagnostics(self, self._report, callback_group=own_pace)
+        self._wanted_instruction = self._parameters.value.instruction
+        self._autostart = self.create_timer(AUTOSTART_DELAY_S, self._start_by_itself)
+
+    # lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        from mobile_vla.engine import open_policy  # torch is loaded here and not before
+
+        config = self._parameters.value
+        self._trouble = f"loading {config.checkpoint}"
+        try:
+            policy = open_policy(config)
+            if policy.card.untrained and not config.allow_untrained:
+                raise UserError(
+                    f"policy {config.checkpoint} is untrained; give a trained checkpoint "
+                    "(allow_untrained is for simulators only)"
+                )
+            policy.self_check()
+        except UserError as error:
+            self._trouble = str(error)
+            self.get_logger().error(self._trouble)
+            return TransitionCallbackReturn.FAILURE
+        self._policy = policy
+        self._trouble = "configured, not active"
+        self.get_logger().info(f"policy ready: {_one_line(policy.description)}")
+        if policy.card.untrained:
+            self.get_logger().warning("UNTRAINED policy: random weights, its motion means nothing")
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if self._policy is None:
+            return TransitionCallbackReturn.FAILURE
+        config = self._parameters.value
+        health = FrameHealth()
+        self._worker = InferenceWorker(
+            self._policy,
+            now_ns=self._now_ns,
+            on_action=self._publish,
+            max_age_s=config.image_max_age_s,
+            min_period_s=1.0 / (config.rate_hz or self._policy.card.control_rate_hz),
+            judge=health.judge,
+        )
+        self._worker.instruct(self._wanted_instruction)
+        self._worker.start()
+        self._subscription = CAMERA_IMAGE.subscription(self, self._on_image, callback_group=self._image_group)
+        self._trouble = ""
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop_worker()
+        self._trouble = "configured, not active"
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._policy = None
+        self._trouble = "not configured"
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop_worker()
+        return TransitionCallbackReturn.SUCCESS
+
+    def last_words(self) -> None:
+        self._stop_worker()
+
+    def _start_by_itself(self) -> None:
+        self.destroy_timer(self._autostart)
+        if self._parameters.value.autostart and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self.trigger_activate()
+
+    def _stop_worker(self) -> None:
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+            self._subscription = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    # callbacks: they store, the worker decides
+
+    def _on_image(self, message: Image) -> None:
+        stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
+        now_ns = self._now_ns()
+        self._received += 1
+        self._transport.add((now_ns - stamp_ns) / 1e6)
+        self._camera_rate.tick(now_ns)
+        worker = self._worker
+        if worker is not None:
+            worker.offer(Job(stamp_ns, lambda: image_to_rgb(message)))
+
+    def _on_instruction(self, message: String) -> None:
+        self._wanted_instruction = message.data
+        if self._worker is not None:
+            self._worker.instruct(message.data)
+        self.get_logger().info(f"instruction: {message.data!r}")
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = self._worker is not None
+        response.message = "recurrent state cleared" if response.success else f"nothing to reset: {self._trouble}"
+        if self._worker is not None:
+            self._worker.reset()
+        return response
+
+    def _on_change(self, config: InferenceConfig) -> None:
+        if self._worker is not None:
+            self._worker.max_age_s = config.image_max_age_s
+            if config.instruction != self._parameters.value.instruction:
+                self._wanted_instruction = config.instruction
+                self._worker.instruct(config.instruction)
+
+    # output
+
+    def _publish(self, stamp_ns: int, action: tuple[float, float]) -> None:
+        assert self._policy is not None
+        message = TwistStamped()
+        message.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
+        message.header.frame_id = self._policy.card.action_space
+        message.twist.linear.x = action[0]
+        if self._policy.card.action_space == "omni":
+            message.twist.linear.y = action[1]
+        else:
+            message.twist.angular.z = action[1]
+        self._action.publish(message)
+
+    def _report(self) -> Status:
+        worker, policy = self._worker, self._policy
+        values = {"ready": "false", "checkpoint": self._parameters.value.checkpoint}
+        if policy is not None:
+            values |= {key: str(value) for key, value in policy.description.items()}
+            values["untrained"] = str(policy.card.untrained).lower()
+        if worker is None:
+            loading = self._trouble.startswith("loading") or not self._trouble
+            return Status(WARN if loading or policy is not None else ERROR, self._trouble or "starting", values)
+        state = worker.state()
+        now_ns = self._now_ns()
+        values |= {
+            "ready": "true",
+            "instruction": state.instruction,
+            "actions_hz": f"{worker.rate.hz(now_ns):.1f}",
+            "camera_hz": f"{self._camera_rate.hz(now_ns):.1f}",
+            "frames_received": str(self._received),
+            **{f"frames_{name}": str(count) for name, count in vars(state.counters).items()},
+            **self._transport.as_values("transport"),
+            **worker.image_age.as_values("camera_to_action"),
+        }
+        for stage, timings in worker.timings.items():
+            values |= timings.as_values(stage)
+        label = "UNTRAINED policy; " if policy is not None and policy.card.untrained else ""
+        if state.failures_in_row >= FAILURES_BEFORE_ERROR:
+            return Status(ERROR, f"{label}{state.trouble}", values)
+        if self._camera_rate.hz(now_ns) == 0:
+            return Status(WARN, f"{label}no camera frames arrive on {CAMERA_IMAGE.name}", values)
+        return Status(WARN if state.trouble else OK, f"{label}{state.trouble or 'running'}", values)
+
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+
+def _one_line(description: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in description.items())
+
+
+def main() -> None:
+    sys.exit(run(InferenceNode, lambda: MultiThreadedExecutor(num_threads=EXECUTOR_THREADS)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""Real processes over real DDS, each test on a domain of its own, loopback only, ended by their process ids."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mobile_vla_ros.domain import borrowed
+from mobile_vla_ros.environment import prepare
+
+prepare()
+
+import rclpy  # noqa: E402
+from mobile_vla_bringup.processes import NodeProcess  # noqa: E402
+from mobile_vla_ros.topics import Service, Topic  # noqa: E402
+from rclpy.context import Context  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+
+
+class GraphUnderTest:
+    """Starts node processes on one domain and watches them through one in-process node."""
+
+    def __init__(self, domain_id: int, tmp_path: Path) -> None:
+        self.domain_id = domain_id
+        self.tmp_path = tmp_path
+        self.environ = {**os.environ, "ROS_DOMAIN_ID": str(domain_id), "ROS_LOG_DIR": str(tmp_path / "log")}
+        self.processes: list[NodeProcess] = []
+        self._context = Context()
+        rclpy.init(context=self._context, domain_id=domain_id)
+        self.node: Node = rclpy.create_node("observer", context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+
+    def start(self, module: str, name: str, parameters: dict[str, Any] | None = None, namespace: str = "") -> NodeProcess:
+        """Start `python -m module` as node `name`; its output is in `process.output()`."""
+        process = NodeProcess.start(
+            module, name, parameters or {}, namespace=namespace, environ=self.environ, folder=self.tmp_path
+        )
+        self.processes.append(process)
+        return process
+
+    def listen(self, topic: Topic, namespace: str = "", **options: Any) -> list[Any]:
+        """A list that fills with the messages of a topic while the graph spins."""
+        received: list[Any] = []
+        name = f"{namespace}/{topic.name}" if namespace else topic.name
+        self.node.create_subscription(topic.type, name, received.append, topic.requested, **options)
+        return received
+
+    def publisher(self, topic: Topic, namespace: str = "") -> Any:
+        return self.node.create_publisher(topic.type, f"{namespace}/{topic.name}" if namespace else topic.name, topic.offered)
+
+    def spin(self, seconds: float) -> None:
+        """Handle messages for a fixed time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def wait(self, condition: Callable[[], Any], timeout_s: float = 20.0, what: str = "the condition") -> Any:
+        """Handle messages until the condition is true; fails with every process's output."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            value = condition()
+            if value:
+                return value
+            self._executor.spin_once(timeout_sec=0.02)
+        outputs = "\n".join(f"--- {process.name} ({process.returncode})\n{process.output()}" for process in self.processes)
+        pytest.fail(f"{what} did not come true within {timeout_s} s\n{outputs}")
+
+    def call(self, service: Service, request: Any = None, namespace: str = "", timeout_s: float = 10.0) -> Any:
+        """Call a service and return its response."""
+        client = self.node.create_client(service.type, f"{namespace}/{service.name}" if namespace else service.name)
+        self.wait(client.service_is_ready, timeout_s, f"service {service.name}")
+        future = client.call_async(request if request is not None else service.type.Request())
+        self.wait(future.done, timeout_s, f"answer of {service.name}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.kill()
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[GraphUnderTest]:
+    with borrowed() as domain_id:
+        under_test = GraphUnderTest(domain_id, tmp_path)
+        try:
+            yield under_test
+        finally:
+            under_test.close()
