@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mobile_vla.policy.interface import Policy
 from mobile_vla.timing import RateMeter, Timings
@@ -30,11 +30,14 @@ class Job(NamedTuple):
     decode: Callable[[], Frame]
 
 
-class Judgement(NamedTuple):
+class Judgement(Protocol):
     """Whether a frame may be acted on, and why not."""
 
-    ok: bool
-    reason: str
+    @property
+    def ok(self) -> bool: ...
+
+    @property
+    def reason(self) -> str: ...
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""The checkpoint file: read strictly, described by a card, converted, proven."""

@@ -1,0 +1,117 @@
+"""Writing safetensors one tensor at a time, atomically: never more than one tensor in memory.
+
+`safetensors.torch.save_file` wants the whole dictionary at once, which is what a small machine does not have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mobile_vla.errors import UserError
+
+DTYPE_NAMES = {
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int8: "I8",
+    torch.int64: "I64",
+    torch.float64: "F64",
+}
+_CHUNK = 16 << 20
+
+
+class Entry(NamedTuple):
+    """One tensor to be written: its number format and shape are promised before its data exists."""
+
+    name: str
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor's data."""
+        count = 1
+        for side in self.shape:
+            count *= side
+        return count * self.dtype.itemsize
+
+
+def write_safetensors(
+    path: Path,
+    entries: Iterable[Entry],
+    tensors: Callable[[str], Tensor],
+    metadata: Mapping[str, str],
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Write `entries` in order, asking `tensors(name)` for each one's data; `progress` gets bytes written so far."""
+    entries = list(entries)
+    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    offset = 0
+    for entry in entries:
+        header[entry.name] = {
+            "dtype": DTYPE_NAMES[entry.dtype],
+            "shape": list(entry.shape),
+            "data_offsets": [offset, offset + entry.nbytes],
+        }
+        offset += entry.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with atomic_file(path) as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        done = 0
+        for entry in entries:
+            tensor = tensors(entry.name)
+            if tensor.dtype != entry.dtype or tuple(tensor.shape) != entry.shape:
+                raise ValueError(
+                    f"{entry.name}: promised {entry.dtype} {entry.shape}, got {tensor.dtype} {tuple(tensor.shape)}"
+                )
+            for part in raw_chunks(tensor):
+                file.write(part)
+                done += len(part)
+                progress(done)
+            release_written(file)
+
+
+def raw_chunks(tensor: Tensor) -> Iterator[memoryview]:
+    """The tensor's bytes in pieces, without a second copy of it."""
+    flat = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
+    for start in range(0, flat.numel(), _CHUNK):
+        yield memoryview(flat[start : start + _CHUNK].numpy())
+
+
+def release_written(file: BinaryIO) -> None:
+    """Let the kernel drop what was written, so that a memory limit counts one tensor and not the file."""
+    file.flush()
+    os.fdatasync(file.fileno())
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that appears under its name only when it is complete; nothing stays behind after an error or Ctrl-C."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = partial.open("wb")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise UserError(
+            f"writing {path} failed: {error.strerror or error}; free space or choose another place"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)

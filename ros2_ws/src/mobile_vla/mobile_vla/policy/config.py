@@ -1,0 +1,46 @@
+"""What the inference process is told: which policy, how it is executed, how old a frame may be."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from mobile_vla.config.schema import Config, ConfigError, param
+
+ENGINES = ("torch",)
+DTYPES = ("stored", "fp32", "bf16", "fp16")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InferenceConfig(Config):
+    """Settings of the policy and of the node around it. Everything not marked live needs a new configure."""
+
+    checkpoint: str = param(
+        "synthetic:tiny",
+        "path of a .pth, .pt or .safetensors file, or of a .safetensors.index.json; `synthetic:tiny` generates "
+        "a small policy with random weights, for the simulator only",
+    )
+    card: str = param("", "path of the checkpoint's card; empty: <checkpoint>.card.yaml, or the card inside the file")
+    allow_untrained: bool = param(
+        False, "accept a policy whose card says `untrained`; simulators only, a robot must never set it"
+    )
+    engine: str = param("torch", "how the policy is executed", choices=ENGINES)
+    device: str = param("cpu", "where the policy is executed", choices=("cpu", "cuda"))
+    dtype: str = param(
+        "stored", "number format of weights and arithmetic; `stored` keeps the file's own", choices=DTYPES
+    )
+    threads: int = param(1, "CPU threads of the arithmetic; more than the free cores makes it slower", ge=1, le=256)
+    instruction: str = param("", "the sentence to follow until another one arrives", live=True)
+    rate_hz: float = param(
+        0.0, "steps per second at most; 0: the rate the card says the policy was trained at", ge=0.0, le=200.0
+    )
+    image_max_age_s: float = param(
+        0.3, "a frame older than this when its turn comes is dropped, counted and reported", gt=0.0, le=5.0, live=True
+    )
+    autostart: bool = param(True, "configure and activate on start; false: wait for the lifecycle services")
+
+    def cross_check(self) -> None:
+        """Refuse what would run, but wrongly slow."""
+        if self.device == "cpu" and self.dtype == "fp16":
+            raise ConfigError(
+                "dtype fp16 on device cpu is slower than fp32, got fp16; use bf16 or fp32, or device cuda"
+            )

@@ -1,0 +1,62 @@
+"""What a policy is to the rest of the system, whatever executes it. Import-light: no torch here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Frame = NDArray[np.uint8]
+
+
+class StepError(RuntimeError):
+    """A step that produced nothing usable (non-finite output, wrong frame); there is no action to publish."""
+
+
+class Step(NamedTuple):
+    """One action, normalised to [-1, 1] per axis of the card's action space, and where the time went."""
+
+    action: tuple[float, float]
+    timings_ms: dict[str, float]
+
+
+class CardFacts(Protocol):
+    """The part of a checkpoint's card that nodes need."""
+
+    @property
+    def action_space(self) -> str:
+        """`diff` (linear.x, angular.z), `omni` (linear.x, linear.y) or `ackermann` (speed, steering angle)."""
+
+    @property
+    def untrained(self) -> bool:
+        """True: the weights are random; a robot must refuse to move on it."""
+
+    @property
+    def control_rate_hz(self) -> float:
+        """The step rate the recurrent part was trained at."""
+
+
+class Policy(Protocol):
+    """One loaded policy. Not thread-safe: one thread owns it and makes every call."""
+
+    @property
+    def card(self) -> CardFacts:
+        """Facts that leave no trace in the weights."""
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What is executed: engine, device, dtype, threads, weights (random, real, trained), parameters, notes."""
+
+    def reset(self) -> None:
+        """Forget every earlier frame."""
+
+    def step(self, frame_rgb: Frame, instruction: str) -> Step:
+        """Encode one uint8 HxWx3 RGB frame and act. Raises `StepError` when there is no usable action."""
+
+    def self_check(self) -> None:
+        """Re-run the recorded probe and the canary; raises `UserError` when the policy is not the recorded one.
+
+        Resets the recurrent state.
+        """

@@ -1,0 +1,190 @@
+"""The checkpoint's module tree: `state_dict()` keys equal the file's.
+
+The towers are the real `transformers` classes; the LSTM and the MLP follow the inferred layout. No width is written
+here: sizes come from `Layout`, everything that leaves no trace in a shape comes from the card.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from transformers import CLIPConfig, CLIPModel, Kosmos2Config, Kosmos2Model
+
+from mobile_vla.checkpoint.card import FULL_SIZE_TOWERS, Card, CardError, ClipFacts, KosmosFacts, TowerFacts
+from mobile_vla.checkpoint.layout import (
+    DROPOUT,
+    FULL_SIZE_WIDTHS,
+    LAYER_NORM,
+    LINEAR,
+    RELU,
+    ClipDims,
+    HeadDims,
+    KosmosDims,
+    Layout,
+    LayoutError,
+)
+
+# Longest text the sinusoidal table is built for; it grows by itself beyond, so it is not a property of a checkpoint.
+KOSMOS_POSITIONS = 2048
+DROPOUT_P = 0.1
+
+
+class Actions(nn.Module):
+    """`actions.mlp`: from the LSTM's last hidden state to two outputs."""
+
+    def __init__(self, head: HeadDims, final_activation: str) -> None:
+        super().__init__()
+        modules: list[nn.Module] = []
+        for layer in head.mlp:
+            if layer.kind == LINEAR:
+                modules.append(nn.Linear(layer.inputs, layer.outputs))
+            elif layer.kind == LAYER_NORM:
+                modules.append(nn.LayerNorm(layer.outputs))
+            else:
+                modules.append({RELU: nn.ReLU, DROPOUT: lambda: nn.Dropout(DROPOUT_P)}[layer.kind]())
+        self.mlp = nn.Sequential(*modules)
+        self.final = {"none": nn.Identity, "tanh": nn.Tanh}[final_activation]()
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Hidden states (..., hidden) to raw outputs (..., 2)."""
+        output: Tensor = self.final(self.mlp(hidden))
+        return output
+
+
+class PolicyModel(nn.Module):
+    """Towers, fusion, LSTM and action head, without any notion of time or of pictures."""
+
+    def __init__(self, layout: Layout, card: Card) -> None:
+        super().__init__()
+        facts = tower_facts(layout, card)
+        self.layout = layout
+        self.kosmos_model = Kosmos2Model(kosmos_config(layout.kosmos, facts.kosmos))
+        self.clip_model = CLIPModel(clip_config(layout.clip, facts.clip))
+        head = layout.head
+        self.feature_fusion: nn.Linear | None = None
+        if head.fusion_in is not None:
+            self.feature_fusion = nn.Linear(head.fusion_in, head.rnn_in)
+        self.rnn = nn.LSTM(head.rnn_in, head.hidden, head.rnn_layers, batch_first=True)
+        self.actions = Actions(head, card.final_activation)
+
+    def fuse(self, features: Tensor) -> Tensor:
+        """Features (..., feature_width) to LSTM inputs (..., rnn_in)."""
+        return features if self.feature_fusion is None else self.feature_fusion(features)
+
+    def act(self, fused: Tensor) -> Tensor:
+        """LSTM inputs (batch, frames, rnn_in) from a zero state to raw outputs (batch, 2) of the last frame."""
+        states, _ = self.rnn(fused)
+        output: Tensor = self.actions(states[:, -1])
+        return output
+
+
+def tower_facts(layout: Layout, card: Card) -> TowerFacts:
+    """What the card says about the towers, or the published facts where the sizes are the published ones."""
+    widths = {
+        "kosmos.text": layout.kosmos.text.width,
+        "kosmos.vision": layout.kosmos.vision.width,
+        "clip.text": layout.clip.text.width,
+        "clip.vision": layout.clip.vision.width,
+    }
+    facts = card.towers
+    if facts is None:
+        for name, width in widths.items():
+            if width != FULL_SIZE_WIDTHS[name]:
+                tower, _, part = name.partition(".")
+                raise CardError(
+                    f"{name} is {width} wide, not {FULL_SIZE_WIDTHS[name]}, so its attention heads cannot be known; "
+                    f"write towers.{tower}.{part}_heads and the other tower facts into the card"
+                )
+        return FULL_SIZE_TOWERS
+    heads = {
+        "kosmos.text": facts.kosmos.text_heads,
+        "kosmos.vision": facts.kosmos.vision_heads,
+        "clip.text": facts.clip.text_heads,
+        "clip.vision": facts.clip.vision_heads,
+    }
+    for (first, width), (_, count) in zip(widths.items(), heads.items(), strict=True):
+        if width % count:
+            raise CardError(f"towers.{first}_heads is {count} in the card, which does not divide the width {width}")
+    return facts
+
+
+def kosmos_config(dims: KosmosDims, facts: KosmosFacts) -> Kosmos2Config:
+    """The `transformers` configuration of this Kosmos-2 tower."""
+    return Kosmos2Config(
+        text_config={
+            "vocab_size": dims.vocabulary,
+            "max_position_embeddings": KOSMOS_POSITIONS,
+            "embed_dim": dims.text.width,
+            "layers": dims.text.layers,
+            "ffn_dim": dims.text.ffn,
+            "attention_heads": facts.text_heads,
+            "activation_function": facts.text_activation,
+            "layer_norm_eps": facts.layer_norm_eps,
+            "scale_embedding": facts.scale_embedding,
+            "pad_token_id": facts.pad_token,
+        },
+        vision_config={
+            "hidden_size": dims.vision.width,
+            "intermediate_size": dims.vision.ffn,
+            "num_hidden_layers": dims.vision.layers,
+            "num_attention_heads": facts.vision_heads,
+            "image_size": dims.image_px,
+            "patch_size": dims.patch_px,
+            "hidden_act": facts.vision_activation,
+            "layer_norm_eps": facts.layer_norm_eps,
+        },
+        latent_query_num=dims.latents,
+    )
+
+
+def clip_config(dims: ClipDims, facts: ClipFacts) -> CLIPConfig:
+    """The `transformers` configuration of these CLIP towers."""
+    common = {
+        "layer_norm_eps": facts.layer_norm_eps,
+        "hidden_act": facts.activation,
+        "projection_dim": dims.projection,
+    }
+    return CLIPConfig(
+        text_config={
+            **common,
+            "vocab_size": dims.vocabulary,
+            "hidden_size": dims.text.width,
+            "intermediate_size": dims.text.ffn,
+            "num_hidden_layers": dims.text.layers,
+            "num_attention_heads": facts.text_heads,
+            "max_position_embeddings": dims.text_positions,
+            "bos_token_id": facts.begin_token,
+            "eos_token_id": facts.end_token,
+        },
+        vision_config={
+            **common,
+            "hidden_size": dims.vision.width,
+            "intermediate_size": dims.vision.ffn,
+            "num_hidden_layers": dims.vision.layers,
+            "num_attention_heads": facts.vision_heads,
+            "image_size": dims.image_px,
+            "patch_size": dims.patch_px,
+        },
+        projection_dim=dims.projection,
+    )
+
+
+def meta_model(layout: Layout, card: Card) -> PolicyModel:
+    """The module tree without memory: every parameter and buffer is on the meta device."""
+    with torch.device("meta"):
+        return PolicyModel(layout, card).eval()
+
+
+def check_geometry(layout: Layout, card: Card) -> None:
+    """Refuse a card whose image sizes or feature widths contradict the tensors."""
+    for name, said, is_ in (
+        ("kosmos_image.size_px", card.kosmos_image.size_px, layout.kosmos.image_px),
+        ("clip_image.size_px", card.clip_image.size_px, layout.clip.image_px),
+    ):
+        if said != is_:
+            raise CardError(f"{name} is {said} in the card but the position embeddings are for {is_}; write {is_}")
+    for layer, following in pairwise(layout.head.mlp):
+        if layer.index + 1 != following.index:
+            raise LayoutError(f"actions.mlp.{layer.index} is followed by {following.index}; the head has a hole")
