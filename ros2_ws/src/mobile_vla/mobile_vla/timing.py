@@ -1,4 +1,4 @@
-"""Rolling timings of one section of work: mean, p95, worst. No numpy: the controller uses it."""
+"""Rolling timings of one section of work: mean, percentiles, worst. No numpy: the controller uses it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ class Summary(NamedTuple):
     """Milliseconds over the newest values; all zero while there are none."""
 
     mean_ms: float
+    p50_ms: float
     p95_ms: float
+    p99_ms: float
     worst_ms: float
     count: int
 
@@ -38,13 +40,15 @@ class Timings:
     def summary(self) -> Summary:
         ordered = sorted(tuple(self._values))
         if not ordered:
-            return Summary(0.0, 0.0, 0.0, 0)
-        return Summary(sum(ordered) / len(ordered), percentile(ordered, 95), ordered[-1], self.total)
+            return Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0)
+        p50, p95, p99 = (percentile(ordered, percent) for percent in (50, 95, 99))
+        return Summary(sum(ordered) / len(ordered), p50, p95, p99, ordered[-1], self.total)
 
     def as_values(self, name: str) -> dict[str, str]:
         """Key-value pairs for a diagnostic status."""
-        mean, p95, worst, _ = self.summary()
-        return {f"{name}_mean_ms": f"{mean:.2f}", f"{name}_p95_ms": f"{p95:.2f}", f"{name}_worst_ms": f"{worst:.2f}"}
+        summary = self.summary()._asdict()
+        del summary["count"]
+        return {f"{name}_{part}": f"{milliseconds:.2f}" for part, milliseconds in summary.items()}
 
 
 class RateMeter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mobile_vla.bags.config import RecorderConfig
@@ -90,9 +91,9 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     sections = files.merged(
         files.read("robots", choice.robot, {*kinds, "simulator"}),
         files.read("policies", choice.policy, {"inference"}),
-        files.read("devices", choice.device, {"inference", "camera"}),
+        files.read("devices", choice.device, {"inference"}),
         {"inference": {"instruction": choice.instruction}} if choice.instruction else {},
-        {"recorder": {"output": choice.bag}} if choice.bag else {},
+        _recorder_section(choice.bag),
         {section: dict(values) for section, values in (overrides or {}).items()},
     )
     if "simulator" in sections:
@@ -109,11 +110,16 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
 
 
 def _runs(name: str, sections: Mapping[str, Any]) -> bool:
-    if name == "recorder":
-        return bool(sections.get("recorder", {}).get("output"))
     if name == "camera":
         return "camera" in sections and "simulator" not in sections
     return name in ("controller", "inference") or name in sections
+
+
+def _recorder_section(bag: str) -> dict[str, dict[str, Any]]:
+    if not bag:
+        return {}
+    path = Path(bag).expanduser()
+    return {"recorder": {"out_dir": str(path.parent), "name": path.name}}
 
 
 def _refuse_untrained_on_a_robot(graph: Graph) -> None:

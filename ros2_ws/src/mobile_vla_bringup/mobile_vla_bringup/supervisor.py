@@ -68,6 +68,13 @@ class Supervisor:
             self.poll()
             time.sleep(POLL_S)
 
+    def pid(self, name: str) -> int:
+        """The process id of a running node."""
+        process = next(slot.process for slot in self._slots if slot.spec.name == name)
+        if process is None:
+            raise UserError(f"{name} is not running")
+        return process.pid
+
     def restarts(self) -> dict[str, int]:
         """How often each node had to be started again."""
         return {slot.spec.name: slot.restarts for slot in self._slots}

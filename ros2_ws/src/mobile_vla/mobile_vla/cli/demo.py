@@ -1,0 +1,102 @@
+"""`vla demo`: the whole graph with the simulated robot, in one command."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import threading
+import time
+import webbrowser
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from mobile_vla.cli.flags import add_config_flags, add_set_flag, config_from, overrides_from
+from mobile_vla.cli.render import print_json
+from mobile_vla.errors import UserError
+
+HELP = """Drive the simulated robot with a policy over the real ROS graph, and report what happened.
+
+Camera, inference, controller, simulator and recorder run as processes of their own on a free ROS domain. The
+result is a folder with the bag (mcap), a video with overlay, a self-contained HTML report and the metrics."""
+EPILOG = """vla demo
+vla demo --seconds 30 --instruction "go to the blue ball" --open
+vla demo --set simulator.seed=7 --out /data/demo7"""
+DEFAULT_INSTRUCTION = "go to the red ball"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    from mobile_vla_bringup.graph import Choice
+
+    parser.add_argument("--seconds", type=float, default=20.0, metavar="N", help="how long to drive (default: 20)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for the result (default: out/demo-<time>)")
+    parser.add_argument("--open", action="store_true", help="open the report in a browser")
+    parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
+    parser.add_argument("--verbose", action="store_true", help="show what every process prints")
+    add_config_flags(parser, Choice, "what runs", skip=("bag", "robot", "namespace"))
+    add_set_flag(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    started = time.monotonic()
+    from mobile_vla_bringup.graph import Choice
+    from mobile_vla_bringup.demo import run_demo
+
+    if not 1 <= args.seconds <= 3600:
+        raise UserError(f"--seconds must be from 1 to 3600, got {args.seconds:g}")
+    folder = _new_folder(args.out)
+    console = Console(stderr=args.json, highlight=False, soft_wrap=True)
+
+    def say(text: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:5.1f} s[/]  {text.replace('[', chr(92) + '[')}")
+
+    def on_line(name: str, line: str) -> None:
+        if args.verbose:
+            console.print(f"{name:>11} | {line}", markup=False)
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    choice = config_from(args, Choice)
+    if not choice.instruction:
+        choice = config_from(args, Choice, instruction=DEFAULT_INSTRUCTION)
+    demo = run_demo(
+        choice,
+        overrides_from(args),
+        args.seconds,
+        folder,
+        started=started,
+        stopped=stop.is_set,
+        say=say,
+        on_line=on_line,
+    )
+    say("writing video and report")
+    from mobile_vla.evaluate.demo_report import write_demo_report
+
+    summary = write_demo_report(demo.bag, folder, demo.facts)
+    if args.json:
+        print_json(summary.metrics)
+    console.print()
+    for line in summary.sentences:
+        console.print(f"  {line}")
+    console.print()
+    for label, path in (("report", summary.report), ("video", summary.video), ("metrics", summary.metrics_file), ("bag", demo.bag)):
+        console.print(f"  [bold]{label:8}[/]{path}")
+    if args.open:
+        webbrowser.open(summary.report.resolve().as_uri())
+    return 0
+
+
+def _new_folder(chosen: Path | None) -> Path:
+    folder = chosen or Path("out") / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--out {folder} exists and is not an empty folder; name a new one, nothing is overwritten")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"--out {folder} cannot be written ({error.strerror}); choose another folder") from error
+    return folder

@@ -1,0 +1,78 @@
+"""Command-line flags made from configuration classes, so that a value is described once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+import yaml
+
+from mobile_vla.config import Config, ConfigError, fields_of, from_mapping
+
+C = TypeVar("C", bound=Config)
+
+
+def add_config_flags(
+    parser: argparse.ArgumentParser, cls: type[Config], title: str, skip: Sequence[str] = ()
+) -> None:
+    """One `--name VALUE` per field; the field's help and default are the flag's."""
+    group = parser.add_argument_group(title)
+    for field in fields_of(cls):
+        if field.name in skip:
+            continue
+        shown = "" if field.default in ("", ()) else f" (default: {_shown(field.default)})"
+        flag = f"--{field.name.replace('_', '-').replace('.', '-')}"
+        options: dict[str, Any] = {"dest": f"config.{field.name}", "default": argparse.SUPPRESS, "help": field.help + shown}
+        if field.type is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
+        else:
+            group.add_argument(flag, metavar=_metavar(field.type), **options)
+
+
+def config_from(args: argparse.Namespace, cls: type[C], **fixed: Any) -> C:
+    """The configuration the flags describe; `fixed` values are not open to the user."""
+    values = {name.removeprefix("config."): value for name, value in vars(args).items() if name.startswith("config.")}
+    types = {field.name: field.type for field in fields_of(cls)}
+    parsed = {name: value if types[name] in (str, bool) else _parse(value) for name, value in values.items()}
+    return from_mapping(cls, {**parsed, **fixed}, "command line")
+
+
+def add_set_flag(parser: argparse.ArgumentParser) -> None:
+    """`--set SECTION.NAME=VALUE` for every value that has no flag of its own."""
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        metavar="NODE.NAME=VALUE",
+        action="append",
+        default=[],
+        help="any parameter of any node, e.g. --set controller.rate_hz=50 (names: vla params)",
+    )
+
+
+def overrides_from(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """The `--set` flags as sections."""
+    sections: dict[str, dict[str, Any]] = {}
+    for text in args.overrides:
+        name, equals, value = text.partition("=")
+        section, dot, rest = name.partition(".")
+        if not (equals and dot and rest):
+            raise ConfigError(f"--set {text}: expected NODE.NAME=VALUE, for example controller.rate_hz=50")
+        sections.setdefault(section, {})[rest] = _parse(value)
+    return sections
+
+
+def _parse(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def _metavar(hint: Any) -> str:
+    return {int: "N", float: "X", str: "TEXT"}.get(hint, "[..]")
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+

@@ -1,0 +1,29 @@
+"""A short look at who is on a ROS domain."""
+
+from __future__ import annotations
+
+import time
+
+import rclpy
+from mobile_vla_ros.topics import CMD_VEL
+from rclpy.context import Context
+
+DISCOVERY_S = 1.0
+
+
+def publishers_of_cmd_vel(namespace: str, domain_id: int) -> list[str]:
+    """Names of the nodes that publish a robot's command topic; takes up to `DISCOVERY_S`."""
+    context = Context()
+    rclpy.init(context=context, domain_id=domain_id)
+    node = rclpy.create_node("looker", namespace=namespace, context=context)
+    try:
+        end = time.monotonic() + DISCOVERY_S
+        while time.monotonic() < end:
+            infos = node.get_publishers_info_by_topic(CMD_VEL.name)
+            if infos:
+                return sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos)
+            time.sleep(0.05)
+        return []
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)

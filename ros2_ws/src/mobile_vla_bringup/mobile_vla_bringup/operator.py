@@ -1,0 +1,115 @@
+"""What a person does beside the robot, for programs: give an instruction, arm, watch, stop.
+
+One node in the calling process; nothing happens in the background, the caller spins it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import Twist
+from mobile_vla.errors import UserError
+from mobile_vla_ros.topics import ARM, CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, Service
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from std_msgs.msg import String
+from std_srvs.srv import SetBool
+
+MOVING = 1e-3
+
+
+class Operator:
+    """Context manager around one observing and commanding node."""
+
+    def __init__(self, domain_id: int, namespace: str = "", name: str = "operator") -> None:
+        self._context = Context()
+        rclpy.init(context=self._context, domain_id=domain_id)
+        self.node = rclpy.create_node(name, namespace=namespace, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self.state = DiagnosticStatus()
+        self.diagnostics: dict[str, dict[str, str]] = {}
+        self.messages: dict[str, str] = {}
+        self.first_motion: float | None = None
+        self._instruction = INSTRUCTION.publisher(self.node)
+        CONTROLLER_STATE.subscription(self.node, self._on_state)
+        DIAGNOSTICS.subscription(self.node, self._on_diagnostics)
+        CMD_VEL.subscription(self.node, self._on_command)
+
+    def __enter__(self) -> Operator:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self._context)
+
+    def spin(self, seconds: float) -> None:
+        """Handle what arrives, for a fixed time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def wait(self, condition: Callable[[], bool], timeout_s: float, what: str, also: Callable[[], None] | None = None) -> None:
+        """Handle what arrives until the condition holds; `also` runs in between. Raises `UserError` when it never does."""
+        end = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > end:
+                raise UserError(f"{what} did not happen within {timeout_s:g} s; {self._reason()}")
+            if also is not None:
+                also()
+            self._executor.spin_once(timeout_sec=0.05)
+
+    def instruct(self, text: str) -> None:
+        self._instruction.publish(String(data=text))
+
+    def arm(self, timeout_s: float, also: Callable[[], None] | None = None) -> None:
+        """Ask until the controller agrees; it refuses with a reason while camera or policy are not alive."""
+        last = "the controller never answered"
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            answer = self.call(ARM, SetBool.Request(data=True), end - time.monotonic(), also)
+            if answer.success:
+                return
+            last = answer.message
+            self.spin(0.1)
+        raise UserError(f"the controller could not be armed within {timeout_s:g} s; {last}")
+
+    def disarm(self) -> None:
+        self.call(ARM, SetBool.Request(data=False), 5.0)
+
+    def call(self, service: Service, request: Any, timeout_s: float, also: Callable[[], None] | None = None) -> Any:
+        client = service.client(self.node)
+        try:
+            self.wait(client.service_is_ready, timeout_s, f"service {service.name}", also)
+            future = client.call_async(request)
+            self.wait(future.done, timeout_s, f"an answer of {service.name}", also)
+            return future.result()
+        finally:
+            self.node.destroy_client(client)
+
+    def state_values(self) -> dict[str, str]:
+        """mode, source, limiting reason and ages, as the controller last said."""
+        return {pair.key: pair.value for pair in self.state.values}
+
+    def _on_state(self, message: DiagnosticStatus) -> None:
+        self.state = message
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            name = status.name.rpartition("/")[2]
+            self.diagnostics[name] = {pair.key: pair.value for pair in status.values}
+            self.messages[name] = status.message
+
+    def _on_command(self, message: Twist) -> None:
+        if self.first_motion is None and abs(message.linear.x) + abs(message.linear.y) + abs(message.angular.z) > MOVING:
+            self.first_motion = time.monotonic()
+
+    def _reason(self) -> str:
+        said = [f"{name}: {message}" for name, message in self.messages.items()]
+        return "; ".join(said) or "no node has reported anything"

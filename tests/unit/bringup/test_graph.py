@@ -1,0 +1,108 @@
+"""The graph as data: files laid over each other, every mistake found before anything starts."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+from mobile_vla.config import ConfigError
+from mobile_vla.errors import UserError
+from mobile_vla.resources import named_files
+from mobile_vla_bringup.graph import Choice, all_kinds, describe
+
+TRAINED = {"inference": {"checkpoint": "policy.safetensors", "allow_untrained": False}}
+
+
+@pytest.mark.parametrize("robot", sorted(named_files("robots")))
+def test_every_robot_file_is_valid(robot: str) -> None:
+    simulated = robot.startswith("sim")
+    graph = describe(Choice(robot=robot), {} if simulated else TRAINED)
+    names = [node.name for node in graph.nodes]
+    assert names == ["controller", "inference", "simulator" if simulated else "camera"]
+
+
+@pytest.mark.parametrize("device", sorted(named_files("devices")))
+def test_every_device_file_is_valid(device: str) -> None:
+    describe(Choice(device=device))
+
+
+@pytest.mark.parametrize("policy", sorted(named_files("policies")))
+def test_every_policy_file_is_valid(policy: str) -> None:
+    describe(Choice(policy=policy))
+
+
+@pytest.mark.parametrize("name", sorted(all_kinds()))
+def test_module_and_executable_exist(name: str) -> None:
+    kind = all_kinds()[name]
+    module = importlib.import_module(kind.module)
+    setup = Path(__file__).parents[3] / "ros2_ws" / "src" / kind.package / "setup.cfg"
+    assert callable(module.main)
+    assert f"{kind.executable} = {kind.module}:main" in setup.read_text()
+
+
+def test_layers_and_overrides() -> None:
+    graph = describe(Choice(instruction="go to the cup"), {"controller": {"rate_hz": 50.0}})
+    assert graph.node("controller").parameters()["rate_hz"] == 50.0
+    assert graph.node("inference").parameters()["instruction"] == "go to the cup"
+
+
+def test_only_differences_become_parameters() -> None:
+    assert "limits.linear.jerk_mps3" not in describe(Choice()).node("controller").parameters()
+
+
+def test_recorder_runs_when_a_bag_is_asked_for(tmp_path: Path) -> None:
+    recorder = describe(Choice(bag=str(tmp_path / "drive"))).node("recorder")
+    assert recorder.parameters() == {"out_dir": str(tmp_path), "name": "drive"}
+
+
+@pytest.mark.parametrize("policy", ["untrained"])
+def test_untrained_policy_needs_a_simulated_robot(policy: str) -> None:
+    with pytest.raises(ConfigError, match="untrained and this robot is not simulated"):
+        describe(Choice(robot="diff", policy=policy))
+
+
+def test_allow_untrained_is_refused_on_a_robot() -> None:
+    with pytest.raises(ConfigError, match="not simulated"):
+        describe(Choice(robot="diff"), {"inference": {"checkpoint": "policy.safetensors", "allow_untrained": True}})
+
+
+@pytest.mark.parametrize(
+    ("choice", "sentence"),
+    [
+        ({"robot": "sin"}, "unknown robot 'sin'; did you mean 'sim'?"),
+        ({"policy": "untraind"}, "unknown policy 'untraind'; did you mean 'untrained'?"),
+        ({"device": "orin"}, "unknown device 'orin'"),
+        ({"robot": "missing.yaml"}, "robot file missing.yaml does not exist"),
+    ],
+)
+def test_unknown_names(choice: dict[str, str], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence.replace("?", r"\?")):
+        describe(Choice(**choice))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("controller: {rate_hz: 30", "is not valid YAML at line"),
+        ("- a\n- b", "must hold sections"),
+        ("controler: {}", "unknown section 'controler'; did you mean 'controller'?"),
+        ("controller: 3", "section controller must hold `name: value` lines"),
+        ("controller: {rate: 3}", "controller: unknown name 'rate'"),
+        ("\x00\x01", "is not valid YAML"),
+    ],
+)
+def test_malformed_robot_files(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "robot.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        describe(Choice(robot=str(path)))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_unreadable_file(tmp_path: Path) -> None:
+    folder = tmp_path / "robot.yaml"
+    folder.mkdir()
+    with pytest.raises(UserError, match="does not exist"):
+        describe(Choice(robot=str(folder)))
