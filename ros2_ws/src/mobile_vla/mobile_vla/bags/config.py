@@ -1,0 +1,56 @@
+"""Settings of the recorder. Light to import: nothing but the configuration schema."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mobile_vla.config import Config, ConfigError, param
+
+STORAGES = ("mcap", "sqlite3")
+COMPRESSIONS = ("zstd", "lz4", "none")
+PROFILES = ("all", "driving", "commands")
+IMAGES = ("raw", "jpeg", "both")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecorderConfig(Config):
+    """What is recorded, where to, and in which pieces."""
+
+    out_dir: str = param("recordings", "folder that bags are written into; made when it is missing")
+    name: str = param("", "name of the bag folder; empty: vla_ and the date and time")
+    profile: str = param(
+        "all",
+        "which contract topics are recorded: all of them; driving: camera, instruction, action, commands, odometry, "
+        "state; commands: driving without the camera",
+        choices=PROFILES,
+    )
+    images: str = param(
+        "raw", "which of the camera's topics are recorded; jpeg makes the camera encode", choices=IMAGES
+    )
+    topics: tuple[str, ...] = param((), "record exactly these topics; empty: those of the profile")
+    storage: str = param("mcap", "rosbag2 storage of the bag", choices=STORAGES)
+    compression: str = param("zstd", "compression of mcap chunks", choices=COMPRESSIONS)
+    chunk_kb: int = param(4096, "mcap chunk size: larger compresses better and faster", ge=64, le=65536)
+    flush_s: float = param(1.0, "at most this much is lost when the recorder is killed", gt=0.0, le=60.0)
+    split_mb: int = param(2048, "start a new file after this many megabytes; 0: never", ge=0, le=1_000_000)
+    split_s: float = param(0.0, "start a new file after this many seconds; 0: never", ge=0.0, le=86_400.0)
+    continuous: bool = param(
+        True, "record from the start; false: only fill the ring buffer until recorder/save is called"
+    )
+    ring_s: float = param(30.0, "seconds that recorder/save writes when continuous is false", ge=1.0, le=600.0)
+    ring_mb: int = param(1024, "memory limit of the ring buffer", ge=16, le=65536)
+    queue_mb: int = param(
+        128, "memory for messages waiting for the disk; beyond it messages are dropped and counted", ge=8, le=16384
+    )
+    min_free_mb: int = param(256, "the bag is finished when the disk has less than this left", ge=16, le=1_000_000)
+    metadata_version: int = param(
+        0, "version of metadata.yaml: 8 for Humble, 9 for newer; 0: by ROS_DISTRO", ge=0, le=9
+    )
+
+    def cross_check(self) -> None:
+        if self.metadata_version not in (0, 8, 9):
+            raise ConfigError(f"metadata_version must be 0, 8 or 9, got {self.metadata_version}")
+        if "/" in self.name or self.name in (".", ".."):
+            raise ConfigError(f"name must be a plain folder name, got {self.name!r}; put the path into out_dir")
+        if self.storage == "sqlite3" and self.compression == "lz4":
+            raise ConfigError("compression lz4 needs storage mcap, got sqlite3; use compression none or storage mcap")

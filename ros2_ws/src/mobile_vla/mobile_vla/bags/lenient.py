@@ -1,0 +1,124 @@
+"""Storage files that no ordinary reader opens: what can be read is read, the rest is counted."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from mcap.data_stream import ReadDataStream
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, McapRecord, Message, Schema
+from mcap.stream_reader import breakup_chunk
+from mcap.writer import MCAP0_MAGIC
+
+from mobile_vla.bags.types import RawMessage, TopicInfo
+
+_HEADER = struct.Struct("<BQ")
+_LARGEST_RECORD = 1 << 32
+
+
+class LenientFile:
+    """One storage file. Iterate `messages()` to its end, then `bytes_lost` and `reason` say what was missing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bytes_total = path.stat().st_size
+        self.bytes_lost = 0
+        self.reason = ""
+        self.definitions: dict[str, str] = {}
+        """Message definitions by type, as far as the file has them."""
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Messages by (topic, type)."""
+
+    def messages(self) -> Iterator[RawMessage]:
+        """Every readable message, in log order within each piece of the file."""
+        self.bytes_lost, self.reason = 0, ""
+        self.counts.clear()
+        source = self._sqlite() if self.path.suffix == ".db3" else self._mcap()
+        for message in source:
+            self.counts[message.topic, message.type] += 1
+            yield message
+
+    def topics(self) -> list[TopicInfo]:
+        return [TopicInfo(topic, kind, count, None) for (topic, kind), count in self.counts.items()]
+
+    def _lose(self, size: int, reason: str) -> None:
+        self.bytes_lost += size
+        self.reason = self.reason or f"{self.path.name} {reason}"
+
+    def _mcap(self) -> Iterator[RawMessage]:
+        schemas: dict[int, Schema] = {}
+        channels: dict[int, Channel] = {}
+        with self.path.open("rb") as file:
+            if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
+                self._lose(self.bytes_total, "does not start as an mcap file")
+                return
+            for record in self._mcap_records(file):
+                if isinstance(record, Schema):
+                    schemas[record.id] = record
+                    self.definitions[record.name] = record.data.decode("utf-8", "replace")
+                elif isinstance(record, Channel):
+                    channels[record.id] = record
+                elif isinstance(record, Message) and record.channel_id in channels:
+                    channel = channels[record.channel_id]
+                    kind = schemas[channel.schema_id].name if channel.schema_id in schemas else ""
+                    yield RawMessage(channel.topic, kind, record.log_time, record.data)
+
+    def _mcap_records(self, file: BinaryIO) -> Iterator[McapRecord]:
+        """Schemas, channels and messages in file order; a damaged chunk is skipped, a broken end is the end."""
+        while True:
+            start = file.tell()
+            header = file.read(_HEADER.size)
+            if len(header) < _HEADER.size:
+                self._lose(len(header), "ends in the middle, it was never finished")
+                return
+            opcode, length = _HEADER.unpack(header)
+            if opcode == Opcode.DATA_END:
+                return
+            body_end = start + _HEADER.size + length
+            if (
+                length > _LARGEST_RECORD
+                or body_end > self.bytes_total
+                or not Opcode.HEADER <= opcode <= Opcode.DATA_END
+            ):
+                self._lose(self.bytes_total - start, f"is cut off or overwritten at byte {start}")
+                return
+            if opcode == Opcode.CHUNK:
+                try:
+                    records = breakup_chunk(Chunk.read(ReadDataStream(BytesIO(file.read(length)))), validate_crc=True)
+                except Exception:  # the decompressor, the checksum and the parser each have their own kind
+                    self._lose(length, f"has a damaged chunk at byte {start}")
+                    records = []
+                yield from (record for record in records if not isinstance(record, Message))
+                yield from sorted((r for r in records if isinstance(r, Message)), key=lambda message: message.log_time)
+            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
+                stream = ReadDataStream(BytesIO(file.read(length)))
+                yield (
+                    Message.read(stream, length)
+                    if opcode == Opcode.MESSAGE
+                    else Schema.read(stream)
+                    if opcode == Opcode.SCHEMA
+                    else Channel.read(stream)
+                )
+            file.seek(body_end)
+
+    def _sqlite(self) -> Iterator[RawMessage]:
+        read = 0
+        try:
+            database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
+            database.execute("PRAGMA writable_schema = ON")  # else a file shorter than its header says is refused whole
+            topics = {row[0]: (row[1], row[2]) for row in database.execute("SELECT id, name, type FROM topics")}
+            for topic_id, log_ns, data in database.execute(
+                "SELECT topic_id, timestamp, data FROM messages ORDER BY id"
+            ):
+                if topic_id in topics:
+                    read += len(data)
+                    yield RawMessage(*topics[topic_id], log_ns, data)
+            database.close()
+        except sqlite3.Error as error:
+            self._lose(max(0, self.bytes_total - read), f"is damaged ({error})")

@@ -1,0 +1,131 @@
+"""metadata.yaml of a rosbag2 folder, in the versions that Humble (8) and newer distributions (9) write."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from mobile_vla.bags.types import Qos
+
+NEWEST_VERSION = 9
+HUMBLE_VERSION = 8
+FILE_NAME = "metadata.yaml"
+_FOREVER = {"sec": 9223372036, "nsec": 854775807}
+_NUMBERS = {
+    "reliability": {"reliable": 1, "best_effort": 2},
+    "durability": {"transient_local": 1, "volatile": 2},
+    "history": {"keep_last": 1, "keep_all": 2},
+}
+
+
+class RecordedTopic(NamedTuple):
+    """One topic as metadata.yaml lists it."""
+
+    name: str
+    type: str
+    type_hash: str
+    qos: Qos
+    messages: int
+
+
+class RecordedFile(NamedTuple):
+    """One storage file; `start_ns` and `end_ns` are 0 when it is empty."""
+
+    name: str
+    start_ns: int
+    end_ns: int
+    messages: int
+
+
+def version_for(distribution: str | None = None) -> int:
+    """The metadata version that a distribution's tools read; the sourced one unless named."""
+    name = os.environ.get("ROS_DISTRO", "") if distribution is None else distribution
+    return HUMBLE_VERSION if name in ("humble", "iron") else NEWEST_VERSION
+
+
+def qos_profiles(qos: Qos, version: int) -> list[dict[str, Any]]:
+    """One QoS profile in rosbag2's layout: words from version 9 on, numbers before."""
+
+    def term(kind: str, word: str) -> str | int:
+        return word if version >= NEWEST_VERSION else _NUMBERS[kind].get(word, 0)
+
+    return [
+        {
+            "history": term("history", qos.history),
+            "depth": qos.depth,
+            "reliability": term("reliability", qos.reliability),
+            "durability": term("durability", qos.durability),
+            "deadline": dict(_FOREVER),
+            "lifespan": dict(_FOREVER),
+            "liveliness": "automatic" if version >= NEWEST_VERSION else 1,
+            "liveliness_lease_duration": dict(_FOREVER),
+            "avoid_ros_namespace_conventions": False,
+        }
+    ]
+
+
+def qos_text(qos: Qos, version: int) -> str:
+    """The same profile as the YAML text that storage files carry."""
+    return yaml.safe_dump(qos_profiles(qos, version), sort_keys=False)
+
+
+def bag_information(
+    version: int,
+    storage: str,
+    topics: Sequence[RecordedTopic],
+    files: Sequence[RecordedFile],
+    custom: dict[str, str],
+) -> dict[str, Any]:
+    """The content of metadata.yaml."""
+    filled = [file for file in files if file.messages]
+    start = min((file.start_ns for file in filled), default=0)
+    end = max((file.end_ns for file in filled), default=0)
+    return {
+        "version": version,
+        "storage_identifier": storage,
+        "duration": {"nanoseconds": end - start},
+        "starting_time": {"nanoseconds_since_epoch": start},
+        "message_count": sum(file.messages for file in files),
+        "topics_with_message_count": [
+            {
+                "topic_metadata": {
+                    "name": topic.name,
+                    "type": topic.type,
+                    "serialization_format": "cdr",
+                    "offered_qos_profiles": (
+                        qos_profiles(topic.qos, version) if version >= NEWEST_VERSION else qos_text(topic.qos, version)
+                    ),
+                    "type_description_hash": topic.type_hash,
+                },
+                "message_count": topic.messages,
+            }
+            for topic in topics
+        ],
+        "compression_format": "",
+        "compression_mode": "",
+        "relative_file_paths": [file.name for file in files],
+        "files": [
+            {
+                "path": file.name,
+                "starting_time": {"nanoseconds_since_epoch": file.start_ns},
+                "duration": {"nanoseconds": file.end_ns - file.start_ns},
+                "message_count": file.messages,
+            }
+            for file in files
+        ],
+        "custom_data": dict(custom) or None,
+        "ros_distro": os.environ.get("ROS_DISTRO", "unknown"),
+    }
+
+
+def write(folder: Path, information: dict[str, Any]) -> None:
+    """Write metadata.yaml in one step: it is there whole or not at all."""
+    temporary = folder / f"{FILE_NAME}.tmp"
+    temporary.write_text(
+        yaml.safe_dump({"rosbag2_bagfile_information": information}, sort_keys=False), encoding="utf-8"
+    )
+    temporary.replace(folder / FILE_NAME)

@@ -1,0 +1,76 @@
+"""Finish a bag that its recorder could not finish."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from pathlib import Path
+
+from mobile_vla.bags import metadata
+from mobile_vla.bags.definitions import definition_of
+from mobile_vla.bags.lenient import LenientFile
+from mobile_vla.bags.mcap_seal import seal
+from mobile_vla.bags.types import Qos
+from mobile_vla.bags.writer import SUFFIX
+from mobile_vla.errors import UserError
+
+
+def recover(folder: Path) -> tuple[Path, int, int]:
+    """Complete the files in place, write metadata.yaml, drop the `.recording` suffix.
+
+    Returns the bag's path, the messages in it, and the bytes that were cut off. QoS is taken to be the default.
+    """
+    files = storage_files(folder)
+    if not files:
+        raise UserError(f"{folder} holds no .mcap or .db3 file; name the folder of a bag")
+    (folder / ".reserve").unlink(missing_ok=True)
+    cut = 0
+    recorded: list[metadata.RecordedFile] = []
+    counts: Counter[tuple[str, str]] = Counter()
+    for path in files:
+        if path.suffix == ".mcap":
+            cut += seal(path).cut_bytes
+        else:
+            _settle(path)
+        start, end, count = 0, 0, 0
+        file = LenientFile(path)
+        for message in file.messages():
+            start = min(start, message.log_ns) if count else message.log_ns
+            end = max(end, message.log_ns) if count else message.log_ns
+            count += 1
+        cut += file.bytes_lost
+        counts.update(file.counts)
+        recorded.append(metadata.RecordedFile(path.name, start, end, count))
+    topics = [
+        metadata.RecordedTopic(name, kind, definition_of(kind).type_hash, Qos(), count)
+        for (name, kind), count in counts.items()
+    ]
+    storage = "mcap" if files[0].suffix == ".mcap" else "sqlite3"
+    metadata.write(
+        folder, metadata.bag_information(metadata.version_for(), storage, topics, recorded, {"recovered": "true"})
+    )
+    final = folder.with_name(folder.name.removesuffix(SUFFIX))
+    if final != folder:
+        if final.exists():
+            raise UserError(f"{folder} is complete now, but {final} exists already; rename one of them")
+        folder.rename(final)
+    return final, sum(counts.values()), cut
+
+
+def storage_files(folder: Path) -> list[Path]:
+    """The storage files of a bag folder in recording order (`_2` before `_10`)."""
+
+    def order(path: Path) -> tuple[int, str]:
+        number = path.stem.rpartition("_")[2]
+        return (int(number) if number.isdigit() else 0, path.name)
+
+    return sorted([*folder.glob("*.mcap"), *folder.glob("*.db3")], key=order)
+
+
+def _settle(path: Path) -> None:
+    """Opening a killed sqlite3 file for writing rolls its journal back."""
+    try:
+        with sqlite3.connect(path) as database:
+            database.execute("SELECT count(*) FROM topics").fetchone()
+    except sqlite3.Error as error:
+        raise UserError(f"{path} cannot be recovered: {error}") from error

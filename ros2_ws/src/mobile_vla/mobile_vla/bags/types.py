@@ -1,0 +1,116 @@
+"""What a bag holds, as plain tuples. Times are int nanoseconds; `log_ns` is the recorder's clock."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Qos(NamedTuple):
+    """The delivery that a topic's publishers offered, in words that rosbag2 knows."""
+
+    reliability: str = "reliable"
+    durability: str = "volatile"
+    history: str = "keep_last"
+    depth: int = 1
+
+
+class RawMessage(NamedTuple):
+    """One message as it travelled: CDR bytes (ROS 1 bags: ROS 1 bytes)."""
+
+    topic: str
+    type: str
+    log_ns: int
+    data: bytes
+
+
+class TopicInfo(NamedTuple):
+    """One topic of a bag."""
+
+    name: str
+    type: str
+    messages: int
+    qos: Qos | None
+
+
+class Frame(NamedTuple):
+    """A camera image, not decoded yet: `mobile_vla.bags.images.rgb(frame)` does that."""
+
+    stamp_ns: int
+    log_ns: int
+    topic: str
+    encoding: str
+    """As sensor_msgs/Image says; `jpeg`, `png`, ... for a CompressedImage."""
+    height: int
+    width: int
+    """0 x 0 for a CompressedImage: only its decoder knows."""
+    step: int
+    big_endian: bool
+    data: bytes | memoryview
+
+
+class Command(NamedTuple):
+    """A Twist or TwistStamped; `stamp_ns` is the log time where the message has no stamp."""
+
+    stamp_ns: int
+    log_ns: int
+    topic: str
+    linear_mps: float
+    lateral_mps: float
+    angular_radps: float
+
+
+class Action(NamedTuple):
+    """A policy's normalised action; `stamp_ns` is that of the frame it was computed from."""
+
+    stamp_ns: int
+    log_ns: int
+    topic: str
+    linear: float
+    lateral: float
+    angular: float
+    space: str
+
+
+class Instruction(NamedTuple):
+    stamp_ns: int
+    log_ns: int
+    topic: str
+    text: str
+
+
+class Odometry(NamedTuple):
+    stamp_ns: int
+    log_ns: int
+    topic: str
+    x_m: float
+    y_m: float
+    yaw_rad: float
+    linear_mps: float
+    lateral_mps: float
+    angular_radps: float
+
+
+class Mode(NamedTuple):
+    """The controller's state: who drives, and what limits it."""
+
+    stamp_ns: int
+    log_ns: int
+    topic: str
+    level: int
+    message: str
+    values: dict[str, str]
+
+
+class Diagnostic(NamedTuple):
+    """One status of a DiagnosticArray."""
+
+    stamp_ns: int
+    log_ns: int
+    topic: str
+    name: str
+    level: int
+    message: str
+    values: dict[str, str]
+
+
+Event = Frame | Command | Action | Instruction | Odometry | Mode | Diagnostic

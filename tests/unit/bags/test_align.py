@@ -1,0 +1,90 @@
+"""Which command belongs to which frame, worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mobile_vla.bags.align import Sample, align
+from mobile_vla.bags.types import Command, Event, Frame, Instruction
+
+MS = 1_000_000
+
+
+def frame(stamp_ms: int, log_ms: int | None = None) -> Frame:
+    return Frame(stamp_ms * MS, (stamp_ms if log_ms is None else log_ms) * MS, "/c", "mono8", 1, 1, 1, False, b"x")
+
+
+def command(stamp_ms: int, value: float) -> Command:
+    return Command(stamp_ms * MS, stamp_ms * MS, "/cmd_vel", value, 0.0, 0.0)
+
+
+def run(events: list[Event], delay_ms: int = 0, tolerance_ms: int = 50) -> list[Sample]:
+    ordered = sorted(events, key=lambda event: event.log_ns)
+    return list(align(ordered, delay_ms * MS, tolerance_ms * MS))
+
+
+def test_nearest_within_tolerance() -> None:
+    samples = run([frame(0), frame(100), frame(200), command(-10, 1.0), command(105, 2.0), command(260, 3.0)])
+    assert [(s.command.linear_mps, s.offset_ns // MS) if s.command else None for s in samples] == [
+        (1.0, -10),
+        (2.0, 5),
+        None,
+    ]
+
+
+def test_delay_moves_the_wanted_time() -> None:
+    events = [frame(0), frame(100), command(0, 1.0), command(40, 2.0), command(100, 3.0), command(140, 4.0)]
+    assert [s.command.linear_mps for s in run(events) if s.command] == [1.0, 3.0]
+    assert [s.command.linear_mps for s in run(events, delay_ms=40) if s.command] == [2.0, 4.0]
+
+
+def test_every_frame_comes_out_once_and_in_order() -> None:
+    events: list[Event] = [frame(10 * i) for i in range(100)] + [command(33 * i + 3, float(i)) for i in range(31)]
+    samples = run(events)
+    assert [s.frame.stamp_ns for s in samples] == [10 * i * MS for i in range(100)]
+    for sample in samples:
+        nearest = min(range(31), key=lambda i: abs(33 * i + 3 - sample.frame.stamp_ns // MS))
+        wanted = abs(33 * nearest + 3 - sample.frame.stamp_ns // MS) <= 50
+        assert (sample.command is not None) == wanted
+        if sample.command is not None:
+            assert abs(sample.offset_ns) == abs(33 * nearest + 3 - sample.frame.stamp_ns // MS) * MS
+
+
+def test_no_commands_at_all() -> None:
+    assert [sample.command for sample in run([frame(0), frame(100)])] == [None, None]
+
+
+def test_waiting_frames_do_not_pile_up() -> None:
+    """Without commands a frame is given up soon, so that memory does not grow with the bag."""
+    taken = 0
+
+    def endless() -> Iterator[Event]:
+        nonlocal taken
+        while True:
+            yield frame(100 * taken)
+            taken += 1
+
+    samples = align(endless(), 0, 50 * MS)
+    for given in range(1, 500):
+        next(samples)
+        assert taken - given < 10
+
+
+def test_context_is_what_held_at_the_frame() -> None:
+    events = [Instruction(0, 0, "/i", "first"), frame(10), Instruction(20 * MS, 20 * MS, "/i", "second"), frame(30)]
+    assert [sample.instruction for sample in align(events)] == ["first", "second"]
+
+
+def test_clock_jump_back_starts_anew() -> None:
+    events: list[Event] = [
+        frame(5000),
+        command(5010, 1.0),
+        frame(5100),
+        frame(0),
+        command(10, 2.0),
+        frame(100),
+        command(105, 3.0),
+    ]
+    samples = list(align(events, 0, 50 * MS))
+    assert [s.frame.stamp_ns // MS for s in samples] == [5000, 5100, 0, 100]
+    assert [s.command.linear_mps if s.command else None for s in samples] == [1.0, None, 2.0, 3.0]
