@@ -1,0 +1,74 @@
+"""What the robot is told: wordings that training sees, and wordings kept back to test understanding.
+
+The unseen wordings use words that training sees, in sentences that it does not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mobile_vla_sim.config import COLOURS, KINDS
+
+PLAIN = "go to the {colour} {kind}"
+
+TRAINED = (
+    PLAIN,
+    "drive to the {colour} {kind}",
+    "move to the {kind} that is {colour}",
+    "find the {colour} {kind} and stop",
+    "please approach the {colour} {kind}",
+    "head for the {colour} {kind}",
+    "stop at the {colour} {kind}",
+    "your goal is the {colour} {kind}",
+    "look for the {kind} in {colour} and go there",
+    "navigate to the {colour} {kind}",
+    "the {colour} {kind}",
+    "take me to the {colour} {kind}",
+)
+
+UNSEEN = (
+    "please drive to the {kind} that is {colour}",
+    "approach the {colour} {kind} and stop there",
+    "head for the {kind} in {colour}",
+    "find the {kind} that is {colour} and stop there",
+    "look for the {colour} {kind} please",
+    "go there: the {colour} {kind}",
+)
+
+KIND_WORDS: dict[str, tuple[str, ...]] = {
+    "ball": ("ball", "sphere"),
+    "cube": ("cube", "block"),
+    "cylinder": ("cylinder", "can"),
+    "cone": ("cone", "pylon"),
+}
+COLOUR_WORDS: dict[str, tuple[str, ...]] = {
+    "red": ("red",),
+    "yellow": ("yellow",),
+    "green": ("green",),
+    "cyan": ("cyan", "turquoise"),
+    "blue": ("blue",),
+    "purple": ("purple", "violet"),
+}
+
+
+def instruction(colour: str, kind: str, wording: str, rng: np.random.Generator) -> str:
+    """One sentence that names the pair. `wording` is plain, trained or unseen."""
+    if wording == "plain":
+        return PLAIN.format(colour=colour, kind=kind)
+    sentences = TRAINED if wording == "trained" else UNSEEN
+    sentence = sentences[int(rng.integers(len(sentences)))]
+    kinds, colours = KIND_WORDS[kind], COLOUR_WORDS[colour]
+    # The first word of a list is the usual one; a quarter of the sentences uses another.
+    kind_word = kinds[int(rng.integers(len(kinds)))] if rng.random() < 0.5 else kinds[0]
+    colour_word = colours[int(rng.integers(len(colours)))] if rng.random() < 0.5 else colours[0]
+    return sentence.format(colour=colour_word, kind=kind_word)
+
+
+def named_pair(text: str) -> tuple[str, str] | None:
+    """The colour and kind that a sentence names, or None when it names no single pair."""
+    words = "".join(letter if letter.isalpha() else " " for letter in text.lower()).split()
+    colours = {colour for colour in COLOURS for word in COLOUR_WORDS[colour] if word in words}
+    kinds = {kind for kind in KINDS for word in KIND_WORDS[kind] if word in words}
+    if len(colours) == 1 and len(kinds) == 1:
+        return colours.pop(), kinds.pop()
+    return None
