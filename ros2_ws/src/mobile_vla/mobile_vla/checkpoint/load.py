@@ -13,7 +13,8 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from mobile_vla.checkpoint.card import Card, card_path, load_card
+from mobile_vla.checkpoint.card import Card, card_path
+from mobile_vla.checkpoint.card_text import load_card
 from mobile_vla.checkpoint.layout import infer_layout
 from mobile_vla.policy.buffers import rebuild_buffers
 from mobile_vla.policy.model import PolicyModel, check_geometry, meta_model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 from mobile_vla.checkpoint import tiny_tokenizer
 from mobile_vla.checkpoint.card import (
@@ -137,15 +138,21 @@ def _scaled(*, width: int, layers: tuple[int, int], image: tuple[int, int], clip
 def _mlp(head: str, hidden: int) -> tuple[MlpLayer, ...]:
     half = hidden // 2
     if head == "reconstructed":
-        return (
-            MlpLayer(LINEAR, 0, hidden, half), MlpLayer(LAYER_NORM, 1, half, half), MlpLayer(RELU, 2), MlpLayer(DROPOUT, 3),
-            MlpLayer(LINEAR, 4, half, half), MlpLayer(LAYER_NORM, 5, half, half), MlpLayer(RELU, 6), MlpLayer(DROPOUT, 7),
-            MlpLayer(LINEAR, 8, half, ACTIONS),
-        )  # fmt: skip
+        body = [
+            layer
+            for index, inputs in ((0, hidden), (4, half))
+            for layer in (
+                MlpLayer(LINEAR, index, inputs, half),
+                MlpLayer(LAYER_NORM, index + 1, half, half),
+                MlpLayer(RELU, index + 2),
+                MlpLayer(DROPOUT, index + 3),
+            )
+        ]
+        return (*body, MlpLayer(LINEAR, 8, half, ACTIONS))
     documented = (hidden, 2 * hidden, hidden, half, half // 2, ACTIONS)
     widths = (hidden, hidden, half, half // 2, ACTIONS) if head == "tanh" else documented
     layers: list[MlpLayer] = []
-    for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+    for index, (inputs, outputs) in enumerate(pairwise(widths)):
         if index:
             layers.append(MlpLayer(RELU, 2 * index - 1))
         layers.append(MlpLayer(LINEAR, 2 * index, inputs, outputs))

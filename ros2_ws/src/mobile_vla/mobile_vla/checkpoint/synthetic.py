@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from mobile_vla.checkpoint import tiny_tokenizer
-from mobile_vla.checkpoint.card import Card, card_path, dump_card, embedded
+from mobile_vla.checkpoint.card import Card, card_path
+from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
 from mobile_vla.checkpoint.write import Entry, write_safetensors

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import transformers
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS
 from mobile_vla.checkpoint.load import Loaded, load
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.errors import UserError
+from mobile_vla.policy import upstream
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.features import FeatureSet, Prompt
 from mobile_vla.policy.model import tower_facts
@@ -76,7 +76,7 @@ class TorchExecutor:
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
-                "transformers": transformers.__version__,
+                "transformers": upstream.VERSION,
             },
         }
 

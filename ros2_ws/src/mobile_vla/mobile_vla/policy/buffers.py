@@ -29,7 +29,8 @@ def rebuild_buffers(model: PolicyModel) -> None:
             raise UserError(f"{name} is a buffer this release cannot rebuild; install a transformers version it names")
         owner.register_buffer(leaf, value, persistent=False)
     # replaced parameters are not seen by the LSTM until its flat list is made again
-    model.rnn._flat_weights = [getattr(model.rnn, name) for name in model.rnn._flat_weights_names]
+    rnn = model.rnn
+    rnn._flat_weights = [getattr(rnn, name) for name in rnn._flat_weights_names]  # noqa: SLF001
 
 
 def _parameter(model: PolicyModel) -> nn.Parameter:

@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel, Kosmos2Config, Kosmos2Model
 
 from mobile_vla.checkpoint.card import FULL_SIZE_TOWERS, Card, CardError, ClipFacts, KosmosFacts, TowerFacts
 from mobile_vla.checkpoint.layout import (
@@ -25,6 +24,7 @@ from mobile_vla.checkpoint.layout import (
     Layout,
     LayoutError,
 )
+from mobile_vla.policy.upstream import CLIPConfig, CLIPModel, Kosmos2Config, Kosmos2Model
 
 # Longest text the sinusoidal table is built for; it grows by itself beyond, so it is not a property of a checkpoint.
 KOSMOS_POSITIONS = 2048

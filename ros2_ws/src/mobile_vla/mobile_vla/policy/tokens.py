@@ -58,7 +58,7 @@ def _open(where: str, base: Path, tower: str) -> TextIds:
 
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
-    from transformers import AutoTokenizer
+    from mobile_vla.policy.upstream import AutoTokenizer
 
     try:
         slow = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else where)

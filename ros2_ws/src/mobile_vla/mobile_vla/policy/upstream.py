@@ -1,0 +1,14 @@
+"""The one door to `transformers`: opened after torchvision was made importable, so the order cannot go wrong."""
+
+from __future__ import annotations
+
+from mobile_vla.policy.torchvision_cure import cure_torchvision
+
+cure_torchvision()
+
+import transformers  # noqa: E402
+from transformers import AutoTokenizer, CLIPConfig, CLIPModel, Kosmos2Config, Kosmos2Model  # noqa: E402
+
+VERSION: str = transformers.__version__
+
+__all__ = ["VERSION", "AutoTokenizer", "CLIPConfig", "CLIPModel", "Kosmos2Config", "Kosmos2Model"]
