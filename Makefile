@@ -1,0 +1,55 @@
+# One command each; the environment is made when it is missing or stale. PYTHON=python3.12 chooses another interpreter.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+BIN := .venv/bin
+WORKERS ?= auto
+ARGS ?=
+
+.PHONY: help setup setup-jazzy demo test test-fast test-jazzy lint format bench faults constraints clean distclean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@echo "  PYTHON=python3.12 chooses the interpreter, ARGS=... is passed on (make demo ARGS='--seconds 20')"
+
+setup:  ## make .venv when it is missing or stale (every target below does this first)
+	@$(PYTHON) tools/setup_env.py
+
+setup-jazzy:
+	@$(PYTHON) tools/setup_env.py --profile jazzy
+
+demo: setup  ## the whole graph with the simulated robot: bag, video, report
+	@$(BIN)/vla demo $(ARGS)
+
+test: setup  ## linters, types, import rules, then all tests: unit, graph, faults (one closing line)
+	@$(BIN)/python tools/check.py lint types imports tests
+
+test-fast: setup  ## unit tests only, no processes (under two minutes)
+	@$(BIN)/python tools/check.py fast-tests
+
+test-jazzy: setup-jazzy  ## graph tests on ROS 2 Jazzy, in .venv-jazzy
+	@.venv-jazzy/bin/python tools/check.py graph-tests
+
+lint: setup  ## ruff, mypy, import rules
+	@$(BIN)/python tools/check.py lint types imports
+
+format: setup  ## let ruff format and mend what it can
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+
+bench: setup  ## figures of the graph: lost frames, latencies, jitter (exit 1 when a target is missed)
+	@$(BIN)/vla bench graph $(ARGS)
+
+faults: setup  ## the fault battery against real processes
+	@$(BIN)/vla faults $(ARGS)
+
+constraints: setup  ## resolve the exact versions again (ARGS=--upgrade for the newest)
+	@$(BIN)/python tools/setup_env.py --constraints $(ARGS)
+
+clean:  ## remove what builds, tests and demos made; keep .venv
+	rm -rf out htmlcov .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf ros2_ws/build ros2_ws/install ros2_ws/log ros2_ws/src/*/build
+	find ros2_ws tests tools launch -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean  ## also remove the environments
+	rm -rf .venv .venv-jazzy ros2_ws/src/*/*.egg-info

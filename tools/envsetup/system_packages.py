@@ -1,0 +1,49 @@
+"""Libraries that no wheel carries: MuJoCo's software renderer (EGL first, OSMesa second) and python3-venv on Debian."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+EGL_PACKAGES = ("libegl1", "libegl-mesa0", "libgl1-mesa-dri")
+EGL_VENDORS = (Path("/usr/share/glvnd/egl_vendor.d"), Path("/etc/glvnd/egl_vendor.d"))
+OSMESA_NAMES = ("libOSMesa.so.8", "libOSMesa.so.6")
+
+
+def missing(loads: Callable[[str], bool] | None = None, vendors: tuple[Path, ...] = EGL_VENDORS) -> list[str]:
+    """Names of apt packages to install; empty when everything is there."""
+    loads = _loads if loads is None else loads
+    names: list[str] = []
+    egl = loads("libEGL.so.1") and any(folder.is_dir() and any(folder.glob("*.json")) for folder in vendors)
+    if not egl and not any(loads(name) for name in OSMESA_NAMES):
+        names += EGL_PACKAGES
+    if importlib.util.find_spec("ensurepip") is None:
+        names.append(f"python3.{sys.version_info.minor}-venv")
+    return names
+
+
+def command(names: list[str], *, root: bool) -> str:
+    """The line a person types."""
+    sudo = "" if root else "sudo "
+    return f"{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {' '.join(names)}"
+
+
+def apt_steps(names: list[str]) -> list[list[str]]:
+    """The commands root runs; a fresh container has no package lists, so they are fetched first."""
+    return [["apt-get", "update", "-q"], ["apt-get", "install", "-y", "-q", "--no-install-recommends", *names]]
+
+
+def has_apt() -> bool:
+    return shutil.which("apt-get") is not None
+
+
+def _loads(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
