@@ -15,11 +15,13 @@ from mobile_vla_ros.environment import prepare
 prepare()
 
 import rclpy  # noqa: E402
+from mobile_vla_bringup.graph import Choice, describe  # noqa: E402
 from mobile_vla_bringup.processes import NodeProcess  # noqa: E402
-from mobile_vla_ros.topics import Service, Topic  # noqa: E402
+from mobile_vla_ros.topics import ARM, Service, Topic  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
+from std_srvs.srv import SetBool  # noqa: E402
 
 
 class GraphUnderTest:
@@ -43,6 +45,30 @@ class GraphUnderTest:
         )
         self.processes.append(process)
         return process
+
+    def start_robot(
+        self, overrides: dict[str, dict[str, Any]] | None = None, only: tuple[str, ...] = (), **choice: Any
+    ) -> dict[str, NodeProcess]:
+        """Start the graph that `vla up` would start (or some of its nodes), without a supervisor."""
+        described = describe(Choice(**choice), overrides)
+        return {
+            node.name: self.start(node.kind.module, node.name, node.parameters(), described.namespace)
+            for node in described.nodes
+            if not only or node.name in only
+        }
+
+    def latest(self, topic: Topic, namespace: str = "") -> Callable[[], Any]:
+        """A function that returns the newest message of a topic, None before the first."""
+        received = self.listen(topic, namespace)
+        return lambda: received[-1] if received else None
+
+    def arm(self, namespace: str = "", timeout_s: float = 30.0) -> None:
+        """Ask the controller until it agrees."""
+
+        def agreed() -> bool:
+            return bool(self.call(ARM, SetBool.Request(data=True), namespace).success)
+
+        self.wait(agreed, timeout_s, "arming")
 
     def listen(self, topic: Topic, namespace: str = "", **options: Any) -> list[Any]:
         """A list that fills with the messages of a topic while the graph spins."""

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = _parser(arguments).parse_args(arguments)
         if not hasattr(args, "run"):
-            _parser(["--help"]).print_help()
+            _parser([]).print_help()
             return 2
         return int(args.run(args))
     except UserError as error:
@@ -74,7 +74,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             formatter_class=RawDescriptionRichHelpFormatter,
         )
         module.add_arguments(command)
-        command.set_defaults(run=command.get_default("run") or module.run)
+        if hasattr(module, "run"):  # a command with commands of its own sets it on those
+            command.set_defaults(run=module.run)
     return parser
 
 

@@ -1,0 +1,63 @@
+"""The command line: help for everything, mistakes in one sentence, exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from mobile_vla.cli import main
+from mobile_vla.cli.main import COMMANDS, _exists
+
+PRESENT = [name for name, (module, _) in COMMANDS.items() if _exists(module)]
+
+
+@pytest.mark.parametrize("name", PRESENT)
+def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"])
+    assert ended.value.code == 0
+    after_usage = capsys.readouterr().out.partition("Options")[2]
+    assert f"vla {name}" in after_usage, "the epilog shows an example"
+
+
+def test_no_command_prints_help_and_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "demo" in capsys.readouterr().out
+
+
+def test_unknown_command_is_a_usage_error() -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["dmo"])
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["up", "--robot", "sin"], "unknown robot 'sin'; did you mean 'sim'?"),
+        (["up", "--set", "controller.rate_hz=1"], "controller: rate_hz must be >= 5, got 1"),
+        (["up", "--set", "rate=1"], "--set rate=1: expected NODE.NAME=VALUE"),
+        (["params", "camra"], "unknown node 'camra'; did you mean 'camera'?"),
+        (["demo", "--seconds", "0"], "--seconds must be from 1 to 3600, got 0"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_exit_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("vla: ")
+    assert sentence in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+def test_params_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["params", "controller", "--json"]) == 0
+    names = {field["name"] for field in json.loads(capsys.readouterr().out)["controller"]}
+    assert "limits.linear.velocity_mps" in names
+
+
+def test_dry_run_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--dry-run"]) == 0
+    assert "controller" in capsys.readouterr().out

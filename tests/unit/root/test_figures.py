@@ -1,0 +1,39 @@
+"""The one shape of every figure, and what exit codes follow from it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from mobile_vla.figures import Figure, FigureReport, executed
+
+
+@pytest.mark.parametrize(
+    ("value", "better", "target", "met"),
+    [
+        (3.0, "lower", 3.0, True),
+        (3.1, "lower", 3.0, False),
+        (60.0, "higher", 60.0, True),
+        (59.0, "higher", 60.0, False),
+        (0.0, "equal", 0.0, True),
+        (1.0, "equal", 0.0, False),
+        (None, "lower", 3.0, False),
+        (3.0, "lower", None, None),
+    ],
+)
+def test_met(value: float | None, better: str, target: float | None, met: bool | None) -> None:
+    assert Figure("f", value, "ms", better, target=target).met is met  # type: ignore[arg-type]
+
+
+def test_samples_become_a_median_with_spread() -> None:
+    figure = Figure.of_samples("f", [3.0, 1.0, 2.0], "ms")
+    assert (figure.value, figure.n, figure.spread) == (2.0, 3, (1.0, 3.0, 3.0))
+
+
+def test_report_shape() -> None:
+    report = FigureReport("vla bench x", executed(weights="random"), [Figure("f", 1.0, "ms", target=2.0)])
+    content = json.loads(report.to_json())
+    assert list(content) == ["command", "executed", "figures"]
+    assert {"weights", "versions", "commit", "load_average", "machine"} <= set(content["executed"])
+    assert set(content["figures"][0]) == {"name", "value", "unit", "better", "baseline", "target", "met", "n", "spread"}
+    assert report.all_met
