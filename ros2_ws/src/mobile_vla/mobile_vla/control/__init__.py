@@ -1,0 +1,25 @@
+"""The command path: pure, typed, clock injected. Imports the standard library and `mobile_vla.config`, nothing else."""
+
+from mobile_vla.control.clock import NS_PER_S, Now
+from mobile_vla.control.command import Ages, Command, Outcome
+from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.decode import STILL, Velocity
+from mobile_vla.control.gate import Gate
+from mobile_vla.control.modes import MEANING, REASONS, Mode
+from mobile_vla.control.range_guard import ScanGeometry
+
+__all__ = [
+    "MEANING",
+    "NS_PER_S",
+    "REASONS",
+    "STILL",
+    "Ages",
+    "Command",
+    "ControllerConfig",
+    "Gate",
+    "Mode",
+    "Now",
+    "Outcome",
+    "ScanGeometry",
+    "Velocity",
+]

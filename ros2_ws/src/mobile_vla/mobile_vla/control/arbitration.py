@@ -1,0 +1,112 @@
+"""Which person has control. A source has control while it sends, zeros included; idle sources are silent."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mobile_vla.control.clock import NS_PER_S, Now, Rejected, check_stamp, to_ns
+from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.config_teleop import SOURCES, TeleopSource
+from mobile_vla.control.decode import STILL, Velocity, check_teleop
+
+
+class Selected(NamedTuple):
+    """The source in control and what it asks for."""
+
+    source: str
+    velocity: Velocity
+    arrival_ns: int
+
+
+class _Source:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.velocity = STILL
+        self.neutral = True
+        self.arrival_ns: int | None = None
+        self.changed_ns = 0
+        self.stamp_ns = 0
+
+    def configure(self, config: TeleopSource) -> None:
+        self.enabled = config.enabled
+        self.priority = config.priority
+        self.timeout_ns = to_ns(config.timeout_s)
+        self.frozen_ns = to_ns(config.frozen_s)
+
+    def frozen(self, steady_ns: int) -> bool:
+        return self.frozen_ns > 0 and not self.neutral and steady_ns - self.changed_ns > self.frozen_ns
+
+    def fresh(self, steady_ns: int) -> bool:
+        return self.enabled and self.arrival_ns is not None and steady_ns - self.arrival_ns <= self.timeout_ns
+
+
+class Arbiter:
+    """Sources by priority. One that vanished or froze while driving is remembered until it shows a neutral stick."""
+
+    def __init__(self, config: ControllerConfig) -> None:
+        self._sources = {name: _Source(name) for name in SOURCES}
+        self.last: Now | None = None
+        self.configure(config)
+
+    def configure(self, config: ControllerConfig) -> None:
+        """Use new settings from now on."""
+        self._config = config
+        self._future_ns = to_ns(config.staleness.future_s)
+        for name, source in self._sources.items():
+            source.configure(getattr(config.teleop, name))
+        self._by_priority = sorted(self._sources.values(), key=lambda source: -source.priority)
+
+    def offer(self, name: str, stamp_ns: int, velocity: Velocity, now: Now) -> None:
+        """Take a person's command; raises `Rejected` when it must not be used."""
+        source = self._sources.get(name)
+        if source is None or not source.enabled:
+            raise Rejected(
+                "teleop.unknown_source", f"teleop source {name[:40]!r} is not enabled; known: {', '.join(SOURCES)}"
+            )
+        age_ns = check_stamp(name, stamp_ns, source.stamp_ns, now, self._future_ns)
+        if age_ns > source.timeout_ns:
+            raise Rejected(
+                f"{name}.too_old",
+                f"{name} command is {age_ns / NS_PER_S:.3f} s old on arrival; check clocks and network",
+            )
+        velocity = check_teleop(name, velocity, self._config)
+        if velocity != source.velocity or source.arrival_ns is None:
+            source.changed_ns = now.steady_ns
+        source.velocity = velocity
+        source.neutral = self.neutral(velocity)
+        source.stamp_ns = stamp_ns
+        source.arrival_ns = now.steady_ns - age_ns
+        self.last = now
+
+    def neutral(self, velocity: Velocity) -> bool:
+        """Whether a command is a stick at rest."""
+        teleop = self._config.teleop
+        return (
+            max(abs(velocity.forward), abs(velocity.left)) <= teleop.neutral_mps
+            and abs(velocity.turn) <= teleop.neutral_radps
+        )
+
+    def select(self, steady_ns: int) -> Selected | None:
+        """The highest priority that is sending and not frozen."""
+        for source in self._by_priority:
+            if source.fresh(steady_ns) and not source.frozen(steady_ns):
+                return Selected(source.name, STILL if source.neutral else source.velocity, source.arrival_ns or 0)
+        return None
+
+    def lost(self, steady_ns: int) -> str:
+        """The source that vanished or froze with the stick held, else an empty text."""
+        for source in self._by_priority:
+            if source.enabled and not source.neutral and (source.frozen(steady_ns) or not source.fresh(steady_ns)):
+                return source.name
+        return ""
+
+    def forgive(self) -> None:
+        """Forget vanished sources: the operator disarmed."""
+        for source in self._sources.values():
+            source.neutral = True
+            source.velocity = STILL
+
+    def clock_set_back(self) -> None:
+        """Accept any stamp next: the ROS clock was set back."""
+        for source in self._sources.values():
+            source.stamp_ns = 0

@@ -1,0 +1,64 @@
+"""Time as the gate sees it, and the exception for inputs it will not use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+NS_PER_S = 1_000_000_000
+
+
+class Now(NamedTuple):
+    """One instant on two clocks, in nanoseconds: `steady_ns` drives watchdogs, `ros_ns` is compared with stamps."""
+
+    steady_ns: int
+    ros_ns: int
+
+
+def to_ns(seconds: float) -> int:
+    """Seconds as whole nanoseconds."""
+    return round(seconds * NS_PER_S)
+
+
+def to_s(nanoseconds: int) -> float:
+    """Nanoseconds as seconds."""
+    return nanoseconds / NS_PER_S
+
+
+class Rejected(Exception):
+    """An input that is ignored and counted: `code` is its counter, the message says which value and why."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+class Rejections:
+    """Counts ignored inputs by code and keeps the last sentence of each; the codes are a fixed set."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.last: dict[str, str] = {}
+
+    def add(self, error: Rejected) -> None:
+        """Count one ignored input."""
+        self.counts[error.code] += 1
+        self.last[error.code] = str(error)
+
+
+def check_stamp(kind: str, stamp_ns: int, last_ns: int, now: Now, future_ns: int) -> int:
+    """Age of a stamp in nanoseconds (never negative); raises `Rejected` for zero, future and out-of-order stamps."""
+    if stamp_ns <= 0:
+        raise Rejected(
+            f"{kind}.zero_stamp", f"{kind} message has stamp {stamp_ns} ns; the sender must stamp its messages"
+        )
+    age_ns = now.ros_ns - stamp_ns
+    if age_ns < -future_ns:
+        raise Rejected(
+            f"{kind}.future_stamp", f"{kind} stamp is {-age_ns / 1e9:.3f} s in the future; synchronise the clocks"
+        )
+    if stamp_ns <= last_ns:
+        raise Rejected(
+            f"{kind}.out_of_order", f"{kind} stamp is {(last_ns - stamp_ns) / 1e9:.3f} s behind the one before it"
+        )
+    return max(age_ns, 0)

@@ -1,0 +1,198 @@
+"""Settings of the controller: one definition for YAML, ROS parameters, flags and the reference page."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mobile_vla.config.schema import Config, ConfigError, param, section
+from mobile_vla.control.config_motion import Action, Base, Limits
+from mobile_vla.control.config_teleop import PERIODS_PER_TIMEOUT, SOURCES, Teleop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Staleness(Config):
+    """When an input is too old. Ages of actions count from the camera stamp."""
+
+    action_min_s: float = param(0.3, "An action lives at least this long after its image.", gt=0, le=5, live=True)
+    action_inference_factor: float = param(
+        3.0, "It lives this many times the p95 of image-to-action latency.", ge=1, le=10, live=True
+    )
+    action_max_s: float = param(1.0, "It never lives longer than this.", gt=0, le=5, live=True)
+    future_s: float = param(0.05, "A stamp further in the future than this is refused.", ge=0, le=1, live=True)
+    policy_status_s: float = param(3.0, "The policy's own status is too old after this.", gt=0, le=60, live=True)
+    odometry_s: float = param(0.5, "Odometry is dead after this.", gt=0, le=10, live=True)
+
+    def cross_check(self) -> None:
+        if self.action_max_s < self.action_min_s:
+            raise ConfigError(
+                f"action_max_s must be >= action_min_s ({self.action_min_s:g} s), got {self.action_max_s:g}; raise it"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Require(Config):
+    """What must be alive before the controller can be armed."""
+
+    camera: bool = param(True, "Arming needs actions from fresh images.", live=True)
+    policy: bool = param(True, "Arming needs a policy that passed its self-check.", live=True)
+    odometry: bool = param(False, "Arming and autonomy need odometry.", live=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RangeGuardConfig(Config):
+    """Slow-down and stop ahead of obstacles, in the direction of motion."""
+
+    enabled: bool = param(False, "Guard at all.", live=True)
+    use_scan: bool = param(True, "Guard with the laser scan; a dead scan then stops the robot.", live=True)
+    use_range: bool = param(
+        False, "Guard with the single forward range sensor; a dead sensor then stops the robot.", live=True
+    )
+    guard_teleop: bool = param(True, "The guard also limits people.", live=True)
+    timeout_s: float = param(0.5, "A range source is dead after this.", gt=0, le=5, live=True)
+    stop_distance_m: float = param(
+        0.2, "No motion towards anything nearer than this, measured from the footprint.", ge=0, le=5, live=True
+    )
+    slow_ttc_s: float = param(
+        1.2, "Speed is limited so that the stop zone is at least this far away in time.", gt=0, le=20, live=True
+    )
+    unseen_mps: float = param(0.1, "Highest speed in a direction that no sensor sees.", ge=0, le=10, live=True)
+    half_width_m: float = param(0.2, "Half the width of the footprint.", gt=0, le=5, live=True)
+    front_m: float = param(0.2, "From the base's origin to its front edge.", ge=0, le=5, live=True)
+    rear_m: float = param(0.2, "From the base's origin to its rear edge.", ge=0, le=5, live=True)
+    scan_x_m: float = param(0.0, "Position of the scanner ahead of the base's origin.", ge=-5, le=5, live=True)
+    scan_y_m: float = param(0.0, "Position of the scanner left of the base's origin.", ge=-5, le=5, live=True)
+    scan_yaw_rad: float = param(0.0, "Direction of the scanner's zero angle.", ge=-math.pi, le=math.pi, live=True)
+    range_x_m: float = param(0.0, "Position of the range sensor ahead of the base's origin.", ge=-5, le=5, live=True)
+    max_invalid_share: float = param(
+        0.5, "A scan with a larger share of NaN beams does not count as alive.", ge=0, le=1, live=True
+    )
+    zero_is_clear: bool = param(
+        False, "A beam of exactly 0 means no echo; otherwise it is an obstacle at range_min.", live=True
+    )
+
+    def cross_check(self) -> None:
+        if self.enabled and not (self.use_scan or self.use_range):
+            raise ConfigError(
+                "enabled must be false while use_scan and use_range are false, got true; choose a range source"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmergencyStop(Config):
+    """The latched stop."""
+
+    reset_delay_s: float = param(0.5, "A reset is refused for this long after the stop.", ge=0.5, le=60, live=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output(Config):
+    """The command topic."""
+
+    stamped: bool = param(False, "Publish TwistStamped instead of Twist; many bases expect it from Jazzy on.")
+    frame_id: str = param("base_link", "Frame of stamped commands.")
+    idle: str = param(
+        "hold_zero",
+        "When nothing drives: keep sending zeros, or fall silent.",
+        choices=("hold_zero", "silent"),
+        live=True,
+    )
+    zeros_s: float = param(1.0, "Zeros are sent at least this long before falling silent.", ge=1.0, le=60, live=True)
+    fault_on_second_publisher: bool = param(True, "Stop while another node publishes on the command topic.", live=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControllerConfig(Config):
+    """Everything the controller can be told."""
+
+    rate_hz: float = param(30.0, "Commands per second.", ge=5, le=200)
+    base: Base = section(Base)
+    action: Action = section(Action)
+    limits: Limits = section(Limits)
+    staleness: Staleness = section(Staleness)
+    require: Require = section(Require)
+    teleop: Teleop = section(Teleop)
+    range_guard: RangeGuardConfig = section(RangeGuardConfig)
+    estop: EmergencyStop = section(EmergencyStop)
+    output: Output = section(Output)
+
+    @property
+    def period_s(self) -> float:
+        """Time between two ticks."""
+        return 1.0 / self.rate_hz
+
+    def cross_check(self) -> None:
+        self._check_action()
+        shortest = PERIODS_PER_TIMEOUT * self.period_s
+        timeouts = {
+            "staleness.action_min_s": self.staleness.action_min_s,
+            "range_guard.timeout_s": self.range_guard.timeout_s,
+        }
+        timeouts |= {f"teleop.{name}.timeout_s": getattr(self.teleop, name).timeout_s for name in SOURCES}
+        for name, value in timeouts.items():
+            if value < shortest - 1e-9:
+                raise ConfigError(
+                    f"{name} must be >= {PERIODS_PER_TIMEOUT:g} x the tick period ({shortest:g} s), got {value:g}; "
+                    "raise it or rate_hz"
+                )
+        self._check_guard()
+
+    def _check_action(self) -> None:
+        spaces = {"diff": ("diff",), "omni": ("omni", "diff"), "ackermann": ("ackermann",)}[self.base.kind]
+        if self.action.space not in spaces:
+            raise ConfigError(
+                f"action.space must be {' or '.join(spaces)} for base.kind {self.base.kind}, got {self.action.space}; "
+                "choose a policy trained for this base"
+            )
+        scales = (
+            (
+                "action.linear_mps",
+                self.action.linear_mps,
+                "limits.linear.velocity_mps",
+                self.limits.linear.velocity_mps,
+                True,
+            ),
+            (
+                "action.lateral_mps",
+                self.action.lateral_mps,
+                "limits.lateral.velocity_mps",
+                self.limits.lateral.velocity_mps,
+                self.action.space == "omni",
+            ),
+            (
+                "action.turn_radps",
+                self.action.turn_radps,
+                "limits.turn.velocity_radps",
+                self.limits.turn.velocity_radps,
+                self.action.space == "diff",
+            ),
+            (
+                "action.steering_rad",
+                self.action.steering_rad,
+                "limits.steering.angle_rad",
+                self.limits.steering.angle_rad,
+                self.action.space == "ackermann",
+            ),
+        )
+        for name, value, limit_name, limit, used in scales:
+            if used and value > limit:
+                raise ConfigError(
+                    f"{name} must be <= {limit_name} ({limit:g}), got {value:g}; lower it or raise the limit"
+                )
+
+    def _check_guard(self) -> None:
+        if not self.range_guard.enabled:
+            return
+        axes = {"linear": self.limits.linear, **({"lateral": self.limits.lateral} if self.base.kind == "omni" else {})}
+        for name, axis in axes.items():
+            fastest = max(axis.velocity_mps, axis.reverse_mps)
+            shortest = (
+                fastest / (2 * axis.decel_mps2)
+                + (axis.accel_mps2 + axis.decel_mps2) / axis.jerk_mps3
+                + 2 * self.period_s
+            )
+            if self.range_guard.slow_ttc_s < shortest:
+                raise ConfigError(
+                    f"range_guard.slow_ttc_s must be >= {shortest:.3g} s, the time limits.{name} needs to brake, "
+                    f"got {self.range_guard.slow_ttc_s:g}; raise it or the braking limits"
+                )

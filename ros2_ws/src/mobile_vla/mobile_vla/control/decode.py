@@ -1,0 +1,72 @@
+"""From the policy's normalised numbers to this robot's metres and radians, and from there to the command topic."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from mobile_vla.control.clock import Rejected
+from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.config_motion import Action, Base
+
+OVERSHOOT = 0.01
+IMPLAUSIBLE = 10.0
+
+
+class Velocity(NamedTuple):
+    """Forward m/s, left m/s, and the turning axis: yaw rate in rad/s, or steering angle in rad on an Ackermann base."""
+
+    forward: float
+    left: float
+    turn: float
+
+
+STILL = Velocity(0.0, 0.0, 0.0)
+_USED = {"diff": (True, False, True), "omni": (True, True, False), "ackermann": (True, False, True)}
+
+
+def decode_action(frame_id: str, action: Velocity, config: Action) -> Velocity:
+    """A normalised action as a velocity of this robot.
+
+    `frame_id` names the action space: `diff` = forward and turn, `omni` = forward and left, `ackermann` = forward and
+    steering. Raises `Rejected` for another space, numbers that are not finite or beyond 1, and components the space
+    does not have.
+    """
+    if frame_id != config.space:
+        raise Rejected(
+            "action.wrong_space",
+            f"action is for space {frame_id[:40]!r}, this robot is configured for {config.space!r}",
+        )
+    for value, used in zip(action, _USED[config.space], strict=True):
+        if not math.isfinite(value):
+            raise Rejected("action.not_finite", f"action has the component {value}; it must be a number in [-1, 1]")
+        if abs(value) > (1.0 + OVERSHOOT if used else 0.0):
+            raise Rejected(
+                "action.out_of_range", f"action component {value:.6g} is outside what space {config.space!r} allows"
+            )
+    forward, left, turn = (min(max(value, -1.0), 1.0) for value in action)
+    scale = config.steering_rad if config.space == "ackermann" else config.turn_radps
+    return Velocity(forward * config.linear_mps, left * config.lateral_mps, turn * scale)
+
+
+def check_teleop(source: str, velocity: Velocity, config: ControllerConfig) -> Velocity:
+    """A person's command, with components the base lacks removed; raises `Rejected` for what no person means."""
+    limits = config.limits
+    turn = limits.steering.angle_rad if config.base.kind == "ackermann" else limits.turn.velocity_radps
+    plausible = (limits.linear.velocity_mps, limits.lateral.velocity_mps, turn)
+    for value, limit in zip(velocity, plausible, strict=True):
+        if not math.isfinite(value):
+            raise Rejected(f"{source}.not_finite", f"{source} sent the component {value}; it must be a finite number")
+        if abs(value) > IMPLAUSIBLE * limit:
+            raise Rejected(
+                f"{source}.implausible",
+                f"{source} sent {value:.6g}, more than {IMPLAUSIBLE:g} times the limit {limit:g}",
+            )
+    return velocity if config.base.kind == "omni" else Velocity(velocity.forward, 0.0, velocity.turn)
+
+
+def output_turn(forward_mps: float, turn: float, base: Base) -> float:
+    """angular.z of the command: the turning axis itself, or the yaw rate that a steering angle gives at this speed."""
+    if base.kind != "ackermann" or base.ackermann_output == "angle":
+        return turn
+    return forward_mps * math.tan(turn) / base.wheelbase_m

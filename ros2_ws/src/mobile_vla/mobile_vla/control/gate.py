@@ -1,0 +1,310 @@
+"""The gate: everything that wants to move the robot goes in, one explained command comes out.
+
+Inputs only store (and are ignored and counted when they are bad); `tick` decides. One thread owns a gate. All times
+come in as `Now`; the gate reads no clock. Ages run on the steady clock, stamps are compared on the ROS clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mobile_vla.control.arbitration import Arbiter, Selected
+from mobile_vla.control.clock import Now, Rejected, Rejections, to_ns, to_s
+from mobile_vla.control.command import Ages, Command, Outcome
+from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.decode import STILL, Velocity, output_turn
+from mobile_vla.control.envelope import Envelope
+from mobile_vla.control.latch import EmergencyLatch
+from mobile_vla.control.modes import REASONS, Mode, Situation, next_mode
+from mobile_vla.control.range_guard import RangeGuard, ScanGeometry
+from mobile_vla.control.staleness import Actions
+from mobile_vla.control.surroundings import Surroundings
+
+CLOCK_SET_BACK_NS = 100_000_000
+_DRIVING = (Mode.AUTONOMY, Mode.TELEOP)
+
+
+class Gate:
+    """Composes arbitration, staleness, range guard, modes and limits. Boots disarmed."""
+
+    def __init__(self, config: ControllerConfig) -> None:
+        self.config = config
+        self.mode = Mode.DISARMED
+        self.rejections = Rejections()
+        self._actions = Actions(config)
+        self._people = Arbiter(config)
+        self._guard = RangeGuard(config)
+        self._envelope = Envelope(config)
+        self._around = Surroundings(config, self._guard)
+        self._latch = EmergencyLatch()
+        self._armed = False
+        self._reset_number = 0
+        self._reset_pending = False
+        self._after_teleop = False
+        self._handover_until_ns = 0
+        self._ros_ns = 0
+        self._moved_ns: int | None = None
+        self.reconfigure(config)
+
+    def reconfigure(self, config: ControllerConfig) -> None:
+        """Use other settings from the next tick on; mode, latches and the present motion stay."""
+        self.config = config
+        for part in (self._actions, self._people, self._guard, self._envelope, self._around):
+            part.configure(config)
+        self._dwell_ns = to_ns(config.teleop.dwell_s)
+        self._handover_ns = to_ns(config.limits.handover.duration_s)
+        self._zeros_ns = to_ns(config.output.zeros_s)
+
+    # inputs
+
+    def offer_action(self, stamp_ns: int, frame_id: str, normalised: Velocity, now: Now) -> None:
+        """The policy's action: the stamp of its image, its action space, values in [-1, 1]."""
+        self._take(lambda: self._actions.offer(stamp_ns, frame_id, normalised, now))
+
+    def offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now) -> None:
+        """A person's command in m/s and rad/s (steering angle on an Ackermann base)."""
+        self._take(lambda: self._offer_teleop(source, stamp_ns, velocity, now))
+
+    def offer_scan(self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now) -> None:
+        """A laser scan."""
+        self._take(lambda: self._guard.offer_scan(stamp_ns, ranges, geometry, now))
+
+    def offer_range(self, stamp_ns: int, distance_m: float, min_m: float, max_m: float, now: Now) -> None:
+        """One distance straight ahead."""
+        self._take(lambda: self._guard.offer_range(stamp_ns, distance_m, min_m, max_m, now))
+
+    def offer_odometry(self, stamp_ns: int, linear_mps: float, angular_radps: float, now: Now) -> None:
+        """A sign of life of the base; speeds that are not finite are none."""
+        self._take(lambda: self._around.offer_odometry(stamp_ns, linear_mps, angular_radps, now))
+
+    def offer_policy_status(self, ready: bool, sentence: str, now: Now) -> None:
+        """What the policy says about itself: loaded, probe and canary passed, running."""
+        self._around.offer_policy_status(ready, sentence, now)
+
+    def offer_image_health(self, trouble: str) -> None:
+        """Frozen, black or changed camera picture, in words; empty when it is fine again. Trouble counts as stale."""
+        self._around.image_trouble = trouble
+
+    def offer_publisher_count(self, count: int) -> None:
+        """How many nodes publish on the command topic, this one included."""
+        self._around.publishers = count
+
+    def instruction_changed(self, now: Now) -> None:
+        """A new instruction: actions from images before it are discarded."""
+        self._actions.begin_epoch(now.ros_ns)
+
+    def policy_was_reset(self, number: int, now: Now) -> None:
+        """The policy cleared its recurrent state, as `Command.reset_policy` asked with this number."""
+        if self._reset_pending and number == self._reset_number:
+            self._reset_pending = False
+            self._actions.begin_epoch(now.ros_ns)
+
+    # operators
+
+    def arm(self, now: Now) -> Outcome:
+        """Allow motion, unless something required is missing."""
+        if self._armed:
+            return Outcome(True, "already armed")
+        refusal = self._refusal(now)
+        if refusal:
+            return Outcome(False, f"not armed: {refusal}")
+        self._armed = True
+        self._people.forgive()
+        self._begin_reset()
+        self._actions.begin_epoch(now.ros_ns)
+        return Outcome(True, "armed")
+
+    def disarm(self, now: Now) -> Outcome:
+        """Forbid motion; the robot is brought to rest within its limits."""
+        self._armed = False
+        self._reset_pending = False
+        self._after_teleop = False
+        self._people.forgive()
+        self._actions.begin_epoch(now.ros_ns)
+        return Outcome(True, "disarmed")
+
+    def estop(self, cause: str, now: Now) -> Outcome:
+        """Stop now, past every limit, and stay stopped."""
+        self._latch.close(cause, now)
+        self._envelope.stop()
+        self.disarm(now)
+        return Outcome(True, f"emergency stop: {cause}")
+
+    def offer_estop_input(self, pressed: bool, now: Now) -> None:
+        """A stop device. Pressing latches; releasing only allows a later reset."""
+        self._latch.set_pressed(pressed)
+        if pressed:
+            self.estop("stop input", now)
+
+    def reset_estop(self, now: Now) -> Outcome:
+        """Release the latch. Motion needs arming afterwards."""
+        return self._latch.reset(self.config.estop.reset_delay_s, now)
+
+    @property
+    def estop_cause(self) -> str:
+        """Why the emergency stop is latched; empty when it is not."""
+        return self._latch.cause
+
+    # decision
+
+    def tick(self, now: Now) -> Command:
+        """Decide. Call it at the configured rate, whatever came in or did not."""
+        self._watch_clock(now)
+        steady_ns = now.steady_ns
+        person = self._people.select(steady_ns)
+        waiting = self._waiting_for(steady_ns)
+        broken, broken_for_people = self._around.broken(steady_ns)
+        situation = Situation(
+            estop=self._latch.closed,
+            armed=self._armed,
+            teleop=person is not None,
+            broken=bool(broken),
+            broken_for_people=bool(broken_for_people),
+            ready=not waiting,
+        )
+        before, self.mode = self.mode, next_mode(self.mode, situation)
+        if self.mode is not before:
+            self._entered(before, now)
+        target, source, reason = self._target(person, waiting, broken_for_people or broken, steady_ns)
+        guarded, range_reason = self._guarded(target)
+        handover = self.mode is Mode.AUTONOMY and steady_ns < self._handover_until_ns
+        if self.mode is Mode.ESTOP:
+            self._envelope.stop()
+        output = self._envelope.step(guarded, steady_ns, handover)
+        if reason == "ok":
+            reason = range_reason or ("ok" if output == guarded else "handover" if handover else "limits")
+        newest = self._actions.newest
+        return Command(
+            publish=self._publishes(steady_ns),
+            linear_x=output.forward,
+            linear_y=output.left,
+            angular_z=output_turn(output.forward, output.turn, self.config.base),
+            mode=self.mode,
+            source=source,
+            reason=reason,
+            target=target,
+            ages=self._ages(steady_ns),
+            action_stamp_ns=newest.stamp_ns if source == "policy" and newest is not None else 0,
+            reset_policy=self._reset_number if self._reset_pending else 0,
+        )
+
+    def _take(self, offer: Callable[[], None]) -> None:
+        try:
+            offer()
+        except Rejected as error:
+            self.rejections.add(error)
+
+    def _offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now) -> None:
+        self._people.offer(source, stamp_ns, velocity, now)
+        if self._armed:
+            self._after_teleop = True
+            self._actions.begin_epoch(now.ros_ns)
+
+    def _watch_clock(self, now: Now) -> None:
+        if now.ros_ns < self._ros_ns - CLOCK_SET_BACK_NS:
+            self.rejections.add(
+                Rejected("clock.set_back", f"ROS time went back {to_s(self._ros_ns - now.ros_ns):.3f} s")
+            )
+            self._actions.clock_set_back(now.ros_ns)
+            for part in (self._people, self._guard):
+                part.clock_set_back()
+            self._around.odometry.forget_stamp()
+        self._ros_ns = now.ros_ns
+
+    def _waiting_for(self, steady_ns: int) -> str:
+        """What keeps autonomy from driving now; empty when nothing does."""
+        if self._around.policy_ready is False:
+            return "policy_not_ready"
+        if self._around.image_trouble:
+            return "image_unhealthy"
+        if self._people.lost(steady_ns):
+            return "teleop_lost"
+        if self._after_teleop:
+            last = self._people.last
+            if last is not None and steady_ns - last.steady_ns < self._dwell_ns:
+                return "dwell"
+            if not self._envelope.at_rest:
+                return "not_at_rest"
+        if self._reset_pending and self.config.teleop.wait_for_policy_reset:
+            return "policy_reset"
+        if self._actions.live(steady_ns):
+            return ""
+        age_ns = self._actions.image_age_ns(steady_ns)
+        return "stale_action" if age_ns is None or age_ns > self._actions.lifetime_ns else "no_action"
+
+    def _entered(self, before: Mode, now: Now) -> None:
+        """Consequences of a change of mode: what was computed under the old one is discarded."""
+        if self.mode is Mode.AUTONOMY:
+            self._after_teleop = False
+            self._handover_until_ns = now.steady_ns + self._handover_ns if self._envelope.at_rest else 0
+            return
+        if before is Mode.TELEOP and self._armed:
+            self._begin_reset()
+        if before is not Mode.DISARMED:
+            self._actions.begin_epoch(now.ros_ns)
+
+    def _target(self, person: Selected | None, waiting: str, broken: str, steady_ns: int) -> tuple[Velocity, str, str]:
+        if self.mode is Mode.AUTONOMY:
+            return self._actions.velocity(steady_ns), "policy", "ok"
+        if self.mode is Mode.TELEOP and person is not None:
+            return person.velocity, person.source, "ok"
+        if self.mode is Mode.FAULT:
+            return STILL, "none", broken
+        if self.mode is Mode.HOLD:
+            return STILL, "none", waiting or "no_action"
+        return STILL, "none", self.mode.value
+
+    def _guarded(self, target: Velocity) -> tuple[Velocity, str]:
+        if self.mode is Mode.TELEOP and not self.config.range_guard.guard_teleop:
+            return target, ""
+        return self._guard.limit(target)
+
+    def _publishes(self, steady_ns: int) -> bool:
+        """Always, except long after the last motion where silence is configured; never silent in an emergency stop."""
+        if self._moved_ns is None or self.mode in _DRIVING or not self._envelope.at_rest:
+            self._moved_ns = steady_ns
+        silent = self.config.output.idle == "silent" and self.mode is not Mode.ESTOP
+        return not silent or steady_ns - self._moved_ns <= self._zeros_ns
+
+    def _begin_reset(self) -> None:
+        self._reset_number += 1
+        self._reset_pending = True
+
+    def _refusal(self, now: Now) -> str:
+        """Why arming is refused; empty when it is not."""
+        steady_ns = now.steady_ns
+        require = self.config.require
+        if self._latch.closed:
+            return f"emergency stop is latched ({self._latch.cause}); reset it first"
+        broken, _ = self._around.broken(steady_ns)
+        if broken:
+            return f"{REASONS[broken]}{self._around.detail(broken, steady_ns)}"
+        unfit = self._around.policy_refusal(steady_ns) if require.policy else ""
+        if unfit:
+            return unfit
+        if self._around.image_trouble:
+            return f"the camera picture is not usable: {self._around.image_trouble}"
+        if require.camera:
+            age_ns = self._actions.image_age_ns(steady_ns)
+            allowed_ns = self._actions.lifetime_ns
+            if age_ns is None:
+                return "no action from a camera image has arrived; check camera and inference"
+            if age_ns > allowed_ns:
+                ages = f"{to_s(age_ns):.2f} s old, allowed {to_s(allowed_ns):.2f} s"
+                return f"the newest action's image is {ages}; check camera and inference"
+        person = self._people.select(steady_ns)
+        if person is not None and not self._people.neutral(person.velocity):
+            return f"{person.source} holds a stick; release it"
+        return ""
+
+    def _ages(self, steady_ns: int) -> Ages:
+        last = self._people.last
+        ages = (
+            self._actions.image_age_ns(steady_ns),
+            None if last is None else steady_ns - last.steady_ns,
+            self._guard.scan.age_ns(steady_ns),
+            self._guard.range.age_ns(steady_ns),
+            self._around.odometry.age_ns(steady_ns),
+            self._around.policy_age_ns(steady_ns),
+        )
+        return Ages(*(None if age is None else age / 1e9 for age in ages))

@@ -1,0 +1,167 @@
+"""How old inputs are: watchdogs for sensors, and the policy's actions aged from their camera stamps."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from typing import NamedTuple
+
+from mobile_vla.control.clock import NS_PER_S, Now, Rejected, check_stamp, to_ns
+from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.decode import STILL, Velocity, decode_action
+
+_LATENCIES = 64
+
+
+class Watchdog:
+    """One stamped source. Its age counts from the stamp, converted to the steady clock on arrival."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._taken_ns: int | None = None
+        self._stamp_ns = 0
+
+    def offer(self, stamp_ns: int, now: Now, timeout_ns: int, future_ns: int) -> None:
+        """A sign of life; raises `Rejected` for a stamp that proves none."""
+        age_ns = check_stamp(self.kind, stamp_ns, self._stamp_ns, now, future_ns)
+        if age_ns > timeout_ns:
+            raise Rejected(
+                f"{self.kind}.too_old",
+                f"{self.kind} is {age_ns / NS_PER_S:.3f} s old on arrival, allowed {timeout_ns / NS_PER_S:g} s",
+            )
+        self._stamp_ns = stamp_ns
+        self._taken_ns = now.steady_ns - age_ns
+
+    def age_ns(self, steady_ns: int) -> int | None:
+        """Age of the newest sign of life; None when there never was one."""
+        return None if self._taken_ns is None else steady_ns - self._taken_ns
+
+    def alive(self, steady_ns: int, timeout_ns: int) -> bool:
+        """Whether there was a sign of life within the timeout."""
+        return self._taken_ns is not None and steady_ns - self._taken_ns <= timeout_ns
+
+    def forget_stamp(self) -> None:
+        """Accept any stamp next: the ROS clock was set back."""
+        self._stamp_ns = 0
+
+
+class Timed(NamedTuple):
+    """An action in use: when its image was taken, when it arrived and when it expires, on the steady clock."""
+
+    velocity: Velocity
+    stamp_ns: int
+    image_ns: int
+    arrival_ns: int
+    deadline_ns: int
+
+
+class Actions:
+    """The newest usable action.
+
+    An action is usable when its image was taken after the epoch (the last arming, release, instruction change, mode
+    change or reset) and until image stamp + max(minimum, factor x p95 of image-to-action latency), at most the maximum.
+    """
+
+    def __init__(self, config: ControllerConfig) -> None:
+        self.configure(config)
+        self.newest: Timed | None = None
+        self.epoch_ns = 0
+        self._previous: Timed | None = None
+        self._stamp_ns = 0
+        self._seen_image_ns: int | None = None
+        self._recent: deque[int] = deque()
+        self._sorted: list[int] = []
+
+    def configure(self, config: ControllerConfig) -> None:
+        """Use new settings from now on; an action already accepted keeps its deadline."""
+        self._config = config
+        self._min_ns = to_ns(config.staleness.action_min_s)
+        self._max_ns = to_ns(config.staleness.action_max_s)
+        self._future_ns = to_ns(config.staleness.future_s)
+
+    def offer(self, stamp_ns: int, frame_id: str, action: Velocity, now: Now) -> None:
+        """Take an action; raises `Rejected` when it must not be used."""
+        age_ns = check_stamp("action", stamp_ns, self._stamp_ns, now, self._future_ns)
+        velocity = decode_action(frame_id, action, self._config.action)
+        self._stamp_ns = stamp_ns
+        self._note_latency(min(age_ns, self._max_ns))
+        lifetime_ns = self.lifetime_ns
+        if age_ns > lifetime_ns:
+            raise Rejected(
+                "action.too_old",
+                f"action's image is {age_ns / NS_PER_S:.3f} s old, allowed {lifetime_ns / NS_PER_S:.3f} s",
+            )
+        image_ns = now.steady_ns - age_ns
+        self._seen_image_ns = image_ns
+        if stamp_ns <= self.epoch_ns:
+            raise Rejected(
+                "action.before_epoch",
+                "action was computed from an image taken before the last change of mode, person or instruction",
+            )
+        self._previous = self.newest
+        self.newest = Timed(velocity, stamp_ns, image_ns, now.steady_ns, image_ns + lifetime_ns)
+
+    @property
+    def lifetime_ns(self) -> int:
+        """How long after its image an action arriving now may be used."""
+        return min(
+            max(self._min_ns, round(self._config.staleness.action_inference_factor * self.latency_p95_ns)), self._max_ns
+        )
+
+    @property
+    def latency_p95_ns(self) -> int:
+        """95th percentile of the time from camera stamp to arrival, over the last actions; 0 before any."""
+        return self._sorted[(len(self._sorted) * 95 - 1) // 100] if self._sorted else 0
+
+    def begin_epoch(self, ros_ns: int) -> None:
+        """Discard what was computed from images up to now."""
+        self.epoch_ns = max(self.epoch_ns, ros_ns)
+        self.newest = None
+        self._previous = None
+
+    def clock_set_back(self, ros_ns: int) -> None:
+        """Discard everything and follow the ROS clock to its new time."""
+        self.epoch_ns = ros_ns
+        self._stamp_ns = 0
+        self.newest = None
+        self._previous = None
+
+    def live(self, steady_ns: int) -> bool:
+        """Whether there is an action that may be used now."""
+        return self.newest is not None and steady_ns <= self.newest.deadline_ns
+
+    def image_age_ns(self, steady_ns: int) -> int | None:
+        """Age of the newest image any valid action was computed from, whatever the epoch; None before any."""
+        return None if self._seen_image_ns is None else steady_ns - self._seen_image_ns
+
+    def velocity(self, steady_ns: int) -> Velocity:
+        """What the policy wants now, shaped between actions as configured; still when nothing is live."""
+        newest = self.newest
+        if newest is None or steady_ns > newest.deadline_ns:
+            return STILL
+        between = self._config.action.between
+        if between == "hold":
+            return newest.velocity
+        previous = self._previous
+        spacing_ns = newest.arrival_ns - previous.arrival_ns if previous is not None else 0
+        since_ns = steady_ns - newest.arrival_ns
+        if between == "ramp":
+            full_until_ns = min(newest.arrival_ns + spacing_ns, newest.deadline_ns)
+            if steady_ns <= full_until_ns:
+                return newest.velocity
+            return _blend(
+                STILL, newest.velocity, (newest.deadline_ns - steady_ns) / (newest.deadline_ns - full_until_ns)
+            )
+        if previous is None or since_ns >= spacing_ns:
+            return newest.velocity
+        return _blend(previous.velocity, newest.velocity, max(since_ns, 0) / spacing_ns)
+
+    def _note_latency(self, latency_ns: int) -> None:
+        self._recent.append(latency_ns)
+        insort(self._sorted, latency_ns)
+        if len(self._recent) > _LATENCIES:
+            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
+
+
+def _blend(start: Velocity, end: Velocity, share: float) -> Velocity:
+    return Velocity(*(a + (b - a) * share for a, b in zip(start, end, strict=True)))

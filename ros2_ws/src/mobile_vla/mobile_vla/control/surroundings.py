@@ -1,0 +1,74 @@
+"""What must be in order around the gate besides its sources: odometry, policy, camera picture, command topic."""
+
+from __future__ import annotations
+
+import math
+
+from mobile_vla.control.clock import Now, Rejected, to_ns
+from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.range_guard import RangeGuard
+from mobile_vla.control.staleness import Watchdog
+
+
+class Surroundings:
+    """Stores reports and turns them into reasons (keys of `modes.REASONS`)."""
+
+    def __init__(self, config: ControllerConfig, guard: RangeGuard) -> None:
+        self.odometry = Watchdog("odometry")
+        self.image_trouble = ""
+        self.publishers = 1
+        self.policy_ready: bool | None = None
+        self.policy_sentence = ""
+        self._policy_ns = 0
+        self._guard = guard
+        self.configure(config)
+
+    def configure(self, config: ControllerConfig) -> None:
+        """Use new settings from now on."""
+        self._config = config
+        self._odometry_timeout_ns = to_ns(config.staleness.odometry_s)
+        self._policy_timeout_ns = to_ns(config.staleness.policy_status_s)
+        self._future_ns = to_ns(config.staleness.future_s)
+
+    def offer_odometry(self, stamp_ns: int, linear_mps: float, angular_radps: float, now: Now) -> None:
+        """A sign of life of the base; raises `Rejected` for speeds that are not finite and useless stamps."""
+        if not (math.isfinite(linear_mps) and math.isfinite(angular_radps)):
+            sentence = f"odometry reads {linear_mps} m/s, {angular_radps} rad/s; the base must send numbers"
+            raise Rejected("odometry.not_finite", sentence)
+        self.odometry.offer(stamp_ns, now, self._odometry_timeout_ns, self._future_ns)
+
+    def offer_policy_status(self, ready: bool, sentence: str, now: Now) -> None:
+        """What the policy says about itself."""
+        self.policy_ready = ready
+        self.policy_sentence = sentence
+        self._policy_ns = now.steady_ns
+
+    def policy_age_ns(self, steady_ns: int) -> int | None:
+        """Age of the policy's last word; None before any."""
+        return None if self.policy_ready is None else steady_ns - self._policy_ns
+
+    def policy_refusal(self, steady_ns: int) -> str:
+        """Why the policy is not fit to be armed, in words; empty when it is."""
+        age_ns = self.policy_age_ns(steady_ns)
+        if age_ns is None or age_ns > self._policy_timeout_ns:
+            return "the policy has not reported itself; start the inference node"
+        return "" if self.policy_ready else f"the policy is not ready: {self.policy_sentence}"
+
+    def broken(self, steady_ns: int) -> tuple[str, str]:
+        """Reasons why autonomy, and why people too, must not drive; empty texts when they may."""
+        config = self._config
+        for_people = ""
+        if self.publishers > 1 and config.output.fault_on_second_publisher:
+            for_people = "second_publisher"
+        range_dead = "range_dead" if self._guard.dead(steady_ns) else ""
+        if not for_people and config.range_guard.guard_teleop:
+            for_people = range_dead
+        odometry_dead = ""
+        if config.require.odometry and not self.odometry.alive(steady_ns, self._odometry_timeout_ns):
+            odometry_dead = "odometry_dead"
+        return for_people or range_dead or odometry_dead, for_people
+
+    def detail(self, reason: str, steady_ns: int) -> str:
+        """Which source, or how many, to add to the sentence of a reason."""
+        details = {"range_dead": self._guard.dead(steady_ns), "second_publisher": f"{self.publishers} in all"}
+        return f": {details[reason]}" if reason in details else ""

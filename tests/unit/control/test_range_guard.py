@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mobile_vla.config import with_values
+from mobile_vla.control import ControllerConfig, Now, ScanGeometry, Velocity
+from mobile_vla.control.clock import Rejected
+from mobile_vla.control.range_guard import RangeGuard
+
+MS = 1_000_000
+ROS = 1_000_000 * MS
+NOW = Now(77 * MS, ROS)
+FULL_CIRCLE = ScanGeometry(-math.pi, math.radians(1), 0.1, 10.0)
+AHEAD_ONLY = ScanGeometry(-math.pi / 2, math.radians(1), 0.1, 10.0)
+# Footprint 0.4 m x 0.4 m around the origin; stop zone 0.2 m; 1.2 s to the stop zone.
+
+
+def guard(**values: object) -> RangeGuard:
+    changes = {
+        "base.kind": "omni",
+        "range_guard.enabled": True,
+        **{f"range_guard.{key}": value for key, value in values.items()},
+    }
+    return RangeGuard(with_values(ControllerConfig(), changes))
+
+
+def scan(
+    unit: RangeGuard, obstacles: dict[int, float], geometry: ScanGeometry = FULL_CIRCLE, fill: float = math.inf
+) -> None:
+    """One scan with readings at whole degrees from straight ahead."""
+    count = 360 if geometry is FULL_CIRCLE else 181
+    ranges = [fill] * count
+    for degrees, distance in obstacles.items():
+        ranges[(degrees - round(math.degrees(geometry.angle_min_rad))) % 360] = distance
+    unit.offer_scan(ROS, ranges, geometry, NOW)
+
+
+@pytest.mark.parametrize(
+    ("obstacles", "wanted", "allowed", "reason"),
+    [
+        ({}, (0.5, 0.3), (0.5, 0.3), ""),
+        ({0: 2.0}, (0.5, 0.0), (0.5, 0.0), ""),
+        ({0: 1.0}, (0.5, 0.0), (0.5, 0.0), ""),
+        ({0: 0.7}, (0.5, 0.0), (0.3 / 1.2, 0.0), "range_slow"),
+        ({0: 0.7}, (0.2, 0.0), (0.2, 0.0), ""),
+        ({0: 0.4}, (0.5, 0.0), (0.0, 0.0), "range_stop"),
+        ({0: 0.15}, (0.5, 0.0), (0.0, 0.0), "range_stop"),
+        ({0: 0.4}, (-0.2, 0.0), (-0.2, 0.0), ""),
+        ({0: 0.4}, (0.0, 0.3), (0.0, 0.3), ""),
+        ({180: 0.4}, (-0.2, 0.0), (0.0, 0.0), "range_stop"),
+        ({180: 0.4}, (0.5, 0.0), (0.5, 0.0), ""),
+        ({90: 0.5}, (0.5, 0.3), (0.5, 0.1 / 1.2), "range_slow"),
+        ({-90: 0.4}, (0.0, -0.3), (0.0, 0.0), "range_stop"),
+        ({0: 0.7, 90: 0.3}, (0.5, 0.3), (0.25, 0.0), "range_stop"),
+        ({10: 0.5}, (0.5, 0.0), ((0.5 * math.cos(math.radians(10)) - 0.4) / 1.2, 0.0), "range_slow"),
+        ({30: 0.7}, (0.5, 0.0), (0.5, 0.0), ""),
+        ({0: 0.05}, (0.5, 0.0), (0.0, 0.0), "range_stop"),
+        ({0: 0.0}, (0.5, 0.0), (0.0, 0.0), "range_stop"),
+        ({0: -math.inf}, (0.5, 0.0), (0.0, 0.0), "range_stop"),
+        ({0: 99.0}, (0.5, 0.0), (0.5, 0.0), ""),
+    ],
+)
+def test_limits_motion_towards_obstacles_only(
+    obstacles: dict[int, float], wanted: tuple[float, float], allowed: tuple[float, float], reason: str
+) -> None:
+    unit = guard()
+    scan(unit, obstacles)
+    velocity, why = unit.limit(Velocity(*wanted, 0.7))
+    assert velocity == pytest.approx((*allowed, 0.7))
+    assert why == reason
+
+
+def test_no_echo_as_zero_only_where_said() -> None:
+    unit = guard(zero_is_clear=True)
+    scan(unit, {0: 0.0})
+    assert unit.limit(Velocity(0.5, 0.0, 0.0)) == (Velocity(0.5, 0.0, 0.0), "")
+
+
+def test_unseen_directions_are_slow() -> None:
+    unit = guard()
+    scan(unit, {}, AHEAD_ONLY)
+    assert unit.limit(Velocity(0.5, 0.0, 0.0))[1] == ""
+    assert unit.limit(Velocity(-0.2, 0.0, 0.0)) == (Velocity(-0.1, 0.0, 0.0), "range_unseen")
+    assert unit.limit(Velocity(-0.05, 0.0, 0.0)) == (Velocity(-0.05, 0.0, 0.0), "")
+
+
+def test_mounting_offset_and_direction() -> None:
+    unit = guard(scan_yaw_rad=math.pi, scan_x_m=-0.1)
+    scan(unit, {180: 0.6})
+    front = unit.clearance.front
+    assert front == pytest.approx(0.6 - 0.1 - 0.2)
+    assert unit.clearance.rear == math.inf
+
+
+@pytest.mark.parametrize(
+    ("ranges", "geometry"),
+    [
+        ([], FULL_CIRCLE),
+        ([1.0] * 20_001, FULL_CIRCLE),
+        ([math.nan] * 360, FULL_CIRCLE),
+        ([math.nan] * 181 + [1.0] * 179, FULL_CIRCLE),
+        ([1.0] * 360, FULL_CIRCLE._replace(angle_increment_rad=0.0)),
+        ([1.0] * 360, FULL_CIRCLE._replace(angle_min_rad=math.nan)),
+        ([1.0] * 360, FULL_CIRCLE._replace(range_max_m=0.05)),
+        ([1.0] * 360, FULL_CIRCLE._replace(range_min_m=-1.0)),
+    ],
+)
+def test_scans_that_prove_nothing_do_not_keep_the_guard_alive(ranges: list[float], geometry: ScanGeometry) -> None:
+    unit = guard()
+    with pytest.raises(Rejected) as caught:
+        unit.offer_scan(ROS, ranges, geometry, NOW)
+    assert caught.value.code == "scan.invalid"
+    assert unit.dead(NOW.steady_ns) == "scan"
+
+
+def test_a_dead_source_is_named() -> None:
+    unit = guard(use_range=True)
+    assert unit.dead(NOW.steady_ns) == "scan"
+    scan(unit, {})
+    assert unit.dead(NOW.steady_ns) == "range"
+    unit.offer_range(ROS, 1.0, 0.02, 4.0, NOW)
+    assert unit.dead(NOW.steady_ns) == ""
+    assert unit.dead(NOW.steady_ns + 500 * MS) == ""
+    assert unit.dead(NOW.steady_ns + 501 * MS) == "scan"
+
+
+def test_an_old_scan_is_refused() -> None:
+    unit = guard()
+    with pytest.raises(Rejected):
+        unit.offer_scan(ROS - 600 * MS, [1.0] * 360, FULL_CIRCLE, NOW)
+
+
+@pytest.mark.parametrize(
+    ("distance", "front"),
+    [(1.0, 0.8), (math.inf, math.inf), (4.1, math.inf), (-math.inf, 0.02 - 0.2), (0.0, 0.02 - 0.2), (0.3, 0.1)],
+)
+def test_range_readings(distance: float, front: float) -> None:
+    unit = guard(use_scan=False, use_range=True)
+    unit.offer_range(ROS, distance, 0.02, 4.0, NOW)
+    assert unit.clearance.front == pytest.approx(front)
+    assert unit.clearance.rear is None
+
+
+@pytest.mark.parametrize(
+    ("distance", "low", "high"), [(math.nan, 0.02, 4.0), (1.0, 4.0, 0.02), (1.0, 0.0, math.inf), (1.0, math.nan, 4.0)]
+)
+def test_range_readings_that_prove_nothing(distance: float, low: float, high: float) -> None:
+    unit = guard(use_scan=False, use_range=True)
+    with pytest.raises(Rejected):
+        unit.offer_range(ROS, distance, low, high, NOW)
+
+
+def test_the_nearest_of_scan_and_range_counts() -> None:
+    unit = guard(use_range=True)
+    scan(unit, {0: 0.9})
+    unit.offer_range(ROS, 0.5, 0.02, 4.0, NOW)
+    assert unit.clearance.front == pytest.approx(0.3)
+
+
+def test_switched_off_it_does_nothing() -> None:
+    unit = RangeGuard(ControllerConfig())
+    assert unit.dead(0) == ""
+    assert unit.limit(Velocity(0.5, 0.0, 0.0)) == (Velocity(0.5, 0.0, 0.0), "")
+
+
+def test_new_footprint_is_used_at_the_next_scan() -> None:
+    unit = guard()
+    unit.configure(with_values(ControllerConfig(), {"range_guard.enabled": True, "range_guard.front_m": 0.5}))
+    scan(unit, {0: 1.0})
+    assert unit.clearance.front == pytest.approx(0.5)
