@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+
 from mobile_vla.bags.definitions import standard_types
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import BagWriter

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bag_making import COMMAND_DELAY_NS, FRAME_NS, START_NS, Messages, write_drive
+from rosbags.rosbag1 import Writer as Writer1
+from rosbags.typesys import Stores, get_typestore
+
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles, find_roles
 from mobile_vla.bags.types import Action, Command, Diagnostic, Frame, Instruction, Mode, Odometry, TopicInfo
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
-from rosbags.rosbag1 import Writer as Writer1
-from rosbags.typesys import Stores, get_typestore
 
 
 def events(folder: Path) -> list:
@@ -156,7 +157,8 @@ def test_mcap_without_metadata_yaml(drive: Path) -> None:
     (drive / "metadata.yaml").unlink()
     with BagReader(drive) as reader:
         assert reader.message_count == 41
-        assert reader.damage is not None and "no metadata.yaml" in reader.damage.sentence
+        assert reader.damage is not None
+        assert "no metadata.yaml" in reader.damage.sentence
     with BagReader(drive / "drive_0.mcap") as reader:
         assert (reader.message_count, reader.damage) == (41, None)
 
@@ -166,7 +168,8 @@ def test_a_missing_piece_of_a_split_bag(tmp_path: Path, messages: Messages) -> N
     (folder / "bag_1.mcap").unlink()
     with BagReader(folder) as reader:
         assert 50 < reader.message_count < 70
-        assert reader.damage is not None and "of 101 messages are missing" in reader.damage.sentence
+        assert reader.damage is not None
+        assert "of 101 messages are missing" in reader.damage.sentence
 
 
 def test_truncated_sqlite(tmp_path: Path, messages: Messages) -> None:
@@ -177,14 +180,15 @@ def test_truncated_sqlite(tmp_path: Path, messages: Messages) -> None:
     with BagReader(folder) as reader:
         read = list(reader.raw())
         assert 100 < len(read) < 801
-        assert reader.damage is not None and "damaged" in reader.damage.sentence
+        assert reader.damage is not None
+        assert "damaged" in reader.damage.sentence
 
 
 @pytest.mark.parametrize("content", [b"", b"not a bag at all"])
 def test_nonsense_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bag.mcap"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="bag.mcap holds no messages"):
+    with pytest.raises(UserError, match=r"bag\.mcap holds no messages"):
         BagReader(path)
     with pytest.raises(UserError, match="there is no bag at"):
         BagReader(tmp_path / "missing")

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from bag_making import START_NS, Messages, write_drive
 from mcap.reader import make_reader
+from rosbags.highlevel import AnyReader
+
 from mobile_vla.bags import mcap_storage
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.recover import recover
@@ -20,7 +22,6 @@ from mobile_vla.bags.storage import StorageError
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
-from rosbags.highlevel import AnyReader
 
 
 def information(folder: Path) -> dict:
@@ -71,12 +72,14 @@ def test_mcap_file_is_complete_and_carries_definitions(drive: Path) -> None:
     with (drive / "drive_0.mcap").open("rb") as file:
         reader = make_reader(file, validate_crcs=True)
         summary = reader.get_summary()
-        assert summary is not None and summary.statistics is not None
+        assert summary is not None
+        assert summary.statistics is not None
         assert reader.get_header().profile == "ros2"
         assert summary.statistics.message_count == 41
         image = next(schema for schema in summary.schemas.values() if schema.name == "sensor_msgs/msg/Image")
         assert image.encoding == "ros2msg"
-        assert b"uint32 height" in image.data and b"MSG: std_msgs/Header" in image.data
+        assert b"uint32 height" in image.data
+        assert b"MSG: std_msgs/Header" in image.data
         assert {chunk.compression for chunk in summary.chunk_indexes} == {"zstd"}
         assert len(list(reader.iter_messages())) == 41
 
@@ -121,7 +124,7 @@ def test_an_existing_bag_is_not_touched(drive: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_said_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot record into .*file: Not a directory; choose another out_dir"):
+    with pytest.raises(StorageError, match=r"cannot record into .*file: Not a directory; choose another out_dir"):
         BagWriter(tmp_path / "file" / "bag")
 
 
@@ -173,10 +176,16 @@ def test_full_disk_leaves_a_sound_bag(
     bag = BagWriter(tmp_path / "bag", chunk_kb=64, compression="none")
     bag.add_topic("/blob", "std_msgs/msg/String")
     written = 0
-    with pytest.raises(StorageError, match="No space left on device"):
-        for index in range(100):
-            bag.write("/blob", START_NS + index, messages.text("x" * 30_000))
+    blob = messages.text("x" * 30_000)
+
+    def fill() -> None:
+        nonlocal written
+        while True:
+            bag.write("/blob", START_NS + written, blob)
             written += 1
+
+    with pytest.raises(StorageError, match="No space left on device"):
+        fill()
     folder = bag.finish()
     with (folder / "bag_0.mcap").open("rb") as file:
         kept = len(list(make_reader(file, validate_crcs=True).iter_messages()))
@@ -193,7 +202,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path, monkeypatch: pytest.
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(mcap_storage.os, "write", write)
-    with pytest.raises(StorageError, match="cannot record into .*: No space left on device"):
+    with pytest.raises(StorageError, match=r"cannot record into .*: No space left on device"):
         BagWriter(tmp_path / "bag")
     assert list(tmp_path.iterdir()) == []
 

@@ -13,9 +13,9 @@ from typing import BinaryIO
 from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, McapRecord, Message, Schema
-from mcap.stream_reader import breakup_chunk
 from mcap.writer import MCAP0_MAGIC
 
+from mobile_vla.bags.chunks import ChunkError, records_of
 from mobile_vla.bags.types import RawMessage, TopicInfo
 
 _HEADER = struct.Struct("<BQ")
@@ -90,8 +90,8 @@ class LenientFile:
                 return
             if opcode == Opcode.CHUNK:
                 try:
-                    records = breakup_chunk(Chunk.read(ReadDataStream(BytesIO(file.read(length)))), validate_crc=True)
-                except Exception:  # the decompressor, the checksum and the parser each have their own kind
+                    records = records_of(Chunk.read(ReadDataStream(BytesIO(file.read(length)))))
+                except ChunkError:
                     self._lose(length, f"has a damaged chunk at byte {start}")
                     records = []
                 yield from (record for record in records if not isinstance(record, Message))

@@ -27,9 +27,10 @@ from mcap.records import (
     Statistics,
     SummaryOffset,
 )
-from mcap.stream_reader import breakup_chunk, get_chunk_data_stream
+from mcap.stream_reader import get_chunk_data_stream
 from mcap.writer import MCAP0_MAGIC
 
+from mobile_vla.bags.chunks import ChunkError, records_of
 from mobile_vla.errors import UserError
 
 _HEADER = struct.Struct("<BQ")
@@ -70,7 +71,7 @@ class _Index:
     def enter(self, chunk: Chunk, start: int, length: int) -> None:
         """Take the schemas, channels and message counts from the inside of a chunk; raises when it is damaged."""
         counts: dict[int, int] = defaultdict(int)
-        for record in breakup_chunk(chunk, validate_crc=True):
+        for record in records_of(chunk):
             if isinstance(record, Schema):
                 self.schemas[record.id] = record
             elif isinstance(record, Channel):
@@ -200,7 +201,7 @@ def _read_chunk(file: BinaryIO, start: int, length: int, index: _Index) -> bool:
     """Enter a chunk into the index; False when it is damaged."""
     try:
         index.enter(Chunk.read(_stream(file, length)), start, _HEADER.size + length)
-    except Exception:  # the decompressor, the checksum and the parser each have their own kind
+    except ChunkError:
         return False
     return True
 

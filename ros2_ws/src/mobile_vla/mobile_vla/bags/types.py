@@ -72,6 +72,8 @@ class Action(NamedTuple):
 
 
 class Instruction(NamedTuple):
+    """What the policy was told."""
+
     stamp_ns: int
     log_ns: int
     topic: str
@@ -79,6 +81,8 @@ class Instruction(NamedTuple):
 
 
 class Odometry(NamedTuple):
+    """Where the base believes it is, and how fast it moves."""
+
     stamp_ns: int
     log_ns: int
     topic: str

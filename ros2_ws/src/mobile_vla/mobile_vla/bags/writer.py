@@ -44,16 +44,14 @@ class _File:
         self.start_ns = 0
         self.end_ns = 0
         self.counts: dict[str, int] = {}
+        self.count = 0
         self.complete = False
-
-    @property
-    def count(self) -> int:
-        return sum(self.counts.values())
 
     def took(self, topic: str, log_ns: int) -> None:
         self.start_ns = min(self.start_ns, log_ns) if self.counts else log_ns
         self.end_ns = max(self.end_ns, log_ns) if self.counts else log_ns
         self.counts[topic] = self.counts.get(topic, 0) + 1
+        self.count += 1
 
     def entry(self) -> metadata.RecordedFile:
         return metadata.RecordedFile(self.storage.path.name, self.start_ns, self.end_ns, self.count)
@@ -228,7 +226,7 @@ class BagWriter:
         """Move the current file to the finished ones."""
         self._done.append(entry)
         self._counts_done.update(self._file.counts)
-        self._file.counts = {}
+        self._file.counts, self._file.count = {}, 0
         self._file.complete = True
 
     def _fail(self, error: OSError) -> None:
@@ -238,7 +236,7 @@ class BagWriter:
         if not self._file.complete:
             kept = self._file.storage.salvage()
             self.lost = self._file.count - sum(kept.values())
-            self._file.counts = kept
+            self._file.counts, self._file.count = kept, sum(kept.values())
         raise StorageError(
             f"writing {self._file.storage.path.name} failed: {error.strerror or error}; "
             f"{self.message_count} messages are kept, free space on the disk and record again"

@@ -1,0 +1,290 @@
+"""Raw messages to disk without ever holding up whoever delivers them.
+
+Thread contract: `announce`, `offer`, `save` and `status` may be called from any thread and only store or copy. The
+worker thread alone owns the bag and the ring. What the disk cannot take in time is dropped and counted by topic.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from mobile_vla.bags.config import RecorderConfig
+from mobile_vla.bags.ring import Ring
+from mobile_vla.bags.storage import StorageError
+from mobile_vla.bags.types import Qos, RawMessage
+from mobile_vla.bags.writer import SUFFIX, BagWriter
+from mobile_vla.errors import UserError
+
+RETRY_S = 5.0
+_SPACE_CHECK_S = 1.0
+_NAME_FORMAT = "vla_%Y%m%d_%H%M%S"
+
+
+class _Announced(NamedTuple):
+    name: str
+    type: str
+    qos: Qos
+
+
+class RecorderState(NamedTuple):
+    """A copy of what the recorder is doing. `trouble` is one sentence, empty while all is well."""
+
+    recording: bool
+    trouble: str
+    bag: Path | None
+    messages: int
+    megabytes: float
+    dropped: dict[str, int]
+    queued_mb: float
+    ring_s: float
+    undefined: tuple[str, ...]
+    """Topics whose message definition was not found."""
+
+
+class Recorder:
+    """Records what is offered, or keeps it in the ring until `save`. Steady time and free space are arguments."""
+
+    def __init__(
+        self,
+        config: RecorderConfig,
+        *,
+        share_dirs: Iterable[Path] = (),
+        steady_s: Callable[[], float] = time.monotonic,
+        free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free,
+        wall: Callable[[], datetime] = datetime.now,
+    ) -> None:
+        self._config = config
+        self._share_dirs = tuple(share_dirs)
+        self._steady_s = steady_s
+        self._free_bytes = free_bytes
+        self._wall = wall
+        self._folder = Path(config.out_dir).expanduser()
+        self._condition = threading.Condition()
+        self._queue: deque[RawMessage | threading.Event] = deque()
+        self._queued = 0
+        self._dropped: Counter[str] = Counter()
+        self._topics: dict[str, _Announced] = {}
+        self._running = False
+        self._bag: BagWriter | None = None
+        self._path: Path | None = None
+        self._ring: Ring | None = None
+        self._finished = 0
+        self._trouble = ""
+        self._ended = False
+        self._retry_at_s = 0.0
+        self._flush_at_s = 0.0
+        self._check_at_s = 0.0
+        self._undefined: set[str] = set()
+        self._thread = threading.Thread(target=self._run, name="bag writer", daemon=True)
+        if config.name and (self._folder / config.name).exists():
+            raise UserError(f"{self._folder / config.name} exists already; choose another name or remove it")
+
+    # any thread
+
+    def start(self) -> None:
+        self._running = True
+        self._thread.start()
+
+    def announce(self, topic: str, message_type: str, qos: Qos) -> None:
+        """Messages of this topic may be offered from now on."""
+        with self._condition:
+            self._topics[topic] = _Announced(topic, message_type, qos)
+
+    def offer(self, topic: str, log_ns: int, data: bytes) -> None:
+        """Take one message, or drop and count it when the disk is too slow."""
+        with self._condition:
+            if self._queued + len(data) > self._config.queue_mb * 1_000_000:
+                self._dropped[topic] += 1
+                return
+            self._queue.append(RawMessage(topic, self._topics[topic].type, log_ns, data))
+            self._queued += len(data)
+            self._condition.notify()
+
+    def save(self, timeout_s: float = 30.0) -> tuple[bool, str]:
+        """Write the ring to a new bag (when continuous: flush the bag); whether it worked, and where to find it."""
+        done = threading.Event()
+        with self._condition:
+            if not self._running:
+                return False, "the recorder has stopped"
+            self._queue.append(done)
+            self._condition.notify()
+        if not done.wait(timeout_s):
+            return False, f"the disk did not take it within {timeout_s:g} s"
+        return (not self._trouble, self._trouble or f"saved {self._path}")
+
+    def finish(self) -> Path | None:
+        """Write what waits, complete the bag, end the thread; the last bag's path."""
+        with self._condition:
+            self._running = False
+            self._condition.notify()
+        if self._thread.is_alive():
+            self._thread.join()
+        return self._path
+
+    def state(self) -> RecorderState:
+        with self._condition:
+            bag, ring = self._bag, self._ring
+            return RecorderState(
+                bag is not None,
+                self._trouble,
+                self._path,
+                bag.message_count if bag is not None else self._finished,
+                bag.size_bytes / 1e6 if bag is not None else 0.0,
+                dict(self._dropped),
+                self._queued / 1e6,
+                ring.span_s if ring is not None else 0.0,
+                tuple(sorted(self._undefined)),
+            )
+
+    # the worker thread
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                if not self._queue and self._running:
+                    self._condition.wait(self._config.flush_s)
+                items = list(self._queue)
+                self._queue.clear()
+                running = self._running
+            for item in items:
+                self._handle(item)
+            self._look_after()
+            if not running and not items:
+                break
+        self._close()
+
+    def _handle(self, item: RawMessage | threading.Event) -> None:
+        if isinstance(item, threading.Event):
+            self._save_now()
+            item.set()
+            return
+        try:
+            if self._config.continuous:
+                self._record(item)
+            else:
+                self._ring_for_now().add(item)
+        finally:
+            with self._condition:
+                self._queued -= len(item.data)
+
+    def _record(self, message: RawMessage) -> None:
+        bag = self._bag or self._open()
+        if bag is None:
+            with self._condition:
+                self._dropped[message.topic] += 1
+            return
+        self._write(bag, message)
+
+    def _write(self, bag: BagWriter, message: RawMessage) -> None:
+        known = self._topics[message.topic]
+        if not bag.add_topic(known.name, known.type, known.qos):
+            self._undefined.add(known.name)
+        try:
+            bag.write(message.topic, message.log_ns, message.data)
+        except StorageError as error:
+            self._end(str(error))
+
+    def _open(self) -> BagWriter | None:
+        """A new bag, unless there was a reason to stop; a folder that cannot be written is tried again later."""
+        if self._ended or self._steady_s() < self._retry_at_s:
+            return None
+        try:
+            bag = BagWriter(
+                self._next_path(),
+                storage=self._config.storage,
+                compression=self._config.compression,
+                chunk_kb=self._config.chunk_kb,
+                split_mb=self._config.split_mb,
+                split_s=self._config.split_s,
+                metadata_version=self._config.metadata_version,
+                share_dirs=self._share_dirs,
+            )
+        except UserError as error:
+            self._trouble = str(error)
+            self._retry_at_s = self._steady_s() + RETRY_S
+            return None
+        for known in tuple(self._topics.values()):
+            bag.add_topic(known.name, known.type, known.qos)
+        self._trouble = ""
+        self._path = bag.folder
+        self._bag = bag
+        return bag
+
+    def _next_path(self) -> Path:
+        """The configured name; with a number behind it when a killed recorder's bag is still in its place."""
+        name = self._config.name or self._wall().strftime(_NAME_FORMAT)
+        path, number = self._folder / name, 1
+        while path.exists() or path.with_name(path.name + SUFFIX).exists():
+            number += 1
+            path = self._folder / f"{name}-{number}"
+        return path
+
+    def _look_after(self) -> None:
+        """Flush in time; stop while there is still room to end properly."""
+        if self._bag is None:
+            return
+        now_s = self._steady_s()
+        if now_s >= self._flush_at_s:
+            self._flush_at_s = now_s + self._config.flush_s
+            try:
+                self._bag.flush()
+            except StorageError as error:
+                self._end(str(error))
+                return
+        if now_s >= self._check_at_s:
+            self._check_at_s = now_s + _SPACE_CHECK_S
+            free_mb = self._free_bytes(self._folder) // 1_000_000
+            if free_mb < self._config.min_free_mb:
+                limit = self._config.min_free_mb
+                self._end(f"{self._folder} has {free_mb} MB left, the limit is {limit} MB; free space and start again")
+
+    def _end(self, reason: str) -> None:
+        """Complete the bag and record no more; what comes is dropped and counted."""
+        self._close()
+        self._trouble = reason
+        self._ended = True
+
+    def _close(self) -> None:
+        bag, self._bag = self._bag, None
+        if bag is None:
+            return
+        self._finished = bag.message_count
+        try:
+            bag.finish()
+        except OSError as error:
+            self._trouble = f"{bag.folder} could not be completed: {error.strerror}; run `vla record --recover` on it"
+            self._ended = True
+
+    def _ring_for_now(self) -> Ring:
+        if self._ring is None:
+            latched = [topic.name for topic in self._topics.values() if topic.qos.durability == "transient_local"]
+            self._ring = Ring(int(self._config.ring_s * 1e9), self._config.ring_mb * 1_000_000, latched)
+        return self._ring
+
+    def _save_now(self) -> None:
+        if self._config.continuous:
+            if self._bag is not None:
+                self._bag.flush()
+            elif not self._trouble:
+                self._trouble = "nothing has arrived yet, so there is nothing to save"
+            return
+        messages = self._ring_for_now().take()
+        if not messages:
+            self._trouble = "the ring buffer is empty, so there is nothing to save"
+            return
+        self._ended, self._retry_at_s = False, 0.0
+        bag = self._open()
+        if bag is None:
+            return
+        for message in messages:
+            if self._bag is None:
+                return
+            self._write(bag, message)
+        self._close()
