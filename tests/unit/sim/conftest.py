@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+
 from mobile_vla.config import with_values
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.world import World

@@ -69,7 +69,7 @@ def test_unseen_pairs_leave_every_colour_and_kind_to_training() -> None:
 
 
 def test_a_room_that_cannot_hold_everything_is_refused_with_a_remedy() -> None:
-    with pytest.raises(UserError, match="lower room.objects"):
+    with pytest.raises(UserError, match=r"lower room\.objects"):
         random_scene(RoomConfig(size_min_m=2.5, size_max_m=2.6, objects=12, crates=20), BASE, 0)
 
 
@@ -143,7 +143,7 @@ def test_a_file_that_is_no_yaml_names_its_line(tmp_path: Path) -> None:
 def test_a_binary_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "binary.yaml"
     path.write_bytes(content)
-    with pytest.raises(UserError, match="binary.yaml"):
+    with pytest.raises(UserError, match=r"binary\.yaml"):
         load_scene(path, BASE, 0)
 
 

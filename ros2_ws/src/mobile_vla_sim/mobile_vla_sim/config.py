@@ -28,12 +28,14 @@ class BaseConfig(Config):
     max_linear_accel_mps2: float = param(2.0, "Strongest linear acceleration of the motors.", gt=0.0, le=20.0)
     max_angular_accel_radps2: float = param(8.0, "Strongest angular acceleration of the motors.", gt=0.0, le=50.0)
     motor_time_constant_s: float = param(0.06, "Time constant with which wheels follow a command.", ge=0.0, le=1.0)
-    latency_s: float = param(0.12, "Delay between a command and its effect on the motors.", ge=0.0, le=2.0)
+    latency_s: float = param(0.12, "Delay between a command and its effect on the motors.", ge=0.0, le=2.0, live=True)
     slip_std: float = param(
-        0.03, "Standard deviation of the share of wheel motion lost or gained by slip.", ge=0.0, le=0.5
+        0.03, "Standard deviation of the share of wheel motion lost or gained by slip.", ge=0.0, le=0.5, live=True
     )
     friction: float = param(0.8, "Grip of the wheels, which bounds how hard the robot can push.", gt=0.05, le=2.0)
-    watchdog_s: float = param(0.5, "The base stops by itself when no command came for this long.", gt=0.0, le=10.0)
+    watchdog_s: float = param(
+        0.5, "The base stops by itself when no command came for this long.", gt=0.0, le=10.0, live=True
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,11 +49,11 @@ class CameraConfig(Config):
     mount_height_m: float = param(0.32, "Height of the lens above the floor.", gt=0.02, le=2.0)
     mount_forward_m: float = param(0.14, "Lens in front of the middle of the base.", ge=-0.5, le=0.5)
     pitch_down_deg: float = param(8.0, "Tilt of the camera towards the floor.", ge=-45.0, le=60.0)
-    latency_s: float = param(0.0, "Age of an image when it is published.", ge=0.0, le=1.0)
-    noise_std: float = param(0.0, "Standard deviation of pixel noise in grey levels.", ge=0.0, le=100.0)
-    blur_px: float = param(0.0, "Standard deviation of a Gaussian blur in pixels.", ge=0.0, le=20.0)
-    brightness: float = param(1.0, "Factor on every pixel.", gt=0.0, le=4.0)
-    drop_share: float = param(0.0, "Share of images that are lost.", ge=0.0, le=1.0)
+    latency_s: float = param(0.0, "Age of an image when it is published.", ge=0.0, le=1.0, live=True)
+    noise_std: float = param(0.0, "Standard deviation of pixel noise in grey levels.", ge=0.0, le=100.0, live=True)
+    blur_px: float = param(0.0, "Standard deviation of a Gaussian blur in pixels.", ge=0.0, le=20.0, live=True)
+    brightness: float = param(1.0, "Factor on every pixel.", gt=0.0, le=4.0, live=True)
+    drop_share: float = param(0.0, "Share of images that are lost.", ge=0.0, le=1.0, live=True)
     depth: bool = param(False, "Also render a depth image.")
 
     @property
@@ -71,7 +73,7 @@ class LidarConfig(Config):
     min_m: float = param(0.12, "Shortest distance that is measured.", ge=0.0, le=1.0)
     max_m: float = param(8.0, "Longest distance that is measured; beyond it a beam reads inf.", gt=0.1, le=100.0)
     mount_height_m: float = param(0.10, "Height of the beams above the floor.", gt=0.0, le=2.0)
-    noise_std_m: float = param(0.01, "Standard deviation of a measured distance.", ge=0.0, le=0.5)
+    noise_std_m: float = param(0.01, "Standard deviation of a measured distance.", ge=0.0, le=0.5, live=True)
 
     def cross_check(self) -> None:
         if self.min_m >= self.max_m:
@@ -87,7 +89,7 @@ class RangeConfig(Config):
     min_m: float = param(0.02, "Shortest distance that is measured.", ge=0.0, le=1.0)
     max_m: float = param(4.0, "Longest distance that is measured; beyond it the sensor reads inf.", gt=0.1, le=20.0)
     mount_height_m: float = param(0.08, "Height of the sensor above the floor.", gt=0.0, le=2.0)
-    noise_std_m: float = param(0.01, "Standard deviation of a measured distance.", ge=0.0, le=0.5)
+    noise_std_m: float = param(0.01, "Standard deviation of a measured distance.", ge=0.0, le=0.5, live=True)
 
     def cross_check(self) -> None:
         if self.min_m >= self.max_m:
@@ -99,8 +101,8 @@ class OdometryConfig(Config):
     """Wheel odometry: it sees what the wheels did, so slip is what it gets wrong, besides its noise."""
 
     rate_hz: float = param(30.0, "Messages per second.", gt=0.0, le=200.0)
-    linear_noise_std: float = param(0.01, "Relative noise of the measured speed.", ge=0.0, le=0.5)
-    angular_noise_std: float = param(0.01, "Relative noise of the measured turn rate.", ge=0.0, le=0.5)
+    linear_noise_std: float = param(0.01, "Relative noise of the measured speed.", ge=0.0, le=0.5, live=True)
+    angular_noise_std: float = param(0.01, "Relative noise of the measured turn rate.", ge=0.0, le=0.5, live=True)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -143,9 +145,11 @@ class RoomConfig(Config):
 class SimulatorConfig(Config):
     """Everything about one simulated robot and its room."""
 
-    seed: int = param(0, "Decides the room and every noise; the same seed gives the same run.", ge=0, le=2**31 - 1)
+    seed: int = param(
+        0, "Decides the room and every noise; the same seed gives the same run.", ge=0, le=2**31 - 1, live=True
+    )
     scenario: str = param(
-        "", "Scenario name from config/scenarios or path of a scenario file; empty means a random room."
+        "", "Scenario name from config/scenarios or path of a scenario file; empty means a random room.", live=True
     )
     physics_step_s: float = param(0.01, "Length of one physics step.", ge=0.001, le=0.02)
     gl: str = param(
@@ -154,6 +158,15 @@ class SimulatorConfig(Config):
         choices=("auto", "egl", "osmesa"),
     )
     shadows: bool = param(False, "Draw shadows, which costs several times as much.")
+    time_scale: float = param(1.0, "Simulated seconds in one real second.", gt=0.0, le=20.0)
+    publish_clock: bool = param(False, "Publish /clock and stamp with simulated time (use_sim_time elsewhere).")
+    stamped: bool = param(False, "cmd_vel is a TwistStamped instead of a Twist.")
+    jpeg_quality: int = param(85, "Quality of compressed images.", ge=1, le=100)
+    odom_frame: str = param("odom", "Frame that odometry is given in.")
+    base_frame: str = param("base_link", "Frame of the robot.")
+    camera_frame: str = param("camera_optical_frame", "Frame of the images.")
+    lidar_frame: str = param("lidar", "Frame of the scans.")
+    range_frame: str = param("range", "Frame of the forward distance sensor.")
     base: BaseConfig = section(BaseConfig)
     camera: CameraConfig = section(CameraConfig)
     lidar: LidarConfig = section(LidarConfig)
@@ -162,6 +175,11 @@ class SimulatorConfig(Config):
     room: RoomConfig = section(RoomConfig)
 
     def cross_check(self) -> None:
+        if self.time_scale != 1.0 and not self.publish_clock:
+            raise ConfigError(
+                f"time_scale must be 1 unless publish_clock is true, got {self.time_scale:g}: without /clock the other "
+                "nodes would see a robot that is too fast or too slow"
+            )
         if self.base.watchdog_s <= self.physics_step_s:
             raise ConfigError(
                 f"base.watchdog_s must be longer than physics_step_s ({self.physics_step_s:g}), "

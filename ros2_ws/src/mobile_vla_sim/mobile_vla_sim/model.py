@@ -155,10 +155,10 @@ def _block(spec: mujoco.MjSpec, block: Block, index: int) -> None:
 def _thing(spec: mujoco.MjSpec, thing: Thing, index: int) -> None:
     radius, height = thing.radius_m, thing.height_m
     shape = {
-        "ball": dict(type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[radius, 0, 0]),
-        "cube": dict(type=mujoco.mjtGeom.mjGEOM_BOX, size=[height / 2.0] * 3),
-        "cylinder": dict(type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[radius, height / 2.0, 0]),
-        "cone": dict(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=f"cone {index}"),
+        "ball": {"type": mujoco.mjtGeom.mjGEOM_SPHERE, "size": [radius, 0, 0]},
+        "cube": {"type": mujoco.mjtGeom.mjGEOM_BOX, "size": [height / 2.0] * 3},
+        "cylinder": {"type": mujoco.mjtGeom.mjGEOM_CYLINDER, "size": [radius, height / 2.0, 0]},
+        "cone": {"type": mujoco.mjtGeom.mjGEOM_MESH, "meshname": f"cone {index}"},
     }[thing.kind]
     if thing.kind == "cone":
         spec.add_mesh(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import math
 
 import cv2
@@ -97,6 +98,7 @@ class Route:
         goal: tuple[float, float],
         radius_m: float,
         needed_m: float,
+        *,
         wish_m: float = 0.0,
         dislike: float = 0.0,
     ) -> None:
@@ -126,7 +128,7 @@ class Route:
     def length(self, x: float, y: float) -> float:
         """Metres of the way from (x, y), inf when there is none."""
         points = self.path(x, y)
-        return sum(math.dist(a, b) for a, b in zip(points, points[1:], strict=False)) if points else math.inf
+        return sum(math.dist(a, b) for a, b in itertools.pairwise(points)) if points else math.inf
 
     def ahead(self, x: float, y: float, look_m: float) -> tuple[float, float]:
         """The farthest point of the way within `look_m` that is in a straight line from (x, y)."""

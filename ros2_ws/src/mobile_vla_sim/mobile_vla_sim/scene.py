@@ -6,6 +6,7 @@ Metres and radians in the room's frame: the origin is the middle of the floor, x
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from typing import NamedTuple
 
@@ -93,11 +94,11 @@ class Walker:
 
     @property
     def length_m(self) -> float:
-        return sum(math.dist(a, b) for a, b in zip(self.path, self.path[1:], strict=False))
+        return sum(math.dist(a, b) for a, b in itertools.pairwise(self.path))
 
     def position(self, walked_m: float) -> tuple[float, float]:
         """The point of the path after `walked_m`."""
-        for a, b in zip(self.path, self.path[1:], strict=False):
+        for a, b in itertools.pairwise(self.path):
             leg = math.dist(a, b)
             if walked_m <= leg and leg > 0.0:
                 share = walked_m / leg

@@ -69,7 +69,7 @@ class Lidar:
         fov = math.radians(config.fov_deg)
         self.angle_min_rad = -fov / 2.0
         self.angle_increment_rad = fov / (config.rays if whole else config.rays - 1)
-        angles = self.angle_min_rad + self.angle_increment_rad * np.arange(config.rays)
+        angles = self.angle_min_rad + self.angle_increment_rad * np.arange(config.rays, dtype=np.float64)
         self._beams = Beams(angles, config.mount_height_m, config.min_m, config.max_m)
 
     @property
@@ -90,7 +90,7 @@ class RangeFinder:
         self._rng = rng
         self._front_m = front_m
         half = math.radians(config.fov_deg) / 2.0
-        angles = np.linspace(-half, half, self._RAYS, dtype=np.float64)
+        angles = half * np.linspace(-1.0, 1.0, self._RAYS)
         self._beams = Beams(angles, config.mount_height_m, 0.0, config.max_m)
 
     def measure(self, room: RoomModel, data: mujoco.MjData, pose: Pose) -> float:

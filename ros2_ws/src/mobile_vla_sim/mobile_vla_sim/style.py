@@ -64,7 +64,7 @@ def _stripes(rng: np.random.Generator, side: int) -> npt.NDArray[np.float32]:
     ramp = np.arange(side)
     along = ramp[None, :] + (ramp[:, None] if rng.random() < 0.5 else 0)
     bands_on = ((along * bands * 2 // side) % 2).astype(np.float32)
-    return np.broadcast_to(bands_on, (side, side)).copy()
+    return np.array(np.broadcast_to(bands_on, (side, side)), np.float32)
 
 
 def _speckle(rng: np.random.Generator, side: int) -> npt.NDArray[np.float32]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mobile_vla_sim import model as room_model
 from mobile_vla_sim.base import Drive, Velocity
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.imaging import degrade
+from mobile_vla_sim.imaging import Sensor
 from mobile_vla_sim.rendering import Image, Renderer
 from mobile_vla_sim.scenario import scene_for
 from mobile_vla_sim.scene import Pose, Scene
@@ -49,13 +49,21 @@ class World:
         self.lidar = Lidar(self.config.lidar, ranging)
         self.range_finder = RangeFinder(self.config.range, self.config.base.radius_m, ranging)
         self._odometry = WheelOdometry(self.config.odometry, odometry)
-        self._image_rng = imaging
+        self._sensor = Sensor(imaging)
         self._walked_m = [0.0] * len(self.scene.walkers)
         self._walking = [False] * len(self.scene.walkers)
         self._steps = 0
         self.path_m = 0.0
         self.contact: Contact | None = None
         mujoco.mj_forward(self._room.model, self._data)
+
+    def reconfigure(self, config: SimulatorConfig) -> None:
+        """Take over changed noise, delays and limits without a new episode; everything else waits for `reset`."""
+        self.config = config
+        self._drive.config = config.base
+        self.lidar.config = config.lidar
+        self.range_finder.config = config.range
+        self._odometry.config = config.odometry
 
     # -- driving -------------------------------------------------------------------------------------------------
 
@@ -164,7 +172,7 @@ class World:
 
     def render(self) -> Image:
         """What the camera sees now, HxWx3 RGB, with the configured noise, blur and brightness."""
-        return degrade(self._drawn().rgb(self._data, room_model.CAMERA), self.config.camera, self._image_rng)
+        return self._sensor.expose(self._drawn().rgb(self._data, room_model.CAMERA), self.config.camera)
 
     def render_depth(self) -> npt.NDArray[np.float32]:
         """Metres along the optical axis for every camera pixel."""
