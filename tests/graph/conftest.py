@@ -9,19 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mobile_vla_ros.domain import borrowed
 from mobile_vla_ros.environment import prepare
 
 prepare()
 
 import rclpy  # noqa: E402
-from mobile_vla_bringup.graph import Choice, describe  # noqa: E402
-from mobile_vla_bringup.processes import NodeProcess  # noqa: E402
-from mobile_vla_ros.topics import ARM, Service, Topic  # noqa: E402
 from rclpy.context import Context  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
+
+from mobile_vla_bringup.graph import Choice, describe  # noqa: E402
+from mobile_vla_bringup.processes import NodeProcess  # noqa: E402
+from mobile_vla_ros.topics import ARM, Service, Topic  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One graph at a time: two would starve each other of processor time and measure only that."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("graph"))
 
 
 class GraphUnderTest:
@@ -38,7 +47,9 @@ class GraphUnderTest:
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self.node)
 
-    def start(self, module: str, name: str, parameters: dict[str, Any] | None = None, namespace: str = "") -> NodeProcess:
+    def start(
+        self, module: str, name: str, parameters: dict[str, Any] | None = None, namespace: str = ""
+    ) -> NodeProcess:
         """Start `python -m module` as node `name`; its output is in `process.output()`."""
         process = NodeProcess.start(
             module, name, parameters or {}, namespace=namespace, environ=self.environ, folder=self.tmp_path
@@ -78,7 +89,9 @@ class GraphUnderTest:
         return received
 
     def publisher(self, topic: Topic, namespace: str = "") -> Any:
-        return self.node.create_publisher(topic.type, f"{namespace}/{topic.name}" if namespace else topic.name, topic.offered)
+        return self.node.create_publisher(
+            topic.type, f"{namespace}/{topic.name}" if namespace else topic.name, topic.offered
+        )
 
     def spin(self, seconds: float) -> None:
         """Handle messages for a fixed time."""
@@ -94,7 +107,9 @@ class GraphUnderTest:
             if value:
                 return value
             self._executor.spin_once(timeout_sec=0.02)
-        outputs = "\n".join(f"--- {process.name} ({process.returncode})\n{process.output()}" for process in self.processes)
+        outputs = "\n".join(
+            f"--- {process.name} ({process.returncode})\n{process.output()}" for process in self.processes
+        )
         pytest.fail(f"{what} did not come true within {timeout_s} s\n{outputs}")
 
     def call(self, service: Service, request: Any = None, namespace: str = "", timeout_s: float = 10.0) -> Any:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
 from mobile_vla_ros.topics import (
     ACTION,
     ARM,
@@ -23,11 +26,6 @@ from mobile_vla_ros.topics import (
     TRIGGER_ESTOP,
     Topic,
 )
-from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
-from std_msgs.msg import String
-from std_srvs.srv import SetBool, Trigger
-
-pytestmark = pytest.mark.graph
 
 PUBLISHERS: dict[Topic, set[str]] = {
     CAMERA_IMAGE: {"simulator"},
@@ -42,11 +40,11 @@ PUBLISHERS: dict[Topic, set[str]] = {
 
 
 @pytest.fixture
-def running(graph: Any) -> Iterator[Any]:
+def running(graph: Any) -> Any:
     graph.start_robot()
     graph.publisher(INSTRUCTION).publish(String(data="go to the red ball"))
     graph.arm()
-    yield graph
+    return graph
 
 
 def test_whole_graph_against_the_contract(running: Any) -> None:
@@ -80,7 +78,9 @@ def test_whole_graph_against_the_contract(running: Any) -> None:
     assert {(m.encoding, m.width, m.height, m.step, len(m.data)) for m in images} <= {
         (encoding, 640, 480, 1920, 921600) for encoding in ("bgr8", "rgb8")
     }
-    assert {m.header.frame_id for m in images} == {m.header.frame_id for m in infos} == {m.header.frame_id for m in jpegs}
+    assert (
+        {m.header.frame_id for m in images} == {m.header.frame_id for m in infos} == {m.header.frame_id for m in jpegs}
+    )
     assert {_ns(m) for m in infos} & set(image_stamps)
     assert {m.format for m in jpegs} <= {"jpeg", "bgr8; jpeg compressed bgr8", "rgb8; jpeg compressed bgr8"}
     assert len(commands) > 30, "commands flow at the controller's own rate"

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 from geometry_msgs.msg import TwistStamped
-from mobile_vla_ros.topics import ACTION, CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, TELEOP_KEYBOARD
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from std_msgs.msg import String
 
-pytestmark = pytest.mark.graph
+from mobile_vla_ros.topics import ACTION, CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, TELEOP_KEYBOARD
 
-ALONE = {"controller": {"require": {"camera": False, "policy": False, "odometry": False}, "range_guard.use_scan": False}}
+ALONE = {
+    "controller": {"require": {"camera": False, "policy": False, "odometry": False}, "range_guard.use_scan": False}
+}
 REPEATS = 10
 
 
@@ -87,9 +88,19 @@ def test_two_robots_in_two_namespaces(graph: Any) -> None:
     ("module", "name", "parameters", "sentence"),
     [
         ("mobile_vla_nodes.controller", "controller", {"rate_hz": 1.0}, "rate_hz must be >= 5, got 1"),
-        ("mobile_vla_nodes.controller", "controller", {"rat_hz": 30.0}, "unknown parameter 'rat_hz'; did you mean 'rate_hz'?"),
+        (
+            "mobile_vla_nodes.controller",
+            "controller",
+            {"rat_hz": 30.0},
+            "unknown parameter 'rat_hz'; did you mean 'rate_hz'?",
+        ),
         ("mobile_vla_nodes.inference", "inference", {"threads": 0}, "threads must be >= 1, got 0"),
-        ("mobile_vla_nodes.recorder", "recorder", {"storage": "zip"}, "storage must be one of mcap, sqlite3, got 'zip'"),
+        (
+            "mobile_vla_nodes.recorder",
+            "recorder",
+            {"storage": "zip"},
+            "storage must be one of mcap, sqlite3, got 'zip'",
+        ),
         ("mobile_vla_nodes.camera", "camera", {"source": "/no/such/folder"}, "/no/such/folder"),
         ("mobile_vla_sim.node", "simulator", {"camera.rate_hz": -1.0}, "camera.rate_hz must be > 0, got -1"),
     ],

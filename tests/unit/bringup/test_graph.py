@@ -6,6 +6,7 @@ import importlib
 from pathlib import Path
 
 import pytest
+
 from mobile_vla.config import ConfigError
 from mobile_vla.errors import UserError
 from mobile_vla.resources import named_files

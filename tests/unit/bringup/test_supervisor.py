@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mobile_vla.errors import UserError
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla_bringup import supervisor as supervisor_module
@@ -16,7 +17,9 @@ from mobile_vla_bringup.graph import Graph, NodeKind, NodeSpec
 from mobile_vla_bringup.supervisor import Supervisor
 
 RUNS = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
-STUBBORN = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)\n"
+STUBBORN = (
+    "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)\n"
+)
 ENDS = "print('bye', flush=True)\nraise SystemExit(3)\n"
 REFUSES = "import sys\nsys.stderr.write('rate must be >= 5, got 1\\n')\nraise SystemExit(2)\n"
 
@@ -29,7 +32,9 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple
         for name, source in sources.items():
             (tmp_path / f"{name}_under_test.py").write_text(source)
         kinds = {name: NodeKind("p", name, f"{name}_under_test", InferenceConfig) for name in sources}
-        graph = Graph("", tuple(NodeSpec(name, kind, InferenceConfig()) for name, kind in kinds.items()), respawn=respawn)
+        graph = Graph(
+            "", tuple(NodeSpec(name, kind, InferenceConfig()) for name, kind in kinds.items()), respawn=respawn
+        )
         lines: list[str] = []
         environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
         return Supervisor(graph, environ, tmp_path / "logs", lambda name, line: lines.append(f"{name}: {line}")), lines

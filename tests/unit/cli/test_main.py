@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from mobile_vla.cli import main
 from mobile_vla.cli.main import COMMANDS, _exists
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+
 from mobile_vla.config import Config, ConfigError, fields_of, from_mapping, param, section, to_mapping, with_values
 
 
@@ -17,7 +18,9 @@ class Axis(Config):
 
     def cross_check(self) -> None:
         if self.accel_mps2 > 10 * self.speed_mps:
-            raise ConfigError(f"accel_mps2 must be <= 10 x speed_mps ({10 * self.speed_mps:g}), got {self.accel_mps2:g}")
+            raise ConfigError(
+                f"accel_mps2 must be <= 10 x speed_mps ({10 * self.speed_mps:g}), got {self.accel_mps2:g}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

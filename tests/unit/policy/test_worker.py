@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mobile_vla.camera.health import Verdict
 from mobile_vla.policy.interface import Step
-from mobile_vla.policy.worker import InferenceWorker, Job
+from mobile_vla.policy.worker import InferenceWorker, Job, Pace
 
 FRAME = np.zeros((4, 4, 3), np.uint8)
 NOW_NS = 10_000_000_000
@@ -164,3 +165,22 @@ def test_every_frame_is_accounted_for(bench: Bench) -> None:
         bench.offer()
     bench.until(lambda: bench.counters.stepped + bench.counters.superseded == 50)
     assert bench.counters.offered == 50
+
+
+@pytest.mark.parametrize(
+    ("camera_hz", "policy_hz", "expected_hz"), [(30, 10, 10), (15, 10, 10), (20, 10, 10), (5, 10, 5), (30, 30, 30)]
+)
+def test_steps_come_at_the_wanted_rate_on_fresh_frames(camera_hz: int, policy_hz: int, expected_hz: int) -> None:
+    pace = Pace(1 / policy_hz)
+    jitter = np.random.default_rng(0).normal(0, 0.002, 600)
+    steps = 0
+    for number in range(600):
+        arrival_s = number / camera_hz + jitter[number]
+        pace.arrived(int(arrival_s * 1e9))
+        steps += pace.takes(1000 + arrival_s)
+    assert steps / (600 / camera_hz) == pytest.approx(expected_hz, rel=0.05)
+
+
+def test_without_a_period_every_frame_is_taken() -> None:
+    pace = Pace(0.0)
+    assert all(pace.takes(number / 30) for number in range(30))

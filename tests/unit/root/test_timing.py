@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mobile_vla.timing import RateMeter, Timings, percentile
 
 
@@ -11,7 +12,13 @@ def test_summary_of_known_values() -> None:
     for value in range(1, 101):
         timings.add(float(value))
     summary = timings.summary()
-    assert (summary.mean_ms, summary.p50_ms, summary.p95_ms, summary.p99_ms, summary.worst_ms) == (50.5, 51, 96, 100, 100)
+    assert (summary.mean_ms, summary.p50_ms, summary.p95_ms, summary.p99_ms, summary.worst_ms) == (
+        50.5,
+        51,
+        96,
+        100,
+        100,
+    )
 
 
 def test_only_the_newest_are_kept_but_all_are_counted() -> None:
@@ -19,7 +26,7 @@ def test_only_the_newest_are_kept_but_all_are_counted() -> None:
     for value in (100.0, 1.0, 3.0):
         timings.add(value)
     assert timings.summary().worst_ms == 3.0
-    assert timings.summary().count == 3
+    assert timings.summary().total == 3
 
 
 def test_nothing_yet_is_all_zero() -> None:

@@ -22,6 +22,10 @@ def test_humble_has_older_names() -> None:
 
 
 def test_the_users_settings_win() -> None:
-    mine = {"ROS_DISTRO": "kilted", "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET", "FASTDDS_DEFAULT_PROFILES_FILE": "/mine.xml"}
+    mine = {
+        "ROS_DISTRO": "kilted",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
+        "FASTDDS_DEFAULT_PROFILES_FILE": "/mine.xml",
+    }
     environ = prepare(dict(mine))
     assert mine.items() <= environ.items()

@@ -8,11 +8,12 @@ import itertools
 import cv2
 import numpy as np
 import pytest
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
 from mobile_vla.camera.calibration import pinhole_guess
 from mobile_vla.camera.encodings import ImageError
 from mobile_vla_ros.images import ImageBridge, camera_info, image_message, image_to_rgb, jpeg_message
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
 BRIDGE = ImageBridge()
 HEADER = Header(frame_id="camera_optical_frame")

@@ -64,7 +64,9 @@ class FigureReport:
         return {
             "command": self.command,
             "executed": self.executed,
-            "figures": [{**asdict(figure), "spread": list(figure.spread), "met": figure.met} for figure in self.figures],
+            "figures": [
+                {**asdict(figure), "spread": list(figure.spread), "met": figure.met} for figure in self.figures
+            ],
         }
 
     def to_json(self) -> str:

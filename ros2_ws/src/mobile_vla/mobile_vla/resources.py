@@ -17,12 +17,14 @@ def config_dir() -> Path:
     if chosen:
         path = Path(chosen).expanduser()
         if not (path / "robots").is_dir():
-            raise UserError(f"MOBILE_VLA_CONFIG={chosen} has no robots/ folder; point it at a copy of config/ or unset it")
+            raise UserError(
+                f"MOBILE_VLA_CONFIG={chosen} has no robots/ folder; point it at a copy of config/ or unset it"
+            )
         return path
     for candidate in _roots():
         if (candidate / "config" / "robots").is_dir():
             return candidate / "config"
-    raise UserError("no config/ folder was found; run from a checkout or an installed workspace, or set MOBILE_VLA_CONFIG")
+    raise UserError("no config/ folder was found; run from a checkout or a built workspace, or set MOBILE_VLA_CONFIG")
 
 
 def checkpoints_dir() -> Path | None:
@@ -35,7 +37,9 @@ def named_file(kind: str, name: str) -> Path:
     if name.endswith((".yaml", ".yml")):
         path = Path(name).expanduser()
         if not path.is_file():
-            raise UserError(f"{_singular(kind)} file {name} does not exist; give a name from config/{kind}/ or a path to a YAML file")
+            raise UserError(
+                f"{_singular(kind)} file {name} does not exist; name one of config/{kind}/ or a path to a YAML file"
+            )
         return path
     known = named_files(kind)
     if name not in known:

@@ -17,7 +17,7 @@ class Summary(NamedTuple):
     p95_ms: float
     p99_ms: float
     worst_ms: float
-    count: int
+    total: int
 
 
 class Timings:
@@ -38,7 +38,7 @@ class Timings:
         self.add((time.perf_counter() - start) * 1e3)
 
     def summary(self) -> Summary:
-        ordered = sorted(tuple(self._values))
+        ordered = sorted(self._values.copy())
         if not ordered:
             return Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0)
         p50, p95, p99 = (percentile(ordered, percent) for percent in (50, 95, 99))
@@ -47,7 +47,7 @@ class Timings:
     def as_values(self, name: str) -> dict[str, str]:
         """Key-value pairs for a diagnostic status."""
         summary = self.summary()._asdict()
-        del summary["count"]
+        del summary["total"]
         return {f"{name}_{part}": f"{milliseconds:.2f}" for part, milliseconds in summary.items()}
 
 

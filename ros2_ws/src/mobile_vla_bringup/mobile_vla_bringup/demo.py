@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from mobile_vla.errors import UserError
-from mobile_vla_ros.domain import borrowed
-
 from mobile_vla_bringup.graph import Choice, describe
 from mobile_vla_bringup.session import open_session
+from mobile_vla_ros.domain import borrowed
 
 READY_TIMEOUT_S = 60.0
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 import rclpy
-from mobile_vla_ros.topics import CMD_VEL
 from rclpy.context import Context
+
+from mobile_vla_ros.topics import CMD_VEL
 
 DISCOVERY_S = 1.0
 

@@ -33,9 +33,13 @@ def _load(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path} is not valid YAML{where} ({getattr(error, 'problem', 'not text')}); correct that line") from error
+        raise ConfigError(
+            f"{path} is not valid YAML{where} ({getattr(error, 'problem', 'not text')}); correct that line"
+        ) from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold sections (camera, controller, ...), got {type(content).__name__}; see config/README.md")
+        raise ConfigError(
+            f"{path} must hold sections (camera, controller, ...), got {type(content).__name__}; see config/README.md"
+        )
     return content
 
 
@@ -49,5 +53,9 @@ def merged(*layers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    both = {name: _merge(base[name], over[name]) for name in over if isinstance(over[name], dict) and isinstance(base.get(name), dict)}
+    both = {
+        name: _merge(base[name], over[name])
+        for name in over
+        if isinstance(over[name], dict) and isinstance(base.get(name), dict)
+    }
     return {**base, **over, **both}

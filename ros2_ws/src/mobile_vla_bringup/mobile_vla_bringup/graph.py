@@ -1,4 +1,4 @@
-"""The graph as data: which nodes run, as what, with which settings. Two runners start it (`launch_runner`, `processes`).
+"""The graph as data: which nodes run, as what, with which settings. Two runners: `launch_runner`, `supervisor`.
 
 A robot file, a policy file and a device file from config/ are laid over each other; the result is validated by the
 configuration class of each node before anything starts.
@@ -17,7 +17,6 @@ from mobile_vla.camera.config import CameraConfig
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.policy.config import InferenceConfig
-
 from mobile_vla_bringup import files
 
 
@@ -138,7 +137,9 @@ def _simulator_kind() -> NodeKind:
     try:
         from mobile_vla_sim.config import SimulatorConfig
     except ModuleNotFoundError as error:
-        raise ConfigError("this robot is simulated and the package mobile_vla_sim is not installed; install it") from error
+        raise ConfigError(
+            "this robot is simulated and the package mobile_vla_sim is not installed; install it"
+        ) from error
     return NodeKind("mobile_vla_sim", "simulator_node", "mobile_vla_sim.node", SimulatorConfig)
 
 

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mobile_vla.figures import Figure, FigureReport, executed
-from mobile_vla_ros.domain import borrowed
-from mobile_vla_ros.topics import CAMERA_IMAGE
 from sensor_msgs.msg import Image
 
+from mobile_vla.figures import Figure, FigureReport, executed
 from mobile_vla_bringup.graph import Choice, Graph, describe
 from mobile_vla_bringup.operator import Operator
 from mobile_vla_bringup.session import open_session
+from mobile_vla_ros.domain import borrowed
+from mobile_vla_ros.topics import CAMERA_IMAGE
 
 READY_TIMEOUT_S = 60.0
 SETTLE_S = 2.0
@@ -83,8 +83,20 @@ def _report(operator: Operator, stream: Stream, sent: int, cpu_percent: float, r
         Figure("frames_sent", sent, "frames", "equal"),
         Figure("frames_lost", sent - received, "frames", "equal", "frames_sent", target=0, n=sent),
         Figure("transport_p99_ms", float(inference["transport_p99_ms"]), "ms", target=10.0, n=received),
-        Figure("camera_to_cmd_median_ms", without_model["p50"], "ms", baseline="model time taken off", target=8 + half_period_ms),
-        Figure("camera_to_cmd_p99_ms", without_model["p99"], "ms", baseline="model time taken off", target=25 + 2 * half_period_ms),
+        Figure(
+            "camera_to_cmd_median_ms",
+            without_model["p50"],
+            "ms",
+            baseline="model time taken off",
+            target=8 + half_period_ms,
+        ),
+        Figure(
+            "camera_to_cmd_p99_ms",
+            without_model["p99"],
+            "ms",
+            baseline="model time taken off",
+            target=25 + 2 * half_period_ms,
+        ),
         Figure("controller_jitter_p99_ms", float(controller["tick_jitter_p99_ms"]), "ms", target=3.0),
         Figure("controller_cpu_percent", cpu_percent, "% of a core", target=5.0),
         Figure("controller_rss_mb", rss_mb, "MB", target=120.0),
@@ -100,7 +112,9 @@ class _Camera(threading.Thread):
         self._publisher = CAMERA_IMAGE.publisher(operator.node)
         self._clock = operator.node.get_clock()
         self._stream = stream
-        noise = np.random.default_rng(0).integers(0, 255, (DISTINCT_FRAMES, stream.height, stream.width, 3), dtype=np.uint8)
+        noise = np.random.default_rng(0).integers(
+            0, 255, (DISTINCT_FRAMES, stream.height, stream.width, 3), dtype=np.uint8
+        )
         self._pictures = [array.array("B", picture.tobytes()) for picture in noise]
         self.sent = 0
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, SetParameter
 
+from launch import LaunchContext, LaunchDescription
 from mobile_vla.config import fields_of, from_mapping
-from mobile_vla_ros.environment import prepare
-
 from mobile_vla_bringup.graph import Choice, describe
+from mobile_vla_ros.environment import prepare
 
 RESPAWN_DELAY_S = 1.0
 
@@ -36,19 +35,19 @@ def _start(context: LaunchContext) -> list[Any]:
         values[field.name] = _boolean(text) if field.type is bool else text
     graph = describe(from_mapping(Choice, values, "launch arguments"))
     actions: list[Any] = [SetParameter(name="use_sim_time", value=True)] if graph.use_sim_time else []
-    for node in graph.nodes:
-        actions.append(
-            Node(
-                package=node.kind.package,
-                executable=node.kind.executable,
-                name=node.name,
-                namespace=graph.namespace,
-                parameters=[node.parameters()],
-                output="screen",
-                respawn=graph.respawn,
-                respawn_delay=RESPAWN_DELAY_S,
-            )
+    actions += [
+        Node(
+            package=node.kind.package,
+            executable=node.kind.executable,
+            name=node.name,
+            namespace=graph.namespace,
+            parameters=[node.parameters()],
+            output="screen",
+            respawn=graph.respawn,
+            respawn_delay=RESPAWN_DELAY_S,
         )
+        for node in graph.nodes
+    ]
     return actions
 
 

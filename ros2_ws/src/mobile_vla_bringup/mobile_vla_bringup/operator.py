@@ -13,12 +13,13 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Twist
-from mobile_vla.errors import UserError
-from mobile_vla_ros.topics import ARM, CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, Service
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
+
+from mobile_vla.errors import UserError
+from mobile_vla_ros.topics import ARM, CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, Service
 
 MOVING = 1e-3
 
@@ -44,7 +45,9 @@ class Operator:
     def __enter__(self) -> Operator:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
@@ -55,8 +58,10 @@ class Operator:
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
-    def wait(self, condition: Callable[[], bool], timeout_s: float, what: str, also: Callable[[], None] | None = None) -> None:
-        """Handle what arrives until the condition holds; `also` runs in between. Raises `UserError` when it never does."""
+    def wait(
+        self, condition: Callable[[], bool], timeout_s: float, what: str, also: Callable[[], None] | None = None
+    ) -> None:
+        """Handle what arrives until the condition holds, running `also` in between; `UserError` when it never does."""
         end = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > end:
@@ -107,7 +112,10 @@ class Operator:
             self.messages[name] = status.message
 
     def _on_command(self, message: Twist) -> None:
-        if self.first_motion is None and abs(message.linear.x) + abs(message.linear.y) + abs(message.angular.z) > MOVING:
+        if (
+            self.first_motion is None
+            and abs(message.linear.x) + abs(message.linear.y) + abs(message.angular.z) > MOVING
+        ):
             self.first_motion = time.monotonic()
 
     def _reason(self) -> str:

@@ -66,7 +66,7 @@ class NodeProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=partial(_die_with_parent, os.getpid()),
+                preexec_fn=partial(_die_with_parent, os.getpid()),  # noqa: PLW1509  (one system call, no lock)
             )
         return cls(name, process, log)
 

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mobile_vla.errors import UserError
-from mobile_vla_ros.domain import in_use
-from mobile_vla_ros.environment import prepare
-
 from mobile_vla_bringup.graph import Graph
 from mobile_vla_bringup.supervisor import Supervisor
+from mobile_vla_ros.domain import in_use
+from mobile_vla_ros.environment import prepare
 
 
 @dataclass(frozen=True)
@@ -58,8 +57,9 @@ def _refuse_second_commander(graph: Graph, domain_id: int) -> None:
     from mobile_vla_bringup.discovery import publishers_of_cmd_vel
 
     others = publishers_of_cmd_vel(graph.namespace, domain_id)
+    topic = "/".join(filter(None, ("", graph.namespace, "cmd_vel")))
     if others:
         raise UserError(
-            f"ROS domain {domain_id} already has a publisher of {'/'.join(filter(None, ('', graph.namespace, 'cmd_vel')))} "
+            f"ROS domain {domain_id} already has a publisher of {topic} "
             f"({', '.join(others)}); stop that graph, or choose another --namespace or ROS_DOMAIN_ID"
         )

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mobile_vla.errors import UserError
-
 from mobile_vla_bringup.graph import Graph, NodeSpec
 from mobile_vla_bringup.processes import NodeProcess, stop_all
 

@@ -10,6 +10,14 @@ import sys
 from typing import Any
 
 from geometry_msgs.msg import TwistStamped
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.executors import MultiThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+from std_srvs.srv import Trigger
+
 from mobile_vla.camera.health import FrameHealth
 from mobile_vla.errors import UserError
 from mobile_vla.policy.config import InferenceConfig
@@ -21,13 +29,6 @@ from mobile_vla_ros.images import image_to_rgb
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.runtime import run
 from mobile_vla_ros.topics import ACTION, CAMERA_IMAGE, INSTRUCTION, POLICY_RESET
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.time import Time
-from sensor_msgs.msg import Image
-from std_msgs.msg import String
-from std_srvs.srv import Trigger
 
 AUTOSTART_DELAY_S = 0.05
 EXECUTOR_THREADS = 3  # images; lifecycle, which blocks while a policy loads; diagnostics
@@ -91,7 +92,7 @@ class InferenceNode(LifecycleNode):
             now_ns=self._now_ns,
             on_action=self._publish,
             max_age_s=config.image_max_age_s,
-            min_period_s=1.0 / (config.rate_hz or self._policy.card.control_rate_hz),
+            period_s=1.0 / (config.rate_hz or self._policy.card.control_rate_hz),
             judge=health.judge,
         )
         self._worker.instruct(self._wanted_instruction)
@@ -215,6 +216,7 @@ def _one_line(description: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    """Run the node."""
     sys.exit(run(InferenceNode, lambda: MultiThreadedExecutor(num_threads=EXECUTOR_THREADS)))
 
 

@@ -32,7 +32,11 @@ class Diagnostics:
     """Asks the node once a second (steady clock) and publishes; `now()` publishes at once."""
 
     def __init__(
-        self, node: Node, report: Callable[[], Status], period_s: float = 1.0, callback_group: CallbackGroup | None = None
+        self,
+        node: Node,
+        report: Callable[[], Status],
+        period_s: float = 1.0,
+        callback_group: CallbackGroup | None = None,
     ) -> None:
         self._node = node
         self._report = report

@@ -26,7 +26,9 @@ def prepare(environ: MutableMapping[str, str] | None = None) -> MutableMapping[s
     profile = _dds_profile()
     if profile is not None:
         fast_dds_2 = ros_distribution(environ) in ("humble", "jazzy")
-        environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE" if fast_dds_2 else "FASTDDS_DEFAULT_PROFILES_FILE", str(profile))
+        environ.setdefault(
+            "FASTRTPS_DEFAULT_PROFILES_FILE" if fast_dds_2 else "FASTDDS_DEFAULT_PROFILES_FILE", str(profile)
+        )
     environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
     return environ
 

@@ -86,5 +86,5 @@ def camera_info(calibration: Calibration, header: Header) -> CameraInfo:
 
 def _octets(flat: Pixels) -> array.array[int]:
     octets = array.array("B")
-    octets.frombytes(flat)
+    octets.frombytes(flat.data)
     return octets

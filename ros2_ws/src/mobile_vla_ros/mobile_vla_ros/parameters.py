@@ -38,7 +38,7 @@ class Parameters(Generic[C]):
 
     def _overrides(self, node: Node) -> dict[str, Any]:
         overrides: dict[str, Any] = {}
-        for name, parameter in node._parameter_overrides.items():  # no public accessor on any distribution
+        for name, parameter in node._parameter_overrides.items():  # noqa: SLF001  (no public accessor anywhere)
             if name in self._fields:
                 # ROS hands an empty list over as a parameter without a value.
                 overrides[name] = [] if parameter.value is None else parameter.value

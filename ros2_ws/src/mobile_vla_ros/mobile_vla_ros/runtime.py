@@ -17,10 +17,10 @@ from mobile_vla_ros.environment import prepare
 
 prepare()
 
-import rclpy  # noqa: E402  (the environment comes first)
-from rclpy.executors import Executor, SingleThreadedExecutor  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.signals import SignalHandlerOptions  # noqa: E402
+import rclpy
+from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 SPIN_SLICE_S = 0.1
 

@@ -8,7 +8,9 @@ import importlib.util
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
-HELP = "Measure. Each benchmark prints what was executed, its baseline, ratio and target, and exits 1 when one is missed."
+HELP = (
+    "Measure. Each benchmark prints what was executed, its baseline, ratio and target, and exits 1 when one is missed."
+)
 EPILOG = "vla bench graph\nvla bench load --json"
 BENCHES = {
     "graph": "transport, latency and jitter of the real graph",

@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
-    from mobile_vla_bringup.graph import Choice
     from mobile_vla_bringup.demo import run_demo
+    from mobile_vla_bringup.graph import Choice
 
     if not 1 <= args.seconds <= 3600:
         raise UserError(f"--seconds must be from 1 to 3600, got {args.seconds:g}")
@@ -81,7 +81,12 @@ def run(args: argparse.Namespace) -> int:
     for line in summary.sentences:
         console.print(f"  {line}")
     console.print()
-    for label, path in (("report", summary.report), ("video", summary.video), ("metrics", summary.metrics_file), ("bag", demo.bag)):
+    for label, path in (
+        ("report", summary.report),
+        ("video", summary.video),
+        ("metrics", summary.metrics_file),
+        ("bag", demo.bag),
+    ):
         console.print(f"  [bold]{label:8}[/]{path}")
     if args.open:
         webbrowser.open(summary.report.resolve().as_uri())
@@ -89,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _new_folder(chosen: Path | None) -> Path:
-    folder = chosen or Path("out") / f"demo-{datetime.now():%Y%m%d-%H%M%S}"
+    folder = chosen or Path("out") / f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out {folder} exists and is not an empty folder; name a new one, nothing is overwritten")
     try:

@@ -13,9 +13,7 @@ from mobile_vla.config import Config, ConfigError, fields_of, from_mapping
 C = TypeVar("C", bound=Config)
 
 
-def add_config_flags(
-    parser: argparse.ArgumentParser, cls: type[Config], title: str, skip: Sequence[str] = ()
-) -> None:
+def add_config_flags(parser: argparse.ArgumentParser, cls: type[Config], title: str, skip: Sequence[str] = ()) -> None:
     """One `--name VALUE` per field; the field's help and default are the flag's."""
     group = parser.add_argument_group(title)
     for field in fields_of(cls):
@@ -23,7 +21,11 @@ def add_config_flags(
             continue
         shown = "" if field.default in ("", ()) else f" (default: {_shown(field.default)})"
         flag = f"--{field.name.replace('_', '-').replace('.', '-')}"
-        options: dict[str, Any] = {"dest": f"config.{field.name}", "default": argparse.SUPPRESS, "help": field.help + shown}
+        options: dict[str, Any] = {
+            "dest": f"config.{field.name}",
+            "default": argparse.SUPPRESS,
+            "help": field.help + shown,
+        }
         if field.type is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, **options)
         else:
@@ -75,4 +77,3 @@ def _metavar(hint: Any) -> str:
 
 def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-

@@ -36,7 +36,12 @@ def run(args: argparse.Namespace) -> int:
         args.markdown.write_text(as_markdown(configs))
         return 0
     if args.json:
-        print_json({name: [vars(field) | {"type": str(field.type)} for field in fields_of(cls)] for name, cls in configs.items()})
+        print_json(
+            {
+                name: [vars(field) | {"type": str(field.type)} for field in fields_of(cls)]
+                for name, cls in configs.items()
+            }
+        )
         return 0
     console = Console()
     for name, cls in configs.items():

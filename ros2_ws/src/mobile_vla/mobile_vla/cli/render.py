@@ -22,7 +22,8 @@ def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = 
     console = Console()
     console.print(f"[bold]{report.command}[/]")
     for key, value in report.executed.items():
-        console.print(f"  [dim]{key}[/] {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items())}")
+        text = ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
+        console.print(f"  [dim]{key}[/] {text}")
     table = Table(box=None, header_style="bold")
     for column in ("figure", "value", "target", "", "n", "min / p95 / max", "baseline"):
         table.add_column(column, justify="right" if column in ("value", "n") else "left")

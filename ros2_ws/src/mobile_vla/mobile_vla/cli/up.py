@@ -35,13 +35,17 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     if args.dry_run:
         for node in graph.nodes:
-            console.print(f"[bold]{node.name}[/] {node.kind.package}/{node.kind.executable} {node.parameters()}", markup=True)
+            console.print(
+                f"[bold]{node.name}[/] {node.kind.package}/{node.kind.executable} {node.parameters()}", markup=True
+            )
         return 0
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with open_session(graph, lambda name, line: console.print(f"{name:>11} | {line}", markup=False)) as session:
-        console.print(f"{len(graph.nodes)} processes on ROS domain {session.domain_id}; logs in {session.folder}; Ctrl-C stops")
+        console.print(
+            f"{len(graph.nodes)} processes on ROS domain {session.domain_id}; logs in {session.folder}; Ctrl-C stops"
+        )
         session.supervisor.run_until(stop.is_set)
         console.print("stopping")
     return 0

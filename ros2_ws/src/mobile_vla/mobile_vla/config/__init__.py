@@ -1,5 +1,25 @@
-"""Configuration as frozen dataclasses: one definition for YAML, ROS parameters, command-line flags and the reference page."""
+"""Configuration as frozen dataclasses: one definition for YAML, ROS parameters, flags and the reference page."""
 
-from mobile_vla.config.schema import Config, ConfigError, Field, fields_of, from_mapping, param, section, to_mapping, with_values
+from mobile_vla.config.schema import (
+    Config,
+    ConfigError,
+    Field,
+    fields_of,
+    from_mapping,
+    param,
+    section,
+    to_mapping,
+    with_values,
+)
 
-__all__ = ["Config", "ConfigError", "Field", "fields_of", "from_mapping", "param", "section", "to_mapping", "with_values"]
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Field",
+    "fields_of",
+    "from_mapping",
+    "param",
+    "section",
+    "to_mapping",
+    "with_values",
+]

@@ -50,7 +50,7 @@ class Field:
 
 def param(
     default: Any,
-    help: str,
+    help: str,  # noqa: A002  (the word every flag library uses)
     *,
     ge: float | None = None,
     gt: float | None = None,
@@ -194,7 +194,7 @@ def _coerce(name: str, value: Any, hint: Any) -> Value:
         return tuple(_coerce(f"{name}[{index}]", element, item) for index, element in enumerate(value))  # type: ignore[return-value]
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if hint is not bool and isinstance(value, bool) or not isinstance(value, hint):
+    if (hint is not bool and isinstance(value, bool)) or not isinstance(value, hint):
         raise ConfigError(f"{name} must be {_a(hint)}, got {value!r}")
     return value  # type: ignore[no-any-return]
 

@@ -47,6 +47,7 @@ class Counters:
     offered: int = 0
     stepped: int = 0
     superseded: int = 0
+    between_steps: int = 0
     too_old: int = 0
     unhealthy: int = 0
     discarded: int = 0
@@ -64,6 +65,33 @@ class WorkerState:
     counters: Counters = field(default_factory=Counters)
 
 
+class Pace:
+    """Chooses the frames to step on, so that steps come at the wanted period and always on a frame that just arrived.
+
+    A frame is taken when the next one would come later than the due time by more than this one comes early.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._due_s = 0.0
+        self._interval_s = 0.0
+        self._last_ns = 0
+
+    def arrived(self, stamp_ns: int) -> None:
+        """Learn the time between frames from their stamps."""
+        interval_s = (stamp_ns - self._last_ns) / 1e9
+        self._last_ns = stamp_ns
+        if 0 < interval_s < 1:
+            self._interval_s += 0.2 * (interval_s - self._interval_s)
+
+    def takes(self, now_s: float) -> bool:
+        """Whether a frame that is here now is the one to step on."""
+        if self._due_s - now_s > self._interval_s / 2:
+            return False
+        self._due_s = max(self._due_s, now_s - self._period_s / 2) + self._period_s
+        return True
+
+
 class InferenceWorker:
     """Runs one policy on the newest frame. `now_ns` is the clock the frame stamps are made with."""
 
@@ -74,7 +102,7 @@ class InferenceWorker:
         now_ns: Callable[[], int],
         on_action: Callable[[int, tuple[float, float]], None],
         max_age_s: float,
-        min_period_s: float = 0.0,
+        period_s: float = 0.0,
         judge: Callable[[Frame, int], Judgement] | None = None,
     ) -> None:
         self._policy = policy
@@ -82,7 +110,7 @@ class InferenceWorker:
         self._on_action = on_action
         self._judge = judge
         self.max_age_s = max_age_s
-        self._min_period_s = min_period_s
+        self._pace = Pace(period_s)
         self._condition = threading.Condition()
         self._job: Job | None = None
         self._epoch = 0
@@ -108,6 +136,7 @@ class InferenceWorker:
     def offer(self, job: Job) -> None:
         """Replace the waiting frame; frames are never queued."""
         with self._condition:
+            self._pace.arrived(job.stamp_ns)
             self._state.counters.offered += 1
             if self._job is not None:
                 self._state.counters.superseded += 1
@@ -137,18 +166,15 @@ class InferenceWorker:
         self._job = None
 
     def _run(self) -> None:
-        next_start = 0.0
         while True:
             with self._condition:
                 self._condition.wait_for(lambda: not self._running or self._job is not None)
                 if not self._running:
                     return
-            delay = next_start - time.monotonic()
-            if delay > 0:
-                time.sleep(delay)
-            next_start = max(time.monotonic(), next_start) + self._min_period_s
-            with self._condition:
                 job, self._job = self._job, None
+                if not self._pace.takes(time.monotonic()):
+                    self._state.counters.between_steps += 1
+                    continue
                 epoch, instruction = self._epoch, self._state.instruction
                 reset, self._reset_wanted = self._reset_wanted, False
             if reset:
@@ -174,7 +200,7 @@ class InferenceWorker:
                 return
             with self.timings["step"].measure():
                 step = self._policy.step(frame, instruction)
-        except Exception as error:  # whatever the model throws, the robot gets no action and a person gets the reason
+        except Exception as error:  # noqa: BLE001  whatever the model throws, the robot gets no action and a person gets the reason
             self._note(f"{type(error).__name__}: {error}", "failed")
             with self._condition:
                 self._state.failures_in_row += 1
