@@ -5,15 +5,19 @@ from __future__ import annotations
 import http.server
 import threading
 import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import ReliabilityPolicy
+
 from mobile_vla_ros.images import ImageBridge
 from mobile_vla_ros.topics import CAMERA_IMAGE, CAMERA_INFO, CAMERA_JPEG, DIAGNOSTICS
-from rclpy.qos import ReliabilityPolicy
 
 MODULE = "mobile_vla_nodes.camera"
 RATE_HZ = 20.0
@@ -21,17 +25,17 @@ IMAGES = 30
 BRIDGE = ImageBridge()
 
 
-def picture(number):
+def picture(number: int):
     """A smooth picture that its number can be read from."""
     return cv2.resize(np.random.default_rng(number).integers(0, 256, (3, 4, 3), np.uint8), (64, 48))
 
 
-def stamp_ns(message):
+def stamp_ns(message: Any):
     return message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path):
     place = tmp_path / "images"
     place.mkdir()
     for number in range(IMAGES):
@@ -42,7 +46,7 @@ def folder(tmp_path):
 class Statuses:
     """The newest status of the camera on /diagnostics."""
 
-    def __init__(self, graph):
+    def __init__(self, graph: Any) -> None:
         self.messages = graph.listen(DIAGNOSTICS)
 
     def newest(self):
@@ -52,12 +56,12 @@ class Statuses:
     def values(self):
         return {pair.key: pair.value for pair in self.newest().values}
 
-    def says(self, level, text):
+    def says(self, level: bytes, text: str):
         newest = self.newest()
         return newest is not None and newest.level == level and text in newest.message
 
 
-def test_contract(graph, folder):
+def test_contract(graph: Any, folder: Path):
     parameters = {"source": str(folder), "rate_hz": RATE_HZ, "loop": True, "horizontal_fov_deg": 90.0}
     images, infos = graph.listen(CAMERA_IMAGE, "robot"), graph.listen(CAMERA_INFO, "robot")
     statuses = Statuses(graph)
@@ -69,7 +73,7 @@ def test_contract(graph, folder):
     image = images[-1]
     assert (image.encoding, image.width, image.height, image.step) == ("bgr8", 64, 48, 192)
     stamps = [stamp_ns(message) for message in images]
-    assert all(later > earlier for earlier, later in zip(stamps, stamps[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(stamps))
     assert abs(graph.node.get_clock().now().nanoseconds - stamps[-1]) < 2e9
     assert np.median(np.diff(stamps)) == pytest.approx(1e9 / RATE_HZ, rel=0.1)
     assert len({stamp_ns(message) for message in infos} & set(stamps)) >= 15  # a CameraInfo carries its image's stamp
@@ -100,7 +104,7 @@ def test_contract(graph, folder):
     assert process.stop() == 0
 
 
-def test_end_of_a_folder_is_said_and_nothing_is_repeated(graph, folder):
+def test_end_of_a_folder_is_said_and_nothing_is_repeated(graph: Any, folder: Path):
     images, statuses = graph.listen(CAMERA_IMAGE), Statuses(graph)
     process = graph.start(MODULE, "camera", {"source": str(folder), "rate_hz": RATE_HZ})
     graph.wait(lambda: statuses.says(DiagnosticStatus.WARN, f"all {IMAGES} images were shown"), what="the end")
@@ -128,7 +132,7 @@ def test_end_of_a_folder_is_said_and_nothing_is_repeated(graph, folder):
         ({"source": "0", "calibration_file": "/no/such.yaml"}, "no calibration file at /no/such.yaml"),
     ],
 )
-def test_nonsense_ends_with_one_sentence(graph, tmp_path, parameters, sentence):
+def test_nonsense_ends_with_one_sentence(graph: Any, tmp_path: Path, parameters: dict[str, Any], sentence: str):
     (tmp_path / "empty").mkdir()
     parameters = {name: str(tmp_path / "empty") if value == "EMPTY" else value for name, value in parameters.items()}
     process = graph.start(MODULE, "camera", parameters)
@@ -137,7 +141,7 @@ def test_nonsense_ends_with_one_sentence(graph, tmp_path, parameters, sentence):
     assert sentence in line
 
 
-def test_missing_device_is_said_and_tried_again(graph):
+def test_missing_device_is_said_and_tried_again(graph: Any):
     images, statuses = graph.listen(CAMERA_IMAGE), Statuses(graph)
     process = graph.start(
         MODULE, "camera", {"source": "/dev/video77", "reconnect.initial_s": 0.1, "reconnect.max_s": 0.2}
@@ -149,7 +153,7 @@ def test_missing_device_is_said_and_tried_again(graph):
     assert process.stop() == 0
 
 
-def test_shutdown_does_not_wait_for_the_back_off(graph):
+def test_shutdown_does_not_wait_for_the_back_off(graph: Any):
     statuses = Statuses(graph)
     process = graph.start(
         MODULE, "camera", {"source": "/dev/video77", "reconnect.initial_s": 60.0, "reconnect.max_s": 60.0}
@@ -160,7 +164,7 @@ def test_shutdown_does_not_wait_for_the_back_off(graph):
     assert time.monotonic() - start < 3
 
 
-def test_calibration_of_another_size_is_withheld(graph, folder, tmp_path):
+def test_calibration_of_another_size_is_withheld(graph: Any, folder: Path, tmp_path: Path):
     file = tmp_path / "camera.yaml"
     matrix = [600.0, 0.0, 320.0, 0.0, 600.0, 240.0, 0.0, 0.0, 1.0]
     document = {
@@ -179,7 +183,7 @@ def test_calibration_of_another_size_is_withheld(graph, folder, tmp_path):
     assert infos == []
 
 
-def test_resized_frames_fit_their_calibration(graph, folder):
+def test_resized_frames_fit_their_calibration(graph: Any, folder: Path):
     images, infos = graph.listen(CAMERA_IMAGE), graph.listen(CAMERA_INFO)
     parameters = {
         "source": str(folder),
@@ -199,7 +203,7 @@ def test_resized_frames_fit_their_calibration(graph, folder):
 class Stream:
     """An MJPEG camera on a port of its own that can be switched off and on again."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.port = 0
         self.frames = 0
         self._server = None
@@ -209,7 +213,7 @@ class Stream:
         stream, off = self, threading.Event()
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):  # noqa: N802
+            def do_GET(self):
                 self.send_response(200)
                 self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
                 self.end_headers()
@@ -222,7 +226,7 @@ class Stream:
                 except OSError:
                     return
 
-            def log_message(self, *arguments):
+            def log_message(self, *arguments: Any):
                 pass
 
         http.server.ThreadingHTTPServer.allow_reuse_address = True
@@ -237,7 +241,7 @@ class Stream:
         self._server.server_close()
 
 
-def test_stream_that_goes_and_comes_back(graph):
+def test_stream_that_goes_and_comes_back(graph: Any):
     stream = Stream()
     stream.on()
     images, statuses = graph.listen(CAMERA_IMAGE), Statuses(graph)

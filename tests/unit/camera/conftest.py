@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+
 from mobile_vla.camera.source import NS, Clock, Frame
 
 START_NS = 1_700_000_000 * NS
@@ -77,7 +78,7 @@ class FakeCapture:
         self.arguments = arguments
         return self
 
-    def isOpened(self) -> bool:  # noqa: N802
+    def isOpened(self) -> bool:
         return self.opened
 
     def read(self) -> tuple[bool, Any]:

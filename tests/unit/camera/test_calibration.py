@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+
 from mobile_vla.camera.calibration import (
     CalibrationError,
     calibration_for,
@@ -29,8 +32,8 @@ STANDARD = {
 
 
 @pytest.fixture
-def write(tmp_path):
-    def _write(document):
+def write(tmp_path: Path):
+    def _write(document: Any):
         file = tmp_path / "front.yaml"
         file.write_text(document if isinstance(document, str) else yaml.safe_dump(document))
         return file
@@ -38,7 +41,7 @@ def write(tmp_path):
     return _write
 
 
-def changed(path, value):
+def changed(path: str, value: Any):
     document = copy.deepcopy(STANDARD)
     *groups, leaf = path.split(".")
     branch = document
@@ -51,7 +54,7 @@ def changed(path, value):
     return document
 
 
-def test_standard_file(write):
+def test_standard_file(write: Any):
     found = load_calibration(write(STANDARD), "front")
     assert (found.width_px, found.height_px, found.camera_name, found.calibrated) == (640, 480, "front", True)
     assert found.k == (600.5, 0, 320.1, 0, 601.2, 239.7, 0, 0, 1)
@@ -60,7 +63,7 @@ def test_standard_file(write):
     assert found.distortion_model == "plumb_bob"
 
 
-def test_optional_parts_follow_from_the_camera_matrix(write):
+def test_optional_parts_follow_from_the_camera_matrix(write: Any):
     document = {key: STANDARD[key] for key in STANDARD if key not in ("rectification_matrix", "projection_matrix")}
     found = load_calibration(write(document))
     assert found.r == (1, 0, 0, 0, 1, 0, 0, 0, 1)
@@ -68,7 +71,7 @@ def test_optional_parts_follow_from_the_camera_matrix(write):
 
 
 @pytest.mark.parametrize(("model", "count"), [("rational_polynomial", 8), ("equidistant", 4), ("fisheye", 4)])
-def test_other_lenses(write, model, count):
+def test_other_lenses(write: Any, model: str, count: int):
     document = changed("distortion_model", model)
     document["distortion_coefficients"]["data"] = [0.01] * count
     assert len(load_calibration(write(document)).d) == count
@@ -94,7 +97,7 @@ def test_other_lenses(write, model, count):
         ("projection_matrix.data", [0.0] * 12, "projection_matrix must have positive"),
     ],
 )
-def test_refused(write, path, value, sentence):
+def test_refused(write: Any, path: str, value: Any, sentence: str):
     file = write(changed(path, value))
     with pytest.raises(CalibrationError, match=sentence) as refusal:
         load_calibration(file)
@@ -110,12 +113,12 @@ def test_refused(write, path, value, sentence):
         ("", "not a mapping"),
     ],
 )
-def test_text_that_is_no_calibration(write, text, sentence):
+def test_text_that_is_no_calibration(write: Any, text: str, sentence: str):
     with pytest.raises(CalibrationError, match=sentence):
         load_calibration(write(text))
 
 
-def test_missing_binary_and_folder(tmp_path):
+def test_missing_binary_and_folder(tmp_path: Path):
     with pytest.raises(CalibrationError, match="no calibration file"):
         load_calibration(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
@@ -125,12 +128,12 @@ def test_missing_binary_and_folder(tmp_path):
         load_calibration(tmp_path)
 
 
-def test_another_cameras_file(write):
+def test_another_cameras_file(write: Any):
     with pytest.raises(CalibrationError, match="for camera 'front', not 'rear'"):
         load_calibration(write(STANDARD), "rear")
 
 
-def test_another_image_size(write):
+def test_another_image_size(write: Any):
     loaded = load_calibration(write(STANDARD))
     assert calibration_for(CameraConfig(), loaded, 640, 480) is loaded
     with pytest.raises(CalibrationError, match="for 640 x 480 images, but the camera gives 1280 x 720"):
@@ -153,6 +156,6 @@ def test_nothing_known_is_all_zeros():
 
 
 @pytest.mark.parametrize("fov", [0.0, -1.0, 180.0, float("nan")])
-def test_impossible_angles(fov):
+def test_impossible_angles(fov: float):
     with pytest.raises(CalibrationError):
         pinhole_guess(640, 480, fov)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
+
 from mobile_vla.camera.config import CameraConfig, ReconnectConfig
 from mobile_vla.config import ConfigError
 
@@ -26,7 +28,7 @@ from mobile_vla.config import ConfigError
         ({"jpeg_quality": 0}, ">= 1"),
     ],
 )
-def test_refused(values, sentence):
+def test_refused(values: dict[str, Any], sentence: str):
     with pytest.raises(ConfigError, match=sentence):
         CameraConfig(**values)
 

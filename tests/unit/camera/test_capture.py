@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+
 from mobile_vla.camera import capture as module
 from mobile_vla.camera.capture import GStreamerSource, V4l2Source, buffer_age_ns, csi_pipeline, fourcc
 from mobile_vla.camera.config import CameraConfig
@@ -21,37 +23,37 @@ WITHOUT_GSTREAMER = "  GStreamer:                   NO"
 PIPELINE = "videotestsrc ! videoconvert ! appsink"
 
 
-def test_missing_device_says_which_exist(fake_time, monkeypatch):
+def test_missing_device_says_which_exist(fake_time: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "_devices", lambda: "/dev/video2")
     with pytest.raises(SourceLost, match=r"no camera at /dev/video77; plug it in or set source to one of: /dev/video2"):
         V4l2Source(CameraConfig(source="77"), fake_time.clock).open()
 
 
-def test_missing_device_passes_the_check(fake_time):
+def test_missing_device_passes_the_check(fake_time: Any):
     V4l2Source(CameraConfig(source="/dev/video77"), fake_time.clock).check()  # it may be plugged in later
 
 
-def test_forbidden_device_says_the_group(fake_time, monkeypatch):
+def test_forbidden_device_says_the_group(fake_time: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(SourceLost, match="usermod -aG video"):
         V4l2Source(CameraConfig(source=DEVICE), fake_time.clock).open()
 
 
-def test_a_file_is_no_device(tmp_path, fake_time):
+def test_a_file_is_no_device(tmp_path: Path, fake_time: Any):
     path = tmp_path / "video0"
     path.write_text("")
     with pytest.raises(UserError, match="is not a camera device"):
         V4l2Source(CameraConfig(source=str(path)), fake_time.clock).check()
 
 
-def test_busy_device_is_released(fake_time, capture):
+def test_busy_device_is_released(fake_time: Any, capture: Any):
     busy = capture([], opened=False)
     with pytest.raises(SourceLost, match="another program"):
         V4l2Source(CameraConfig(source=DEVICE), fake_time.clock, busy).open()
     assert busy.released == 1
 
 
-def test_device_is_asked_for_the_format(fake_time, capture):
+def test_device_is_asked_for_the_format(fake_time: Any, capture: Any):
     opened = capture([])
     config = CameraConfig(source=DEVICE, fourcc="MJPG", width_px=1280, height_px=720, rate_hz=15.0)
     V4l2Source(config, fake_time.clock, opened).open()
@@ -67,7 +69,7 @@ def test_device_is_asked_for_the_format(fake_time, capture):
     assert fourcc("YUYV") == cv2.VideoWriter_fourcc(*"YUYV")
 
 
-def test_unplugged_while_reading(fake_time, capture, make_picture):
+def test_unplugged_while_reading(fake_time: Any, capture: Any, make_picture: Any):
     opened = capture([make_picture(1), None])
     source = V4l2Source(CameraConfig(source=DEVICE), fake_time.clock, opened)
     source.open()
@@ -81,7 +83,7 @@ def test_unplugged_while_reading(fake_time, capture, make_picture):
         source.read()
 
 
-def test_stamp_is_the_drivers_buffer_time(fake_time, capture, make_picture):
+def test_stamp_is_the_drivers_buffer_time(fake_time: Any, capture: Any, make_picture: Any):
     fake_time.now_ns = 100 * NS
     source = V4l2Source(CameraConfig(source=DEVICE), fake_time.clock, capture([make_picture(1)], position_ms=99_960.0))
     source.open()
@@ -99,24 +101,24 @@ def test_stamp_is_the_drivers_buffer_time(fake_time, capture, make_picture):
         (99_000.0, NS),  # a queue that was not emptied: the frame is as old as it is
     ],
 )
-def test_buffer_age(position_ms, age_ns):
+def test_buffer_age(position_ms: float, age_ns: int):
     assert buffer_age_ns(position_ms, 100 * NS) == age_ns
 
 
-def test_what_is_no_picture_is_damaged(fake_time, capture):
+def test_what_is_no_picture_is_damaged(fake_time: Any, capture: Any):
     source = V4l2Source(CameraConfig(source=DEVICE), fake_time.clock, capture([np.zeros((4, 4), np.float32)]))
     source.open()
     with pytest.raises(DamagedFrame, match="is not a picture"):
         source.read()
 
 
-def test_pipeline_without_gstreamer_says_so(fake_time):
+def test_pipeline_without_gstreamer_says_so(fake_time: Any):
     source = GStreamerSource(PIPELINE, fake_time.clock, build_information=lambda: WITHOUT_GSTREAMER)
-    with pytest.raises(UserError, match="built without.*python3-opencv"):
+    with pytest.raises(UserError, match=r"built without.*python3-opencv"):
         source.check()
 
 
-def test_this_opencv_is_asked_by_default(fake_time):
+def test_this_opencv_is_asked_by_default(fake_time: Any):
     source = GStreamerSource(PIPELINE, fake_time.clock)
     if any("GStreamer" in line and "YES" in line for line in cv2.getBuildInformation().splitlines()):
         source.check()
@@ -125,13 +127,13 @@ def test_this_opencv_is_asked_by_default(fake_time):
             source.check()
 
 
-def test_pipeline_without_appsink_is_refused(fake_time):
+def test_pipeline_without_appsink_is_refused(fake_time: Any):
     source = GStreamerSource("videotestsrc ! fakesink", fake_time.clock, build_information=lambda: WITH_GSTREAMER)
     with pytest.raises(UserError, match="appsink"):
         source.check()
 
 
-def test_pipeline_runs_fails_and_ends(fake_time, capture, make_picture):
+def test_pipeline_runs_fails_and_ends(fake_time: Any, capture: Any, make_picture: Any):
     opened = capture([make_picture(1)])
     source = GStreamerSource(PIPELINE, fake_time.clock, "CSI camera 0", opened, lambda: WITH_GSTREAMER)
     source.check()
@@ -155,6 +157,6 @@ def test_csi_pipeline():
     assert "width" not in csi_pipeline(CameraConfig(width_px=0, height_px=0), 0)
 
 
-def test_listing_devices_says_none(monkeypatch):
+def test_listing_devices_says_none(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(Path, "glob", lambda self, pattern: iter(()))
     assert module._devices() == "none on this machine"

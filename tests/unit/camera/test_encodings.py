@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mobile_vla.camera.encodings import (
     ENCODINGS,
     ImageError,
@@ -28,7 +30,7 @@ SENSORS = [name for name in ENCODINGS if name not in COLORS]
 RED, GREEN, BLUE = 200, 120, 40
 
 
-def plain(encoding, height=6, width=8):
+def plain(encoding: str, height: int = 6, width: int = 8):
     """A picture of one colour in a colour encoding."""
     kind = encoding_named(encoding)
     grey = round(0.299 * RED + 0.587 * GREEN + 0.114 * BLUE)
@@ -39,7 +41,7 @@ def plain(encoding, height=6, width=8):
     return np.full(shape, np.array(pixel if kind.channels > 1 else grey) * scale, kind.dtype)
 
 
-def mosaic(order, height=8, width=8):
+def mosaic(order: str, height: int = 8, width: int = 8):
     """What a sensor with this colour filter sees of the plain colour."""
     values = {"r": RED, "g": GREEN, "b": BLUE}
     tile = np.array([values[letter] for letter in order], np.uint8).reshape(2, 2)
@@ -47,7 +49,7 @@ def mosaic(order, height=8, width=8):
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(COLORS, COLORS)))
-def test_colours_to_colours(source, target):
+def test_colours_to_colours(source: str, target: str):
     result = convert(plain(source), source, target)
     expected = plain(source if source.startswith("mono") else target)
     wanted = encoding_named(target)
@@ -62,7 +64,7 @@ def test_colours_to_colours(source, target):
 
 
 @pytest.mark.parametrize(("order", "bits"), list(itertools.product(("rggb", "bggr", "gbrg", "grbg"), (8, 16))))
-def test_colour_filters(order, bits):
+def test_colour_filters(order: str, bits: int):
     raw = mosaic(order).astype(np.uint16) * 257 if bits == 16 else mosaic(order)
     result = convert(raw, f"bayer_{order}{bits}", "rgb8")
     assert result[4, 4].tolist() == [RED, GREEN, BLUE]
@@ -105,7 +107,7 @@ def test_numbers_convert_only_to_as_many_channels():
 
 
 @pytest.mark.parametrize("sensor", SENSORS)
-def test_nothing_becomes_a_sensor_format(sensor):
+def test_nothing_becomes_a_sensor_format(sensor: str):
     with pytest.raises(ImageError, match="cannot be converted to the sensor format"):
         convert(plain("bgr8"), "bgr8", sensor)
 
@@ -158,7 +160,7 @@ def test_byte_order():
         ((bytes(100), 2, 5, 15, ""), "unknown image encoding"),
     ],
 )
-def test_data_that_contradicts_itself(arguments, sentence):
+def test_data_that_contradicts_itself(arguments: tuple[Any, ...], sentence: str):
     with pytest.raises(ImageError, match=sentence):
         to_array(*arguments)
 
@@ -171,7 +173,9 @@ def test_data_that_contradicts_itself(arguments, sentence):
     encoding=st.sampled_from([*ENCODINGS, "8UC3", "32FC1", "64FC2", "8UC0", "x"]),
     is_bigendian=st.booleans(),
 )
-def test_any_header_gives_a_picture_or_a_sentence(data, height, width, step, encoding, is_bigendian):
+def test_any_header_gives_a_picture_or_a_sentence(  # noqa: PLR0917
+    data: bytes, height: int, width: int, step: int, encoding: str, is_bigendian: bool
+):
     try:
         pixels = to_array(data, height, width, step, encoding, is_bigendian)
     except ImageError:
@@ -186,7 +190,7 @@ def test_any_header_gives_a_picture_or_a_sentence(data, height, width, step, enc
     width=st.integers(1, 7),
     seed=st.integers(0, 99),
 )
-def test_there_and_back(name, height, width, seed):
+def test_there_and_back(name: str, height: int, width: int, seed: int):
     kind = encoding_named(name)
     shape = (height, width) if kind.channels == 1 else (height, width, kind.channels)
     pixels = np.random.default_rng(seed).integers(0, 100, shape).astype(kind.dtype)
@@ -215,14 +219,14 @@ def test_a_slice_is_copied_in_order():
 
 
 @pytest.mark.parametrize("encoding", COLORS)
-def test_jpeg_shows_the_same_colour(encoding):
+def test_jpeg_shows_the_same_colour(encoding: str):
     picture = decompress(compress(plain(encoding, 32, 32), encoding, 95))
     expected = plain("mono8" if encoding.startswith("mono") else "bgr8", 32, 32)
     np.testing.assert_allclose(picture.astype(int), expected, atol=4)
 
 
 @pytest.mark.parametrize("encoding", COLORS)
-def test_png_keeps_depth_and_transparency(encoding):
+def test_png_keeps_depth_and_transparency(encoding: str):
     pixels = plain(encoding)
     if encoding_named(encoding).channels == 4:
         pixels[..., 3] //= 2

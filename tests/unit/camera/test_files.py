@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mobile_vla.camera.files import FolderSource, Pacer, VideoFileSource, natural_key
 from mobile_vla.camera.source import NS, DamagedFrame, EndOfSource, SourceLost
 from mobile_vla.errors import UserError
@@ -16,7 +18,7 @@ from mobile_vla.errors import UserError
 FRAME_TOLERANCE_NS = 1_000_000
 
 
-def read_all(source):
+def read_all(source: Any):
     source.open()
     frames = []
     with pytest.raises(EndOfSource) as end:
@@ -25,7 +27,7 @@ def read_all(source):
     return frames, str(end.value)
 
 
-def test_folder_in_natural_order_at_its_rate(folder, fake_time, make_picture):
+def test_folder_in_natural_order_at_its_rate(folder: Path, fake_time: Any, make_picture: Any):
     frames, end = read_all(FolderSource(folder, 10.0, False, fake_time.clock))
     assert len(frames) == 11
     for number, frame in enumerate(frames, start=1):
@@ -35,7 +37,7 @@ def test_folder_in_natural_order_at_its_rate(folder, fake_time, make_picture):
     assert re.search("11 images", end)
 
 
-def test_folder_loops_without_a_gap(folder, fake_time, make_picture):
+def test_folder_loops_without_a_gap(folder: Path, fake_time: Any, make_picture: Any):
     source = FolderSource(folder, 10.0, True, fake_time.clock)
     source.open()
     frames = [source.read() for _ in range(25)]
@@ -43,7 +45,7 @@ def test_folder_loops_without_a_gap(folder, fake_time, make_picture):
     assert set(np.diff([frame.stamp_ns for frame in frames])) == {NS // 10}
 
 
-def test_damaged_image_is_said_and_keeps_its_place_in_time(folder, fake_time):
+def test_damaged_image_is_said_and_keeps_its_place_in_time(folder: Path, fake_time: Any):
     (folder / "frame3.png").write_bytes(b"\x89PNG torn")
     (folder / "frame4.png").write_bytes(b"")
     source = FolderSource(folder, 10.0, False, fake_time.clock)
@@ -56,7 +58,7 @@ def test_damaged_image_is_said_and_keeps_its_place_in_time(folder, fake_time):
     assert source.read().stamp_ns - second.stamp_ns == 3 * NS // 10
 
 
-def test_folder_refusals(tmp_path, fake_time):
+def test_folder_refusals(tmp_path: Path, fake_time: Any):
     with pytest.raises(UserError, match="no image folder"):
         FolderSource(tmp_path / "missing", 1.0, False, fake_time.clock).check()
     with pytest.raises(UserError, match="holds no images"):
@@ -66,7 +68,7 @@ def test_folder_refusals(tmp_path, fake_time):
         FolderSource(tmp_path, 1.0, False, fake_time.clock).check()
 
 
-def test_folder_that_vanishes_is_lost_not_wrong(folder, fake_time):
+def test_folder_that_vanishes_is_lost_not_wrong(folder: Path, fake_time: Any):
     source = FolderSource(folder, 1.0, False, fake_time.clock)
     source.check()
     folder.rename(folder.with_name("elsewhere"))
@@ -74,7 +76,7 @@ def test_folder_that_vanishes_is_lost_not_wrong(folder, fake_time):
         source.open()
 
 
-def test_grey_and_deep_images_keep_their_encoding(tmp_path, fake_time):
+def test_grey_and_deep_images_keep_their_encoding(tmp_path: Path, fake_time: Any):
     import cv2
 
     cv2.imwrite(str(tmp_path / "1.png"), np.full((4, 5), 7, np.uint8))
@@ -83,7 +85,7 @@ def test_grey_and_deep_images_keep_their_encoding(tmp_path, fake_time):
     assert [frame.encoding for frame in frames] == ["mono8", "mono16"]
 
 
-def test_video_at_its_own_timing(video, fake_time):
+def test_video_at_its_own_timing(video: Path, fake_time: Any):
     frames, end = read_all(VideoFileSource(video, False, fake_time.clock))
     levels = [float(frame.pixels.mean()) for frame in frames]
     assert levels == pytest.approx([20.0 * number for number in range(10)], abs=3)
@@ -91,7 +93,7 @@ def test_video_at_its_own_timing(video, fake_time):
     assert "10 frames" in end
 
 
-def test_video_loops_at_its_own_timing(video, fake_time):
+def test_video_loops_at_its_own_timing(video: Path, fake_time: Any):
     source = VideoFileSource(video, True, fake_time.clock)
     source.open()
     frames = [source.read() for _ in range(23)]
@@ -100,7 +102,7 @@ def test_video_loops_at_its_own_timing(video, fake_time):
     assert np.diff([frame.stamp_ns for frame in frames]) == pytest.approx(NS / 20, abs=FRAME_TOLERANCE_NS)
 
 
-def test_uneven_video_timing_is_kept(capture, fake_time, make_picture):
+def test_uneven_video_timing_is_kept(capture: Any, fake_time: Any, make_picture: Any):
     opened = capture([make_picture(number) for number in range(4)])
     positions = iter([0.0, 100.0, 150.0, 150.0])
     opened.get = lambda prop: next(positions) if prop == 0 else 20.0
@@ -110,7 +112,7 @@ def test_uneven_video_timing_is_kept(capture, fake_time, make_picture):
     assert np.diff([frame.stamp_ns for frame in frames]).tolist() == [NS // 10, NS // 20, NS // 20]
 
 
-def test_video_refusals(tmp_path, fake_time):
+def test_video_refusals(tmp_path: Path, fake_time: Any):
     with pytest.raises(UserError, match="no video file"):
         VideoFileSource(tmp_path / "no.mp4", False, fake_time.clock).check()
     fake = tmp_path / "text.mp4"
@@ -119,7 +121,7 @@ def test_video_refusals(tmp_path, fake_time):
         VideoFileSource(fake, False, fake_time.clock).check()
 
 
-def test_a_slow_reader_gets_every_frame_later(fake_time):
+def test_a_slow_reader_gets_every_frame_later(fake_time: Any):
     pacer = Pacer(fake_time.clock)
     interval = NS // 10
     due = []
@@ -136,12 +138,12 @@ def test_natural_order_examples():
 
 
 @given(st.lists(st.text("ab01²9._", max_size=8)))
-def test_natural_order_takes_any_names(names):
+def test_natural_order_takes_any_names(names: list[str]):
     ordered = sorted(names, key=natural_key)
     assert sorted(ordered) == sorted(names)
 
 
 @given(st.lists(st.integers(0, 10**6), unique=True))
-def test_natural_order_is_numeric(numbers):
+def test_natural_order_is_numeric(numbers: list[int]):
     names = sorted((f"img_{number}.png" for number in numbers), key=natural_key)
     assert names == [f"img_{number}.png" for number in sorted(numbers)]

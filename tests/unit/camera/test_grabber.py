@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+
 from mobile_vla.camera.grabber import Counts, Grabber
 from mobile_vla.camera.source import EndOfSource, SourceLost, Stopped
 
@@ -13,24 +16,24 @@ from mobile_vla.camera.source import EndOfSource, SourceLost, Stopped
 class Watched:
     """A grabber whose events can be waited for."""
 
-    def __init__(self, source):
+    def __init__(self, source: Any) -> None:
         self.stopping = threading.Event()
         self.events = threading.Semaphore(0)
         self.grabber = Grabber(source, self.stopping, self.events.release)
 
-    def wait(self, events):
+    def wait(self, events: int):
         for _ in range(events):
             assert self.events.acquire(timeout=5), "the grabber did not say anything"
 
 
-def until(condition):
+def until(condition: Callable[[], bool]):
     deadline = time.monotonic() + 5
     while not condition():
         assert time.monotonic() < deadline
         threading.Event().wait(0.001)
 
 
-def test_live_source_keeps_only_the_newest(scripted, make_frame):
+def test_live_source_keeps_only_the_newest(scripted: Any, make_frame: Any):
     watched = Watched(scripted([make_frame(1), make_frame(2), make_frame(3), Stopped()]))
     watched.grabber.start()
     watched.wait(4)
@@ -39,7 +42,7 @@ def test_live_source_keeps_only_the_newest(scripted, make_frame):
     assert watched.grabber.counts == Counts(read=3, taken=1, dropped=2)
 
 
-def test_file_source_waits_for_its_reader(scripted, make_frame):
+def test_file_source_waits_for_its_reader(scripted: Any, make_frame: Any):
     frames = [make_frame(number) for number in range(20)]
     watched = Watched(scripted([*frames, EndOfSource("done")], live=False))
     watched.grabber.start()
@@ -54,7 +57,7 @@ def test_file_source_waits_for_its_reader(scripted, make_frame):
     assert watched.grabber.counts == Counts(20, 20, 0)
 
 
-def test_not_ended_while_the_last_frame_waits(scripted, make_frame):
+def test_not_ended_while_the_last_frame_waits(scripted: Any, make_frame: Any):
     watched = Watched(scripted([make_frame(1), EndOfSource("done")]))
     watched.grabber.start()
     watched.wait(2)
@@ -63,7 +66,7 @@ def test_not_ended_while_the_last_frame_waits(scripted, make_frame):
     assert watched.grabber.ended
 
 
-def test_stop_ends_a_waiting_file_reader(scripted, make_frame):
+def test_stop_ends_a_waiting_file_reader(scripted: Any, make_frame: Any):
     source = scripted([make_frame(1), make_frame(2), make_frame(3)], live=False)
     watched = Watched(source)
     watched.grabber.start()
@@ -73,7 +76,7 @@ def test_stop_ends_a_waiting_file_reader(scripted, make_frame):
     assert source.closed == 1
 
 
-def test_no_event_after_stop(scripted, make_frame):
+def test_no_event_after_stop(scripted: Any, make_frame: Any):
     release = threading.Event()
     source = scripted([make_frame(1)])
 
@@ -90,7 +93,7 @@ def test_no_event_after_stop(scripted, make_frame):
     assert not watched.events.acquire(blocking=False)
 
 
-def test_stop_says_when_a_read_hangs(scripted, make_frame):
+def test_stop_says_when_a_read_hangs(scripted: Any, make_frame: Any):
     release = threading.Event()
     source = scripted([])
     source.read = lambda: release.wait(5) and make_frame(1)
@@ -101,7 +104,7 @@ def test_stop_says_when_a_read_hangs(scripted, make_frame):
     assert watched.grabber.stop()
 
 
-def test_an_unexpected_failure_reaches_the_taker(scripted):
+def test_an_unexpected_failure_reaches_the_taker(scripted: Any):
     watched = Watched(scripted([SourceLost("nobody wrapped me")]))
     watched.grabber.start()
     watched.wait(1)
@@ -109,5 +112,5 @@ def test_an_unexpected_failure_reaches_the_taker(scripted):
         watched.grabber.take()
 
 
-def test_stop_before_start_is_harmless(scripted):
+def test_stop_before_start_is_harmless(scripted: Any):
     assert Watched(scripted([])).grabber.stop()

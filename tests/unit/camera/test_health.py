@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from mobile_vla.camera.config import HealthConfig
 from mobile_vla.camera.health import FINE, FrameHealth
 from mobile_vla.camera.source import NS
@@ -11,7 +12,7 @@ from mobile_vla.camera.source import NS
 PERIOD_NS = NS // 30
 
 
-def noisy(number, height=480, width=640, level=128):
+def noisy(number: int, height: int = 480, width: int = 640, level: int = 128):
     noise = np.random.default_rng(number).integers(-2, 3, (height, width, 3))
     return np.clip(level + noise, 0, 255).astype(np.uint8)
 
@@ -45,7 +46,7 @@ def test_frozen_check_can_be_turned_off():
 
 
 @pytest.mark.parametrize("shape", [(480, 640, 3), (48, 64), (1, 1, 3), (1080, 1920, 4)])
-def test_black_in_every_shape(shape):
+def test_black_in_every_shape(shape: tuple[int, ...]):
     frame = np.zeros(shape, np.uint8)
     if shape[-1] == 4:
         frame[..., 3] = 255  # opaque black is black

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+
 from mobile_vla.camera.capture import GStreamerSource, V4l2Source
 from mobile_vla.camera.config import CameraConfig
 from mobile_vla.camera.files import FolderSource, VideoFileSource
@@ -25,11 +29,11 @@ from mobile_vla.errors import UserError
         ("https://camera/mjpg", "stream"),
     ],
 )
-def test_kind_by_form(source, kind):
+def test_kind_by_form(source: str, kind: str):
     assert kind_of(source) == kind
 
 
-def test_kind_of_what_exists(folder, video):
+def test_kind_of_what_exists(folder: Path, video: Path):
     assert kind_of(str(folder)) == "folder"
     assert kind_of(f"file://{folder}") == "folder"
     assert kind_of(str(video)) == "video"
@@ -47,17 +51,17 @@ def test_kind_of_what_exists(folder, video):
         ({"source": "camera/stream", "kind": "stream"}, "unknown scheme ''"),
     ],
 )
-def test_refused(values, sentence, fake_time):
+def test_refused(values: dict[str, Any], sentence: str, fake_time: Any):
     with pytest.raises(UserError, match=sentence):
         make_source(CameraConfig(**values), fake_time.clock)
 
 
-def test_one_image_is_not_a_camera(folder, fake_time):
+def test_one_image_is_not_a_camera(folder: Path, fake_time: Any):
     with pytest.raises(UserError, match="is one image; give the folder"):
         make_source(CameraConfig(source=str(folder / "frame1.png")), fake_time.clock)
 
 
-def test_makes_the_right_source(folder, video, fake_time):
+def test_makes_the_right_source(folder: Path, video: Path, fake_time: Any):
     expected = {
         "0": V4l2Source,
         "csi:1": GStreamerSource,
@@ -70,7 +74,7 @@ def test_makes_the_right_source(folder, video, fake_time):
         assert type(_make(CameraConfig(source=source), fake_time.clock)) is cls
 
 
-def test_csi_numbers(fake_time):
+def test_csi_numbers(fake_time: Any):
     for source, kind, sensor in (("csi", "auto", 0), ("csi:1", "auto", 1), ("2", "csi", 2)):
         made = _make(CameraConfig(source=source, kind=kind), fake_time.clock)
         assert isinstance(made, GStreamerSource)

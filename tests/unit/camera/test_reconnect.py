@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+
 from mobile_vla.camera.config import ReconnectConfig
 from mobile_vla.camera.reconnect import CLOSED, ENDED, RUNNING, WAITING, Reconnecting
 from mobile_vla.camera.source import DamagedFrame, EndOfSource, SourceLost, Stopped
@@ -10,14 +13,14 @@ from mobile_vla.camera.source import DamagedFrame, EndOfSource, SourceLost, Stop
 CONFIG = ReconnectConfig(initial_s=0.5, factor=2.0, max_s=3.0)
 
 
-def test_waits_grow_to_the_maximum(scripted, fake_time, make_frame):
+def test_waits_grow_to_the_maximum(scripted: Any, fake_time: Any, make_frame: Any):
     source = scripted([make_frame(1)], opens=[SourceLost("no camera")] * 5)
     assert Reconnecting(source, CONFIG, fake_time.clock).read() == make_frame(1)
     assert fake_time.waits == [0.5, 1.0, 2.0, 3.0, 3.0]
     assert source.opened == 6
 
 
-def test_waits_start_anew_only_after_a_frame(scripted, fake_time, make_frame):
+def test_waits_start_anew_only_after_a_frame(scripted: Any, fake_time: Any, make_frame: Any):
     lost = SourceLost("gone")
     source = scripted([lost, lost, make_frame(1), lost, make_frame(2)])  # opens every time, delivers only sometimes
     reader = Reconnecting(source, CONFIG, fake_time.clock)
@@ -27,7 +30,7 @@ def test_waits_start_anew_only_after_a_frame(scripted, fake_time, make_frame):
     assert fake_time.waits == [0.5, 1.0, 0.5]
 
 
-def test_state_says_what_happened(scripted, fake_time, make_frame):
+def test_state_says_what_happened(scripted: Any, fake_time: Any, make_frame: Any):
     source = scripted([make_frame(1), SourceLost("pulled out"), make_frame(2), SourceLost("pulled out again")])
     reader = Reconnecting(source, CONFIG, fake_time.clock)
     reader.read()
@@ -42,21 +45,21 @@ def test_state_says_what_happened(scripted, fake_time, make_frame):
     assert reader.state.retry_s == 0.5
 
 
-def test_first_connection_after_failures_is_no_reconnection(scripted, fake_time, make_frame):
+def test_first_connection_after_failures_is_no_reconnection(scripted: Any, fake_time: Any, make_frame: Any):
     reader = Reconnecting(scripted([make_frame(1)], opens=[SourceLost("not there yet")]), CONFIG, fake_time.clock)
     reader.read()
     assert reader.state.reconnects == 0
     assert reader.state.failures == 1
 
 
-def test_damaged_frames_are_counted_not_delivered_and_do_not_reopen(scripted, fake_time, make_frame):
+def test_damaged_frames_are_counted_not_delivered_and_do_not_reopen(scripted: Any, fake_time: Any, make_frame: Any):
     source = scripted([make_frame(1), DamagedFrame("torn"), DamagedFrame("torn too"), make_frame(2)])
     reader = Reconnecting(source, CONFIG, fake_time.clock)
     assert [reader.read(), reader.read()] == [make_frame(1), make_frame(2)]
     assert (reader.state.damaged, reader.state.damage, source.opened) == (2, "torn too", 1)
 
 
-def test_damaged_frames_alone_are_not_running(scripted, fake_time):
+def test_damaged_frames_alone_are_not_running(scripted: Any, fake_time: Any):
     source = scripted([DamagedFrame("torn"), SourceLost("gone")])
     fake_time.stop_after = 2
     reader = Reconnecting(source, CONFIG, fake_time.clock)
@@ -65,7 +68,7 @@ def test_damaged_frames_alone_are_not_running(scripted, fake_time):
     assert reader.state.phase == WAITING
 
 
-def test_end_is_said_and_stays_said(scripted, fake_time, make_frame):
+def test_end_is_said_and_stays_said(scripted: Any, fake_time: Any, make_frame: Any):
     source = scripted([make_frame(1), EndOfSource("all 1 images were shown")], live=False)
     reader = Reconnecting(source, CONFIG, fake_time.clock)
     reader.read()
@@ -75,7 +78,7 @@ def test_end_is_said_and_stays_said(scripted, fake_time, make_frame):
     assert (reader.state.phase, reader.state.reason) == (ENDED, "all 1 images were shown")
 
 
-def test_every_loss_closes_the_source(scripted, fake_time, make_frame):
+def test_every_loss_closes_the_source(scripted: Any, fake_time: Any, make_frame: Any):
     source = scripted([SourceLost("gone"), make_frame(1)])
     reader = Reconnecting(source, CONFIG, fake_time.clock)
     reader.read()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import http.server
 import socket
 import threading
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mobile_vla.camera.config import CameraConfig
 from mobile_vla.camera.source import SourceLost
 from mobile_vla.camera.stream import StreamSource, parse, without_password
@@ -22,7 +24,7 @@ LEVELS = (40, 90, 140, 190, 240)
 class MjpegHandler(http.server.BaseHTTPRequestHandler):
     """/live: five pictures, then hang up; /silent: five pictures, then nothing; /text: no video; else 404."""
 
-    def do_GET(self):  # noqa: N802
+    def do_GET(self):
         if self.path == "/text":
             self._head("text/plain")
             self.wfile.write(b"no film here\n" * 50)
@@ -37,7 +39,7 @@ class MjpegHandler(http.server.BaseHTTPRequestHandler):
         else:
             self.send_error(404)
 
-    def _head(self, kind):
+    def _head(self, kind: str):
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.end_headers()
@@ -50,7 +52,7 @@ class MjpegHandler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body + b"\r\n")
         self.wfile.flush()
 
-    def log_message(self, *arguments):
+    def log_message(self, *arguments: Any):
         pass
 
 
@@ -68,13 +70,13 @@ def server():
     listening.server_close()
 
 
-def source_of(url, fake_time, stall_s=2.0):
+def source_of(url: str, fake_time: Any, stall_s: float = 2.0):
     source = StreamSource(CameraConfig(source=url, stall_s=stall_s), fake_time.clock)
     source.check()
     return source
 
 
-def read_until_lost(source):
+def read_until_lost(source: Any):
     levels = []
     with pytest.raises(SourceLost) as loss:
         while True:
@@ -85,13 +87,13 @@ def read_until_lost(source):
     return levels, str(loss.value)
 
 
-def assert_newest(levels):
+def assert_newest(levels: list[int]):
     """All pictures in order; FFmpeg looks at the first to learn what it is and, unbuffered, may not hand it out."""
     assert len(levels) >= len(LEVELS) - 1
     assert levels == pytest.approx(LEVELS[-len(levels) :], abs=2)
 
 
-def test_reads_every_picture_then_says_it_was_hung_up(server, fake_time):
+def test_reads_every_picture_then_says_it_was_hung_up(server: str, fake_time: Any):
     source = source_of(f"{server}/live", fake_time)
     source.open()
     levels, loss = read_until_lost(source)
@@ -100,7 +102,7 @@ def test_reads_every_picture_then_says_it_was_hung_up(server, fake_time):
     source.close()
 
 
-def test_silence_is_given_up_after_stall_s(server, fake_time):
+def test_silence_is_given_up_after_stall_s(server: str, fake_time: Any):
     source = source_of(f"{server}/silent", fake_time, stall_s=0.3)
     source.open()
     levels, loss = read_until_lost(source)
@@ -109,17 +111,17 @@ def test_silence_is_given_up_after_stall_s(server, fake_time):
     source.close()
 
 
-def test_missing_page_is_named(server, fake_time):
+def test_missing_page_is_named(server: str, fake_time: Any):
     with pytest.raises(SourceLost, match="answers 404"):
         source_of(f"{server}/nothing", fake_time).open()
 
 
-def test_an_answer_that_is_no_video(server, fake_time):
+def test_an_answer_that_is_no_video(server: str, fake_time: Any):
     with pytest.raises(SourceLost, match="not with a video"):
         source_of(f"{server}/text", fake_time).open()
 
 
-def test_nobody_listens(fake_time):
+def test_nobody_listens(fake_time: Any):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     for scheme in ("http", "rtsp"):
@@ -127,7 +129,7 @@ def test_nobody_listens(fake_time):
             source_of(f"{scheme}://127.0.0.1:{port}/x", fake_time).open()
 
 
-def test_a_port_that_speaks_no_http(fake_time):
+def test_a_port_that_speaks_no_http(fake_time: Any):
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer():
@@ -155,12 +157,12 @@ def test_a_port_that_speaks_no_http(fake_time):
         ("rtsp://camera:0/", "port 0"),
     ],
 )
-def test_addresses_that_cannot_be(url, sentence, fake_time):
+def test_addresses_that_cannot_be(url: str, sentence: str, fake_time: Any):
     with pytest.raises(UserError, match=sentence):
         source_of(url, fake_time)
 
 
-def test_password_is_never_shown(fake_time):
+def test_password_is_never_shown(fake_time: Any):
     source = StreamSource(
         CameraConfig(source="rtsp://admin:s3cret@127.0.0.1:1/h264?token=s3cret", stall_s=0.2), fake_time.clock
     )
@@ -174,6 +176,6 @@ def test_password_is_never_shown(fake_time):
 
 
 @given(st.text("abc:@/#[]?%", min_size=1, max_size=12))
-def test_no_password_survives_whatever_it_looks_like(noise):
+def test_no_password_survives_whatever_it_looks_like(noise: str):
     password = f"{noise}SECRET{noise}".replace("/", "").replace("?", "")
     assert "SECRET" not in without_password(f"rtsp://user:{password}@camera/stream?key=SECRET")

@@ -13,6 +13,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rclpy.node import Node
+from rclpy.time import Time
+from std_msgs.msg import Header
+
 from mobile_vla.camera.calibration import Calibration, CalibrationError, calibration_for, load_calibration
 from mobile_vla.camera.config import CameraConfig
 from mobile_vla.camera.encodings import convert, resized
@@ -26,9 +30,6 @@ from mobile_vla_ros.images import camera_info, image_message, jpeg_message
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.runtime import run
 from mobile_vla_ros.topics import CAMERA_IMAGE, CAMERA_INFO, CAMERA_JPEG
-from rclpy.node import Node
-from rclpy.time import Time
-from std_msgs.msg import Header
 
 STOP_PATIENCE_S = 2.0
 
@@ -164,6 +165,7 @@ class CameraNode(Node):
 
 
 def main() -> None:
+    """Run the camera node; exit code 2 when the configuration cannot work."""
     sys.exit(run(CameraNode))
 
 

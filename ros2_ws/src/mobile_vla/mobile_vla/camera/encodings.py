@@ -60,9 +60,8 @@ _TRANSPARENT = (".png", ".tif", ".tiff")
 _DEEP = (".png", ".tif", ".tiff", ".jp2")
 _DEPTHS = (np.dtype(np.uint8), np.dtype(np.uint16))
 _KINDS = {"U": "u", "S": "i", "F": "f"}
-_CV2_CODES = {
-    "rggb": "BayerRGGB", "bggr": "BayerBGGR", "gbrg": "BayerGBRG", "grbg": "BayerGRBG",
-}  # fmt: skip
+# OpenCV names a colour filter by its second row, ROS by its first (Ubuntu 22.04's OpenCV lacks the newer names).
+_OPENCV_BAYER = {"rggb": "BG", "bggr": "RG", "gbrg": "GR", "grbg": "GB"}
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +75,9 @@ def encoding_named(name: str) -> Encoding:
     raise ImageError(f"unknown image encoding '{name}'; {nearest(name, ENCODINGS)}")
 
 
-def to_array(data: Buffer, height: int, width: int, step: int, encoding: str, is_bigendian: bool = False) -> Pixels:
+def to_array(  # noqa: PLR0917  (the fields of an Image message, in its order)
+    data: Buffer, height: int, width: int, step: int, encoding: str, is_bigendian: bool = False
+) -> Pixels:
     """The rows x columns (x channels) array of an image; a view of `data` unless bytes have to be swapped.
 
     Padding at the end of rows is left out. An nv21 image has height x 3/2 rows, as OpenCV wants it.
@@ -203,7 +204,7 @@ def _recolored(pixels: Pixels, have: Encoding, want: Encoding) -> Pixels:
             f"{have.name} cannot be converted to the sensor format {want.name}; ask for bgr8, rgb8 or mono8"
         )
     if have.family.startswith("bayer"):
-        code = f"{_CV2_CODES[have.family.removeprefix('bayer_')]}2{goal.upper()}"
+        code = f"Bayer{_OPENCV_BAYER[have.family.removeprefix('bayer_')]}2{goal.upper()}"
     elif have.family in ("uyvy", "yuyv", "nv21"):
         code = f"YUV2{goal.upper()}_{names[have.family].partition('_')[2]}"
     else:

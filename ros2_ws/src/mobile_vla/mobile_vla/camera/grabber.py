@@ -89,7 +89,7 @@ class Grabber:
                 self._ended = True
         except Stopped:
             pass
-        except BaseException as failure:  # handed to the thread that takes frames, which must not wait for ever
+        except BaseException as failure:  # noqa: BLE001  handed to the thread that takes frames, which must not wait for ever
             with self._slot:
                 self._failure = failure
         finally:
