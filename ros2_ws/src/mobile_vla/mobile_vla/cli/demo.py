@@ -88,8 +88,8 @@ def run(args: argparse.Namespace) -> int:
         ("bag", demo.bag),
     ):
         console.print(f"  [bold]{label:8}[/]{path}")
-    if args.open:
-        webbrowser.open(summary.report.resolve().as_uri())
+    if args.open and not webbrowser.open(summary.report.resolve().as_uri()):
+        console.print("  no browser could be opened here (no DISPLAY?); copy the report to a machine with one")
     return 0
 
 

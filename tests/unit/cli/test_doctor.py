@@ -1,0 +1,36 @@
+"""The doctor names the remedy, and only what everyone needs makes it say no."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mobile_vla.cli import main
+from mobile_vla.device import checks
+from mobile_vla.device.checks import Verdict
+
+
+def test_says_yes_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    subjects = {finding["subject"] for finding in report["findings"]}
+    assert {"machine", "python", "ros", "dds", "config", "torch", "renderer"} <= subjects
+    assert report["ok"] is True
+
+
+def test_a_broken_configuration_folder_makes_it_say_no(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOBILE_VLA_CONFIG", str(tmp_path))
+    assert main(["doctor"]) == 1
+    assert "has no robots/ folder" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_device_without_permission_names_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "video0").touch()
+    monkeypatch.setattr(checks.os, "access", lambda *_: False)
+    (finding,) = checks._devices("camera", tmp_path, "video*", "video", "")
+    assert finding.verdict is Verdict.MISSING
+    assert "usermod -aG video" in finding.text
