@@ -16,4 +16,5 @@ setup(
     maintainer=maintainer.text,
     maintainer_email=maintainer.get("email"),
     url=package.findtext("url"),
+    python_requires=">=3.10",  # here and not in setup.cfg, whose parsed form colcon cannot read
 )
