@@ -122,6 +122,46 @@ def test_waiting_for_the_reset_can_be_switched_off(make_rig: type[Rig]) -> None:
     assert rig.drive().linear_x == 0.3
 
 
+@pytest.mark.parametrize("before", ["arming", "release", "hold"])
+def test_images_from_before_a_change_never_drive_after_it(make_rig: type[Rig], before: str) -> None:
+    rig = make_rig(teleop__wait_for_policy_reset=False, teleop__dwell_s=0.25)
+    rig.latency_ns = 200 * MS
+    if before == "arming":
+        rig.action = Velocity(1.0, 0.0, 0.0)
+        rig.run(0.5)
+        rig.gate.arm(rig.now)
+    else:
+        rig.drive()
+    if before == "release":
+        rig.stick = STILL
+        rig.run(2.0)
+        rig.latency_ns = 290 * MS
+    rig.stick = None
+    if before == "hold":
+        rig.gate.offer_image_health("black")
+        rig.tick()
+        rig.gate.offer_image_health("")
+    change_ros_ns = rig.ros_ns
+    assert rig.until(Mode.AUTONOMY, 1.0).action_stamp_ns > change_ros_ns
+
+
+def test_a_stick_that_vanished_before_arming_does_not_matter(rig: Rig) -> None:
+    rig.action = STILL
+    rig.send_stick(Velocity(0.4, 0.0, 0.0))
+    rig.run(1.0)
+    assert rig.gate.arm(rig.now).ok
+    assert rig.until(Mode.AUTONOMY, 0.5)
+
+
+def test_disarming_asks_for_no_reset(rig: Rig) -> None:
+    rig.action, rig.answers_resets = STILL, False
+    rig.run(0.5)
+    rig.gate.arm(rig.now)
+    assert rig.tick().reset_policy == 1
+    rig.gate.disarm(rig.now)
+    assert rig.tick().reset_policy == 0
+
+
 # autonomy
 
 
@@ -293,6 +333,19 @@ def test_autonomy_returns_after_neutral_dwell_reset_and_a_new_image(rig: Rig) ->
     command = rig.until(Mode.AUTONOMY, 0.3)
     assert rig.steady_ns - released_ns >= 500 * MS
     assert command.action_stamp_ns > reset_ros_ns
+
+
+def test_autonomy_waits_until_the_robot_stands(make_rig: type[Rig]) -> None:
+    rig = make_rig(limits__linear__decel_mps2=0.1)
+    rig.drive()
+    rig.stick = STILL
+    rig.run(0.2)
+    rig.stick = None
+    modes = rig.run(1.0)
+    assert (rig.last.mode, rig.last.reason) == (Mode.HOLD, "not_at_rest")
+    assert all(command.mode is not Mode.AUTONOMY for command in modes)
+    rig.until(Mode.AUTONOMY)
+    assert rig.commands[-2].linear_x == 0.0
 
 
 def test_hand_back_keeps_to_the_hand_over_set(rig: Rig) -> None:

@@ -119,7 +119,6 @@ class Gate:
         self._armed = False
         self._reset_pending = False
         self._after_teleop = False
-        self._people.forgive()
         self._actions.begin_epoch(now.ros_ns)
         return Outcome(True, "disarmed")
 
@@ -168,8 +167,6 @@ class Gate:
         target, source, reason = self._target(person, waiting, broken_for_people or broken, steady_ns)
         guarded, range_reason = self._guarded(target)
         handover = self.mode is Mode.AUTONOMY and steady_ns < self._handover_until_ns
-        if self.mode is Mode.ESTOP:
-            self._envelope.stop()
         output = self._envelope.step(guarded, steady_ns, handover)
         if reason == "ok":
             reason = range_reason or ("ok" if output == guarded else "handover" if handover else "limits")
