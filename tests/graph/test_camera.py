@@ -15,9 +15,10 @@ import pytest
 import yaml
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.qos import ReliabilityPolicy
+from rclpy.time import Time
 
 from mobile_vla_ros.images import ImageBridge
-from mobile_vla_ros.topics import CAMERA_IMAGE, CAMERA_INFO, CAMERA_JPEG, DIAGNOSTICS
+from mobile_vla_ros.topics import CAMERA_IMAGE, CAMERA_INFO, CAMERA_JPEG, CLOCK, DIAGNOSTICS
 
 MODULE = "mobile_vla_nodes.camera"
 RATE_HZ = 20.0
@@ -268,3 +269,18 @@ def test_stream_that_goes_and_comes_back(graph: Any):
     assert all("s3cret" not in str(array) for array in statuses.messages)
     assert process.stop() == 0
     stream.off()
+
+
+def test_no_frame_without_a_time(graph: Any, folder: Path):
+    images, statuses = graph.listen(CAMERA_IMAGE), Statuses(graph)
+    graph.start(MODULE, "camera", {"source": str(folder), "loop": True, "use_sim_time": True})
+    graph.wait(lambda: statuses.says(DiagnosticStatus.ERROR, "simulated time has not begun"), what="the error")
+    assert images == []
+    clock = graph.publisher(CLOCK)
+
+    def tick() -> bool:
+        clock.publish(CLOCK.type(clock=Time(nanoseconds=time.monotonic_ns()).to_msg()))
+        return len(images) >= 5
+
+    graph.wait(tick, what="images once time runs")
+    assert stamp_ns(images[-1]) <= time.monotonic_ns()

@@ -68,7 +68,6 @@ class FolderSource:
         except UserError as error:  # was there at the check: a stick pulled out, a folder being replaced
             raise SourceLost(str(error)) from None
         self._next = 0
-        self._pacer = Pacer(self._clock)
 
     def read(self) -> Frame:
         """The next image when it is due."""
