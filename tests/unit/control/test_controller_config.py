@@ -29,10 +29,9 @@ from mobile_vla.control import ControllerConfig
         ({"base.kind": "ackermann", "action.space": "ackermann", "action.steering_rad": 0.6}, "action.steering_rad"),
         ({"base.kind": "omni", "action.space": "omni", "action.lateral_mps": 0.6}, "action.lateral_mps"),
         (
-            {"range_guard.enabled": True, "range_guard.slow_ttc_s": 0.3},
+            {"range_guard.use_scan": True, "range_guard.slow_ttc_s": 0.3},
             "slow_ttc_s must be >= 0.467 s, the time limits.linear",
         ),
-        ({"range_guard.enabled": True, "range_guard.use_scan": False}, "choose a range source"),
         ({"estop.reset_delay_s": 0.1}, "reset_delay_s must be >= 0.5"),
         ({"output.zeros_s": 0.5}, "zeros_s must be >= 1"),
         ({"output.idle": "quiet"}, "idle must be one of hold_zero, silent"),
@@ -52,7 +51,7 @@ def test_wrong_settings_are_refused_with_a_sentence(values: dict[str, Any], sent
         {"base.kind": "ackermann", "action.space": "ackermann"},
         {"teleop.web.priority": 20, "teleop.web.enabled": False},
         {"action.lateral_mps": 5.0},
-        {"range_guard.enabled": True, "range_guard.slow_ttc_s": 0.5},
+        {"range_guard.use_scan": True, "range_guard.slow_ttc_s": 0.5},
     ],
 )
 def test_settings_that_fit_together(values: dict[str, Any]) -> None:

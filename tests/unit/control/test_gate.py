@@ -43,9 +43,9 @@ def test_boots_disarmed_and_stays_still_whatever_arrives(rig: Rig) -> None:
         ({}, False, 50, "the policy is not ready: probe failed"),
         ({}, True, None, "no action from a camera image has arrived"),
         ({"require__odometry": True}, True, 50, "odometry is dead"),
-        ({"range_guard__enabled": True}, True, 50, "a configured range source is dead: scan"),
+        ({"range_guard__use_scan": True}, True, 50, "a configured range source is dead: scan"),
         (
-            {"range_guard__enabled": True, "range_guard__use_scan": False, "range_guard__use_range": True},
+            {"range_guard__use_range": True},
             True,
             50,
             "dead: range",
@@ -125,7 +125,7 @@ def test_waiting_for_the_reset_can_be_switched_off(make_rig: type[Rig]) -> None:
 @pytest.mark.parametrize("before", ["arming", "release", "hold"])
 def test_images_from_before_a_change_never_drive_after_it(make_rig: type[Rig], before: str) -> None:
     rig = make_rig(teleop__wait_for_policy_reset=False, teleop__dwell_s=0.25)
-    rig.latency_ns = 200 * MS
+    rig.latency_ns, rig.answers_resets = 200 * MS, False
     if before == "arming":
         rig.action = Velocity(1.0, 0.0, 0.0)
         rig.run(0.5)
@@ -498,7 +498,7 @@ def test_disarming_brings_to_rest_within_limits(rig: Rig) -> None:
 
 
 def drive_guarded(make_rig: type[Rig], **values: object) -> tuple[Rig, list[float]]:
-    rig = make_rig(range_guard__enabled=True, **values)
+    rig = make_rig(range_guard__use_scan=True, **values)
     ranges = [math.inf] * 360
     plain_tick = rig.tick
 

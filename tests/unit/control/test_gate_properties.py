@@ -18,7 +18,7 @@ CONFIGS = [
     for values in (
         {},
         {"base.kind": "omni", "action.space": "omni", "action.between": "interpolate"},
-        {"range_guard.enabled": True, "action.between": "ramp", "output.idle": "silent"},
+        {"range_guard.use_scan": True, "action.between": "ramp", "output.idle": "silent"},
         {"require.odometry": True, "limits.linear.accel_mps2": 3.0, "limits.linear.jerk_mps3": 4.0},
     )
 ]

@@ -20,7 +20,7 @@ AHEAD_ONLY = ScanGeometry(-math.pi / 2, math.radians(1), 0.1, 10.0)
 def guard(**values: object) -> RangeGuard:
     changes = {
         "base.kind": "omni",
-        "range_guard.enabled": True,
+        "range_guard.use_scan": True,
         **{f"range_guard.{key}": value for key, value in values.items()},
     }
     return RangeGuard(with_values(ControllerConfig(), changes))
@@ -167,6 +167,6 @@ def test_switched_off_it_does_nothing() -> None:
 
 def test_new_footprint_is_used_at_the_next_scan() -> None:
     unit = guard()
-    unit.configure(with_values(ControllerConfig(), {"range_guard.enabled": True, "range_guard.front_m": 0.5}))
+    unit.configure(with_values(ControllerConfig(), {"range_guard.use_scan": True, "range_guard.front_m": 0.5}))
     scan(unit, {0: 1.0})
     assert unit.clearance.front == pytest.approx(0.5)

@@ -43,8 +43,7 @@ class Require(Config):
 class RangeGuardConfig(Config):
     """Slow-down and stop ahead of obstacles, in the direction of motion."""
 
-    enabled: bool = param(False, "Guard at all.", live=True)
-    use_scan: bool = param(True, "Guard with the laser scan; a dead scan then stops the robot.", live=True)
+    use_scan: bool = param(False, "Guard with the laser scan; a dead scan then stops the robot.", live=True)
     use_range: bool = param(
         False, "Guard with the single forward range sensor; a dead sensor then stops the robot.", live=True
     )
@@ -71,11 +70,10 @@ class RangeGuardConfig(Config):
         False, "A beam of exactly 0 means no echo; otherwise it is an obstacle at range_min.", live=True
     )
 
-    def cross_check(self) -> None:
-        if self.enabled and not (self.use_scan or self.use_range):
-            raise ConfigError(
-                "enabled must be false while use_scan and use_range are false, got true; choose a range source"
-            )
+    @property
+    def enabled(self) -> bool:
+        """Whether any range source is in use."""
+        return self.use_scan or self.use_range
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -195,7 +195,6 @@ class Gate:
         self._people.offer(source, stamp_ns, velocity, now)
         if self._armed:
             self._after_teleop = True
-            self._actions.begin_epoch(now.ros_ns)
 
     def _watch_clock(self, now: Now) -> None:
         if now.ros_ns < self._ros_ns - CLOCK_SET_BACK_NS:

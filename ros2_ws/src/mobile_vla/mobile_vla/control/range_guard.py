@@ -94,8 +94,6 @@ class RangeGuard:
 
     def dead(self, steady_ns: int) -> str:
         """The configured source that is not alive, else an empty text."""
-        if not self._config.enabled:
-            return ""
         if self._config.use_scan and not self.scan.alive(steady_ns, self._timeout_ns):
             return "scan"
         if self._config.use_range and not self.range.alive(steady_ns, self._timeout_ns):
