@@ -11,6 +11,8 @@ from mobile_vla.errors import UserError, nearest
 
 FORMAT = 1
 SUFFIX = ".card.yaml"
+# key of the card inside a safetensors file
+CARD_METADATA = "mobile_vla.card"
 
 ACTION_SPACES = ("diff", "omni", "ackermann")
 FEATURES = {

@@ -14,7 +14,7 @@ from mobile_vla.errors import UserError
 
 Shapes = Mapping[str, tuple[int, ...]]
 
-LINEAR, LAYER_NORM, RELU, DROPOUT = "linear", "layer_norm", "relu", "dropout"
+LINEAR, LAYER_NORM, RELU, DROPOUT = "Linear", "LayerNorm", "ReLU", "Dropout"
 ACTIONS = 2
 
 

@@ -1,43 +1,153 @@
 """From a file to a model: strict, and never two copies of a tensor set.
 
 The module tree is built on the meta device; each parameter is then replaced by the file's own memory-mapped tensor
-(or by its cast, one at a time). Nothing is loaded unless everything fits.
+(or by its cast, or by its copy on the device, one tensor at a time). Nothing is loaded unless everything fits.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import safe_open
-from torch import nn
+from torch import Tensor, nn
 
-from mobile_vla.checkpoint.card import Card, card_path
-from mobile_vla.checkpoint.card_text import load_card
-from mobile_vla.checkpoint.layout import infer_layout
+from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
+from mobile_vla.checkpoint.card_text import all_required_fields, load_card, parse_card
+from mobile_vla.checkpoint.contents import Contents
+from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, use_int8
+from mobile_vla.checkpoint.source import SourceError, TensorSource, open_source, sha256_of
+from mobile_vla.checkpoint.strict import require
+from mobile_vla.errors import UserError
+from mobile_vla.policy.attention import ensure_right_attention
 from mobile_vla.policy.buffers import rebuild_buffers
+from mobile_vla.policy.features import FeatureSet
 from mobile_vla.policy.model import PolicyModel, check_geometry, meta_model
 
 
 class Loaded(NamedTuple):
-    """A model with its card."""
+    """A model with its card. `notes` are sentences a person should see (fallbacks taken)."""
 
     model: PolicyModel
     card: Card
-    checkpoint: Path
+    base: Path
+    dtype: str
+    notes: tuple[str, ...]
 
 
-def load(checkpoint: Path, card_file: Path | None, dtype: torch.dtype | None, device: torch.device) -> Loaded:
-    card = load_card(card_file or card_path(checkpoint))
-    with safe_open(str(checkpoint), framework="pt") as file:
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
-        layout = infer_layout(shapes)
-        check_geometry(layout, card)
-        model = meta_model(layout, card)
-        for name, _ in list(model.named_parameters()):
-            tensor = file.get_tensor(name).to(device=device, dtype=dtype)
-            owner, _, leaf = name.rpartition(".")
-            setattr(model.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
+def find_card(source: TensorSource, card_file: Path | None) -> tuple[Card, Path]:
+    """The card of an open checkpoint, and the folder its relative paths start from.
+
+    Looked for in this order: the named file, `<checkpoint>.card.yaml`, the file's own metadata. There is no default.
+    """
+    beside = card_path(source.path)
+    if card_file is not None or beside.exists():
+        chosen = card_file or beside
+        return load_card(chosen), chosen.parent
+    if text := source.container.metadata.get(CARD_METADATA):
+        return parse_card(text, f"the card inside {source.path}"), source.path.parent
+    raise CardError(
+        f"{source.path} has no card, so nobody can know {', '.join(all_required_fields())}; "
+        f"`vla checkpoint card new {source.path.name}` writes one to fill in"
+    )
+
+
+def load(
+    checkpoint: Path,
+    card_file: Path | None = None,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Loaded:
+    """Load strictly. `dtype` None keeps the file's own; `progress` gets the bytes of the tensors placed so far."""
+    source = open_source(checkpoint)
+    card, base = find_card(source, card_file)
+    check_sha256(source, card)
+    return load_contents(Contents(source), card, base, dtype=dtype, device=device, progress=progress)
+
+
+def load_contents(
+    contents: Contents,
+    card: Card,
+    base: Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Loaded:
+    """Load tensors that are already open under a card that is already read."""
+    layout, int8 = require(contents)
+    check_geometry(layout, card)
+    FeatureSet(card, layout)
+    device = device or torch.device("cpu")
+    wanted, notes = _arithmetic(contents, dtype, device)
+    model = meta_model(layout, card)
+    use_int8(model, int8)
+    place(model, contents, wanted, device, progress)
     rebuild_buffers(model)
-    return Loaded(model, card, checkpoint)
+    notes += ensure_right_attention(model)
+    return Loaded(model, card, base, "int8" if int8 else _word(wanted), tuple(notes))
+
+
+def place(
+    model: PolicyModel,
+    contents: Contents,
+    dtype: torch.dtype,
+    device: torch.device,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Replace every meta parameter by the file's tensor, checked for NaN and infinity on the way."""
+    done = 0
+    for name in [name for name, _ in model.named_parameters()]:
+        tensor = contents.read(name)
+        check_finite(name, tensor, contents.source.path)
+        done += tensor.nbytes
+        keep = tensor.dtype == torch.int8 or name.endswith(SCALE_SUFFIX)
+        tensor = tensor.to(device=device) if keep else tensor.to(device=device, dtype=dtype)
+        owner, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
+        progress(done)
+
+
+def check_finite(name: str, tensor: Tensor, path: Path) -> None:
+    """Refuse NaN and infinity. Reads the tensor once and allocates nothing of its size."""
+    if not tensor.dtype.is_floating_point:
+        return
+    low, high = torch.aminmax(tensor)
+    # NaN is passed on by aminmax and is not finite either
+    if not (torch.isfinite(low) and torch.isfinite(high)):
+        raise SourceError(f"{path}: {name} contains NaN or infinity; the training went wrong or the file is damaged")
+
+
+def check_sha256(source: TensorSource, card: Card) -> None:
+    """Refuse weights that are not the ones the card was written for."""
+    if card.weights_sha256 and (found := sha256_of(source.files)) != card.weights_sha256.lower():
+        raise SourceError(
+            f"{source.path} has sha256 {found[:16]}..., its card says {card.weights_sha256[:16]}...; "
+            f"it is another file than the card's, or it is damaged: copy it again"
+        )
+
+
+def _arithmetic(contents: Contents, dtype: torch.dtype | None, device: torch.device) -> tuple[torch.dtype, list[str]]:
+    """The number format to compute in: as asked, else the file's most common floating one."""
+    if dtype is not None:
+        return dtype, []
+    sizes: Counter[torch.dtype] = Counter()
+    for name, info in contents.tensors.items():
+        if info.dtype.is_floating_point and not name.endswith(SCALE_SUFFIX):
+            sizes[info.dtype] += info.elements
+    stored = sizes.most_common(1)[0][0]
+    if stored == torch.float16 and device.type == "cpu":
+        return torch.float32, ["stored as fp16, computed in fp32: fp16 on this CPU would be slower"]
+    if stored == torch.float64:
+        return torch.float32, ["stored as fp64, computed in fp32"]
+    return stored, []
+
+
+def _word(dtype: torch.dtype) -> str:
+    words = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+    if dtype not in words:
+        raise UserError(f"a policy cannot be computed in {dtype}; choose fp32, bf16 or fp16")
+    return words[dtype]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -38,6 +39,13 @@ class RawPolicy(Protocol):
         """Forget every earlier frame."""
 
 
+class SequencePolicy(Protocol):
+    """A policy that takes a sequence at once."""
+
+    def raw_sequence(self, frames: Sequence[NDArray[np.uint8]], instruction: str) -> list[tuple[float, float]]:
+        """Unscaled outputs after each frame."""
+
+
 def frames(seed: int, count: int) -> list[NDArray[np.uint8]]:
     """Generated frames: coarse coloured blocks, which survive every resize (noise would average out to grey)."""
     generator = np.random.Generator(np.random.PCG64(seed))
@@ -51,16 +59,25 @@ def record(policy: RawPolicy, dtype: str, seed: int = SEED, count: int = FRAMES)
     policy.reset()
     outputs = [policy.raw(frame, INSTRUCTION) for frame in frames(seed, count)]
     policy.reset()
+    return as_probe(outputs, dtype, seed)
+
+
+def record_at_once(policy: SequencePolicy, dtype: str, seed: int = SEED, count: int = FRAMES) -> Probe:
+    """The same over the whole sequence at once."""
+    return as_probe(policy.raw_sequence(frames(seed, count), INSTRUCTION), dtype, seed)
+
+
+def as_probe(outputs: Sequence[tuple[float, float]], dtype: str, seed: int) -> Probe:
+    """Outputs as a card stores them."""
     first, second = zip(*outputs, strict=True)
-    return Probe(seed=seed, frames=count, dtype=dtype, first=first, second=second)
+    return Probe(seed=seed, frames=len(outputs), dtype=dtype, first=first, second=second)
 
 
 def deviation(expected: Probe, found: Probe) -> float:
     """Largest difference between two runs of one probe, as a share of the expected outputs' spread."""
     want, got = (np.array([probe.first, probe.second]) for probe in (expected, found))
     spread = np.ptp(want, axis=1, keepdims=True).max() if expected.frames > 1 else np.abs(want).max()
-    worst: float = np.max(np.abs(want - got)) / max(spread, FLOOR)
-    return worst
+    return float(np.abs(want - got).max()) / max(float(spread), FLOOR)
 
 
 def compare(expected: Probe, found: Probe, dtype: str, name: str) -> float:
@@ -103,7 +120,7 @@ def check_canary(policy: RawPolicy, name: str) -> dict[str, float]:
 
 
 def _difference(policy: RawPolicy, one: tuple[NDArray[np.uint8], str], other: tuple[NDArray[np.uint8], str]) -> float:
-    outputs = []
+    outputs: list[tuple[float, float]] = []
     for frame, instruction in (one, other):
         policy.reset()
         outputs.append(policy.raw(frame, instruction))

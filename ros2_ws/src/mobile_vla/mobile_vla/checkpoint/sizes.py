@@ -71,8 +71,6 @@ def synthetic_layout(size: str, head: str) -> Layout:
 def synthetic_card(size: str, head: str) -> Card:
     """The card of a synthetic policy: untrained, synthetic, its own tokenizers unless it has the full size."""
     layout = synthetic_layout(size, head)
-    mean, std = MEAN_STD["clip"]
-    common = {"interpolation": "bicubic", "mean": mean, "std": std, "channel_order": "rgb"}
     return Card(
         format=FORMAT,
         name=f"synthetic-{size}-{head}",
@@ -80,8 +78,8 @@ def synthetic_card(size: str, head: str) -> Card:
         features=_FEATURES[head],
         final_activation="tanh" if head == "tanh" else "none",
         window=8,
-        kosmos_image=ImageSpec(size_px=layout.kosmos.image_px, resize="squash", **common),
-        clip_image=ImageSpec(size_px=layout.clip.image_px, resize="crop", **common),
+        kosmos_image=clip_normalised(layout.kosmos.image_px, "squash"),
+        clip_image=clip_normalised(layout.clip.image_px, "crop"),
         action=ActionSpec(space="diff", scale=(1.0, 1.0), offset=(0.0, 0.0)),
         control_rate_hz=10.0,
         prompt="<grounding> {instruction}",
@@ -93,6 +91,12 @@ def synthetic_card(size: str, head: str) -> Card:
         synthetic=True,
         towers=_towers(layout),
     )
+
+
+def clip_normalised(size_px: int, resize: str) -> ImageSpec:
+    """Preprocessing as the published processors of both towers do it, but for the geometry."""
+    mean, std = MEAN_STD["clip"]
+    return ImageSpec(size_px=size_px, resize=resize, interpolation="bicubic", mean=mean, std=std, channel_order="rgb")
 
 
 def _towers(layout: Layout) -> TowerFacts:

@@ -13,27 +13,24 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from mobile_vla.checkpoint import tiny_tokenizer
-from mobile_vla.checkpoint.card import Card, card_path
+from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path
 from mobile_vla.checkpoint.card_text import dump_card, embedded
-from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
-from mobile_vla.checkpoint.write import Entry, write_safetensors
-from mobile_vla.policy.model import meta_model
+from mobile_vla.checkpoint.wild import write_pth
+from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
+from mobile_vla.errors import UserError
+from mobile_vla.policy.model import expected_shapes
 
 # Part of the cache's name: a change of what the generator writes must not meet an older file.
 VERSION = 1
 PREFIX = "synthetic:"
 HEAD_GAIN = 2.0
-
-
-def shapes_of(layout: Layout, card: Card) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of every tensor of this layout, in the module tree's order."""
-    return {name: tuple(tensor.shape) for name, tensor in meta_model(layout, card).state_dict().items()}
 
 
 def random_tensor(name: str, shape: tuple[int, ...], seed: int) -> Tensor:
@@ -55,21 +52,43 @@ def random_tensor(name: str, shape: tuple[int, ...], seed: int) -> Tensor:
     return tensor.mul_(gain * math.prod(shape[1:]) ** -0.5)
 
 
+class Order(NamedTuple):
+    """What is to be generated."""
+
+    size: str
+    head: str
+    seed: int = 0
+    wild: bool = False
+
+
 def synthesize(
-    destination: Path, size: str, head: str, seed: int = 0, progress: Callable[[int], None] = lambda done: None
+    destination: Path, order: Order, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Card:
-    """Write `<destination>` (.safetensors), its card and its tokenizer folder beside it."""
-    layout, card = synthetic_layout(size, head), synthetic_card(size, head)
-    shapes = shapes_of(layout, card)
-    entries = [Entry(name, torch.float32, shape) for name, shape in shapes.items()]
-    metadata = {
-        "format": "pt",
-        "mobile_vla.synthetic": f"random weights, seed {seed}",
-        "mobile_vla.card": embedded(card),
-    }
-    write_safetensors(destination, entries, lambda name: random_tensor(name, shapes[name], seed), metadata, progress)
+    """Write a .safetensors, .pth or .pt file, its card, and its tokenizer folder beside it."""
+    layout, card = synthetic_layout(order.size, order.head), synthetic_card(order.size, order.head)
+    shapes = expected_shapes(layout)
+    total = sum(4 * math.prod(shape) for shape in shapes.values())
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(destination.parent).free) < 1.1 * total:
+        raise UserError(f"{destination.parent} has {free / 1e9:.1f} GB free, {1.1 * total / 1e9:.1f} GB are needed")
+
+    def tensor(name: str) -> Tensor:
+        return random_tensor(name, shapes[name], order.seed)
+
+    def report(done: int) -> None:
+        progress(done, total)
+
+    if destination.suffix in {".pth", ".pt"}:
+        write_pth(destination, shapes, tensor, wild=order.wild, seed=order.seed, progress=report)
+    elif destination.suffix == ".safetensors" and not order.wild:
+        entries = [Entry(name, torch.float32, shape) for name, shape in shapes.items()]
+        note = f"random weights, seed {order.seed}"
+        metadata = {"format": "pt", "mobile_vla.synthetic": note, CARD_METADATA: embedded(card)}
+        write_safetensors(destination, entries, tensor, metadata, report)
+    else:
+        raise UserError(f"{destination} must end in .pth or .pt{'' if order.wild else ' or .safetensors'}; rename it")
     tiny_tokenizer.write_tokenizer(destination.parent / card.tokenizers.kosmos)
-    card_path(destination).write_text(dump_card(card), encoding="utf-8")
+    write_text(card_path(destination), dump_card(card))
     return card
 
 
@@ -86,7 +105,7 @@ def cached(name: str) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=root))
     try:
-        synthesize(temporary / checkpoint.name, size, head)
+        synthesize(temporary / checkpoint.name, Order(size, head))
         try:
             temporary.rename(folder)
         except OSError:

@@ -84,7 +84,7 @@ def raw_chunks(tensor: Tensor) -> Iterator[memoryview]:
     """The tensor's bytes in pieces, without a second copy of it."""
     flat = tensor.detach().contiguous().reshape(-1).view(torch.uint8)
     for start in range(0, flat.numel(), _CHUNK):
-        yield memoryview(flat[start : start + _CHUNK].numpy())
+        yield flat[start : start + _CHUNK].numpy().data
 
 
 def release_written(file: BinaryIO) -> None:
@@ -115,3 +115,9 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
         ) from None
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """A small text file that appears complete or not at all."""
+    with atomic_file(path) as file:
+        file.write(text.encode())

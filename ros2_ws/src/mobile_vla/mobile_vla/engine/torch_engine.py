@@ -17,14 +17,14 @@ from mobile_vla.checkpoint.load import Loaded, load
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.errors import UserError
 from mobile_vla.policy import upstream
+from mobile_vla.policy.clip import ClipTowers, TransformersClip
 from mobile_vla.policy.config import InferenceConfig
-from mobile_vla.policy.features import FeatureSet, Prompt
+from mobile_vla.policy.features import FeatureSet, Pixels, Prompt
 from mobile_vla.policy.model import tower_facts
-from mobile_vla.policy.tokens import Tokens
+from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.policy.window import Window
 
 DTYPES = {"stored": None, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_DTYPE_NAMES = {dtype: name for name, dtype in DTYPES.items() if dtype is not None}
 
 
 def open_policy(config: InferenceConfig) -> StreamingPolicy:
@@ -41,19 +41,19 @@ def open_policy(config: InferenceConfig) -> StreamingPolicy:
             f"policy '{loaded.card.name}' is untrained (random weights); set allow_untrained for a simulator, "
             f"or name a trained checkpoint"
         )
-    return StreamingPolicy(loaded.card, TorchExecutor(loaded, config.threads))
+    return StreamingPolicy(loaded.card, TorchExecutor(loaded, config.threads, config.clip_provider))
 
 
 class TorchExecutor:
     """Towers, window and head in PyTorch. Not thread-safe."""
 
-    def __init__(self, loaded: Loaded, threads: int) -> None:
+    def __init__(self, loaded: Loaded, threads: int, clip_provider: str = "transformers") -> None:
         self._model = loaded.model
         self._threads = threads
         card, layout = loaded.card, loaded.model.layout
-        clip = tower_facts(layout, card).clip
-        base = loaded.checkpoint.parent
-        self._tokens = Tokens(card, base, layout.clip.text_positions, clip.begin_token, clip.end_token)
+        self._tokens = tokens_of(card, layout, loaded.base)
+        self._clip_provider = clip_provider
+        self._clip = _clip(loaded, clip_provider)
         self._features = FeatureSet(card, layout)
         self._window = Window(card.window)
         self._instruction: str | None = None
@@ -61,6 +61,7 @@ class TorchExecutor:
         weight = next(loaded.model.rnn.parameters())
         self._device, self._dtype = weight.device, weight.dtype
         published = layout.kosmos.text.width == FULL_SIZE_WIDTHS["kosmos.text"]
+        self._stored, self._notes = loaded.dtype, loaded.notes
         self._weights = "random" if card.untrained else "real" if published else "trained"
 
     @property
@@ -69,10 +70,12 @@ class TorchExecutor:
         return {
             "engine": "torch",
             "device": str(self._device),
-            "dtype": _DTYPE_NAMES[self._dtype],
+            "dtype": self._stored,
             "weights": self._weights,
             "threads": self._threads,
             "parameters": sum(parameter.numel() for parameter in self._model.parameters()),
+            "clip": self._clip_provider,
+            "notes": list(self._notes),
             "versions": {
                 "python": platform.python_version(),
                 "torch": torch.__version__,
@@ -84,7 +87,8 @@ class TorchExecutor:
     def encode(self, kosmos: NDArray[np.float32], clip: NDArray[np.float32], instruction: str) -> Tensor:
         """Pixels of both towers to one fused row (1, width)."""
         prompt = self._prepared(instruction)
-        features = self._features.compute(self._model, self._pixels(kosmos), self._pixels(clip), prompt)
+        pixels = Pixels(self._pixels(kosmos), self._pixels(clip))
+        features = self._features.compute(self._model, self._clip, pixels, prompt)
         return self._model.fuse(features)
 
     @torch.inference_mode()
@@ -102,6 +106,20 @@ class TorchExecutor:
 
     def _prepared(self, instruction: str) -> Prompt:
         if self._prompt is None or instruction != self._instruction:
-            self._prompt = self._features.prepare(self._model, self._tokens(instruction))
+            self._prompt = self._features.prepare(self._model, self._clip, self._tokens(instruction))
             self._instruction = instruction
         return self._prompt
+
+
+def _clip(loaded: Loaded, provider: str) -> ClipTowers:
+    """The CLIP towers, executed by the module tree or by open_clip with the same weights."""
+    if provider == "transformers":
+        return TransformersClip(loaded.model.clip_model)
+    from mobile_vla.policy.open_clip_tower import OpenClipTowers
+
+    if loaded.dtype == "int8":
+        raise UserError(
+            "clip_provider open_clip cannot run int8 weights; use transformers, or a bf16 or fp32 checkpoint"
+        )
+    facts = tower_facts(loaded.model.layout, loaded.card).clip
+    return OpenClipTowers.of_transformers(loaded.model.clip_model, loaded.model.layout.clip, facts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor
 
 from mobile_vla.errors import UserError
 from mobile_vla.policy.model import PolicyModel
@@ -19,11 +21,11 @@ def rebuild_buffers(model: PolicyModel) -> None:
         if not buffer.is_meta:
             continue
         owner_name, _, leaf = name.rpartition(".")
-        owner = model.get_submodule(owner_name)
+        owner: Any = model.get_submodule(owner_name)
         if leaf == "position_ids":
             value = torch.arange(buffer.shape[-1], device=_device(model)).expand(buffer.shape)
         elif leaf == "weights" and owner_name.endswith("embed_positions"):
-            table = owner.get_embedding(buffer.shape[0], buffer.shape[1], owner.padding_idx)  # type: ignore[operator]
+            table = owner.get_embedding(buffer.shape[0], buffer.shape[1], owner.padding_idx)
             value = table.to(device=_device(model), dtype=_dtype(model))
         else:
             raise UserError(f"{name} is a buffer this release cannot rebuild; install a transformers version it names")
@@ -33,8 +35,9 @@ def rebuild_buffers(model: PolicyModel) -> None:
     rnn._flat_weights = [getattr(rnn, name) for name in rnn._flat_weights_names]  # noqa: SLF001
 
 
-def _parameter(model: PolicyModel) -> nn.Parameter:
-    return model.kosmos_model.text_model.model.layer_norm.weight  # type: ignore[no-any-return]
+def _parameter(model: PolicyModel) -> Tensor:
+    weight: Tensor = model.kosmos_model.text_model.model.layer_norm.weight
+    return weight
 
 
 def _device(model: PolicyModel) -> torch.device:

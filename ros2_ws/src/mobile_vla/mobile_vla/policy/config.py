@@ -24,6 +24,11 @@ class InferenceConfig(Config):
         False, "accept a policy whose card says `untrained`; simulators only, a robot must never set it"
     )
     engine: str = param("torch", "how the policy is executed", choices=ENGINES)
+    clip_provider: str = param(
+        "transformers",
+        "library that executes the CLIP towers, with the same weights",
+        choices=("transformers", "open_clip"),
+    )
     device: str = param("cpu", "where the policy is executed", choices=("cpu", "cuda"))
     dtype: str = param(
         "stored", "number format of weights and arithmetic; `stored` keeps the file's own", choices=DTYPES

@@ -13,8 +13,16 @@ from torch.nn.functional import normalize
 
 from mobile_vla.checkpoint.card import Card, CardError, split_feature
 from mobile_vla.checkpoint.layout import Layout
+from mobile_vla.policy.clip import ClipTowers
 from mobile_vla.policy.model import PolicyModel
 from mobile_vla.policy.tokens import PromptIds
+
+
+class Pixels(NamedTuple):
+    """One batch of frames as each tower wants it: (batch, 3, side, side)."""
+
+    kosmos: Tensor
+    clip: Tensor
 
 
 class Prompt(NamedTuple):
@@ -59,30 +67,28 @@ class FeatureSet:
         self.uses_clip_vision = bool(names & {"clip_vision", "clip_image"})
         self.uses_clip_text = "clip_text" in names
 
-    def prepare(self, model: PolicyModel, ids: PromptIds) -> Prompt:
+    def prepare(self, model: PolicyModel, clip: ClipTowers, ids: PromptIds) -> Prompt:
         """Everything about one instruction that no frame changes."""
         text = model.kosmos_model.text_model.model
         device = text.embed_tokens.weight.device
         before, after = (text.embed_tokens(torch.tensor([part], device=device)) for part in (ids.before, ids.after))
         clip_text = None
         if self.uses_clip_text:
-            clip = model.clip_model
-            output = clip.text_model(input_ids=torch.tensor([ids.clip], device=device))
-            clip_text = clip.text_projection(output.pooler_output)
+            clip_text = clip.text(torch.tensor([ids.clip], device=device))
         return Prompt(before, after, clip_text)
 
-    def compute(self, model: PolicyModel, kosmos_pixels: Tensor, clip_pixels: Tensor, prompt: Prompt) -> Tensor:
-        """Pixels (batch, 3, side, side) of both towers and a prompt to features (batch, feature_width)."""
+    def compute(self, model: PolicyModel, clip: ClipTowers, pixels: Pixels, prompt: Prompt) -> Tensor:
+        """Pixels of both towers and a prompt to features (batch, feature_width)."""
+        kosmos_pixels, clip_pixels = pixels
         values: dict[tuple[str, str], Tensor] = {}
         if self.uses_kosmos:
             self._kosmos(model.kosmos_model, kosmos_pixels, prompt, values)
         if self.uses_clip_vision:
-            output = model.clip_model.vision_model(pixel_values=clip_pixels)
-            projected = model.clip_model.visual_projection(output.pooler_output)
-            values["clip_vision", "cls"] = output.pooler_output
-            values["clip_vision", "mean"] = output.last_hidden_state.mean(1)
-            values["clip_image", "projected"] = projected
-            values["clip_image", "normalised"] = normalize(projected, dim=-1)
+            seen = clip.vision(clip_pixels)
+            values["clip_vision", "cls"] = seen.pooled
+            values["clip_vision", "mean"] = seen.tokens.mean(1)
+            values["clip_image", "projected"] = seen.projected
+            values["clip_image", "normalised"] = normalize(seen.projected, dim=-1)
         if prompt.clip_text is not None:
             text = prompt.clip_text.expand(len(clip_pixels), -1)
             values["clip_text", "projected"] = text

@@ -6,14 +6,13 @@ here: sizes come from `Layout`, everything that leaves no trace in a shape comes
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from mobile_vla.checkpoint.card import FULL_SIZE_TOWERS, Card, CardError, ClipFacts, KosmosFacts, TowerFacts
 from mobile_vla.checkpoint.layout import (
-    DROPOUT,
     FULL_SIZE_WIDTHS,
     LAYER_NORM,
     LINEAR,
@@ -22,7 +21,6 @@ from mobile_vla.checkpoint.layout import (
     HeadDims,
     KosmosDims,
     Layout,
-    LayoutError,
 )
 from mobile_vla.policy.upstream import CLIPConfig, CLIPModel, Kosmos2Config, Kosmos2Model
 
@@ -43,9 +41,9 @@ class Actions(nn.Module):
             elif layer.kind == LAYER_NORM:
                 modules.append(nn.LayerNorm(layer.outputs))
             else:
-                modules.append({RELU: nn.ReLU, DROPOUT: lambda: nn.Dropout(DROPOUT_P)}[layer.kind]())
+                modules.append(nn.ReLU() if layer.kind == RELU else nn.Dropout(DROPOUT_P))
         self.mlp = nn.Sequential(*modules)
-        self.final = {"none": nn.Identity, "tanh": nn.Tanh}[final_activation]()
+        self.final = nn.Tanh() if final_activation == "tanh" else nn.Identity()
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., hidden) to raw outputs (..., 2)."""
@@ -56,9 +54,8 @@ class Actions(nn.Module):
 class PolicyModel(nn.Module):
     """Towers, fusion, LSTM and action head, without any notion of time or of pictures."""
 
-    def __init__(self, layout: Layout, card: Card) -> None:
+    def __init__(self, layout: Layout, facts: TowerFacts, final_activation: str) -> None:
         super().__init__()
-        facts = tower_facts(layout, card)
         self.layout = layout
         self.kosmos_model = Kosmos2Model(kosmos_config(layout.kosmos, facts.kosmos))
         self.clip_model = CLIPModel(clip_config(layout.clip, facts.clip))
@@ -67,7 +64,7 @@ class PolicyModel(nn.Module):
         if head.fusion_in is not None:
             self.feature_fusion = nn.Linear(head.fusion_in, head.rnn_in)
         self.rnn = nn.LSTM(head.rnn_in, head.hidden, head.rnn_layers, batch_first=True)
-        self.actions = Actions(head, card.final_activation)
+        self.actions = Actions(head, final_activation)
 
     def fuse(self, features: Tensor) -> Tensor:
         """Features (..., feature_width) to LSTM inputs (..., rnn_in)."""
@@ -174,17 +171,24 @@ def clip_config(dims: ClipDims, facts: ClipFacts) -> CLIPConfig:
 def meta_model(layout: Layout, card: Card) -> PolicyModel:
     """The module tree without memory: every parameter and buffer is on the meta device."""
     with torch.device("meta"):
-        return PolicyModel(layout, card).eval()
+        return PolicyModel(layout, tower_facts(layout, card), card.final_activation).eval()
+
+
+def expected_shapes(layout: Layout) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the module tree's tensors; needs no card, because no card field changes a shape."""
+    one_head = replace(FULL_SIZE_TOWERS.kosmos, text_heads=1, vision_heads=1)
+    one_head_clip = replace(FULL_SIZE_TOWERS.clip, text_heads=1, vision_heads=1, begin_token=0, end_token=1)
+    facts = TowerFacts(kosmos=one_head, clip=one_head_clip)
+    with torch.device("meta"):
+        state = PolicyModel(layout, facts, "none").state_dict()
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
 def check_geometry(layout: Layout, card: Card) -> None:
-    """Refuse a card whose image sizes or feature widths contradict the tensors."""
+    """Refuse a card whose image sizes contradict the tensors."""
     for name, said, is_ in (
         ("kosmos_image.size_px", card.kosmos_image.size_px, layout.kosmos.image_px),
         ("clip_image.size_px", card.clip_image.size_px, layout.clip.image_px),
     ):
         if said != is_:
             raise CardError(f"{name} is {said} in the card but the position embeddings are for {is_}; write {is_}")
-    for layer, following in pairwise(layout.head.mlp):
-        if layer.index + 1 != following.index:
-            raise LayoutError(f"actions.mlp.{layer.index} is followed by {following.index}; the head has a hole")

@@ -6,11 +6,14 @@ before and after them are returned. CLIP: begin, text, end.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from mobile_vla.checkpoint.card import Card
+from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.errors import UserError
+from mobile_vla.policy.model import tower_facts
 
 BEGIN, IMAGE, END_IMAGE = "<s>", "<image>", "</image>"
 OPEN_CLIP = "open_clip"
@@ -24,22 +27,26 @@ class PromptIds(NamedTuple):
     clip: list[int]
 
 
-class TextIds(Protocol):
-    """Text to token ids, special tokens written out in the text."""
+# Text to token ids; special tokens are written out in the text, nothing is added.
+TextIds = Callable[[str], list[int]]
 
-    def __call__(self, text: str) -> list[int]:
-        """Token ids without anything added."""
+
+def tokens_of(card: Card, layout: Layout, base: Path) -> Tokens:
+    """The tokenizers of a card, with the limits of its towers; ids beyond an embedding table are an error."""
+    facts = tower_facts(layout, card).clip
+    return Tokens(card, base, layout, facts.begin_token, facts.end_token)
 
 
 class Tokens:
     """The two tokenizers of one card."""
 
-    def __init__(self, card: Card, base: Path, clip_limit: int, clip_begin: int, clip_end: int) -> None:
+    def __init__(self, card: Card, base: Path, layout: Layout, clip_begin: int, clip_end: int) -> None:
         """`base` is the folder that relative tokenizer paths of the card start from."""
         self._card = card
         self._kosmos = _open(card.tokenizers.kosmos, base, "kosmos")
         self._clip = _open_clip() if card.tokenizers.clip == OPEN_CLIP else _open(card.tokenizers.clip, base, "clip")
-        self._clip_limit, self._clip_begin, self._clip_end = clip_limit, clip_begin, clip_end
+        self._clip_begin, self._clip_end, self._clip_limit = clip_begin, clip_end, layout.clip.text_positions
+        self._rows = {"kosmos": layout.kosmos.vocabulary, "clip": layout.clip.vocabulary}
 
     def __call__(self, instruction: str) -> PromptIds:
         """Ids of one instruction put into the card's prompt templates."""
@@ -48,7 +55,14 @@ class Tokens:
         # begin, image, one placeholder for all latents, end of image, text
         before, after = ids[:2], ids[3:]
         clip = self._clip(self._card.clip_prompt.replace("{instruction}", instruction.strip()).strip())
-        return PromptIds(before, after, [self._clip_begin, *clip[: self._clip_limit - 2], self._clip_end])
+        clip = [self._clip_begin, *clip[: self._clip_limit - 2], self._clip_end]
+        for tower, highest in (("kosmos", max(ids)), ("clip", max(clip))):
+            if highest >= self._rows[tower]:
+                raise UserError(
+                    f"tokenizers.{tower} gives token {highest}, the checkpoint has rows for {self._rows[tower]}; "
+                    f"name the tokenizer the policy was trained with"
+                )
+        return PromptIds(before, after, clip)
 
 
 def _open(where: str, base: Path, tower: str) -> TextIds:
@@ -71,6 +85,6 @@ def _open(where: str, base: Path, tower: str) -> TextIds:
 
 
 def _open_clip() -> TextIds:
-    from mobile_vla.checkpoint import open_clip_tower
+    from mobile_vla.policy import open_clip_tower
 
     return open_clip_tower.tokenizer()

@@ -1,0 +1,179 @@
+"""Conversion to safetensors in another number format: streaming, atomic, proven against the source.
+
+Order: examine -> record the source's probe -> write tensor by tensor under a temporary name -> load that file strictly
+and compare its probe -> rename. Ctrl-C or an error at any point leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from mobile_vla.checkpoint import probe as probes
+from mobile_vla.checkpoint.card import CARD_METADATA, Card, Probe, card_path
+from mobile_vla.checkpoint.card_text import dump_card, embedded
+from mobile_vla.checkpoint.contents import Contents
+from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, Quantised, is_quantisable, quantise
+from mobile_vla.checkpoint.layout import Layout
+from mobile_vla.checkpoint.load import check_finite, check_sha256, find_card, load_contents
+from mobile_vla.checkpoint.reduce import ReducedContents, kept_layers, sentence
+from mobile_vla.checkpoint.source import SourceError, open_source, sha256_of
+from mobile_vla.checkpoint.strict import require
+from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
+from mobile_vla.errors import UserError
+from mobile_vla.policy.batch import BatchPolicy
+from mobile_vla.policy.model import expected_shapes
+
+FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.bfloat16}
+Progress = Callable[[str, int, int], None]
+
+
+class Job(NamedTuple):
+    """One conversion, as the command line asks for it."""
+
+    source: Path
+    destination: Path
+    dtype: str
+    card: Path | None = None
+    keep: Mapping[str, int] = {}
+    force: bool = False
+
+
+def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> dict[str, Any]:
+    """Convert and return what was done: bytes, errors, probe deviation, hash."""
+    started = time.monotonic()
+    check_destination(job)
+    source = open_source(job.source)
+    card, base = find_card(source, job.card)
+    check_sha256(source, card)
+    full = Contents(source)
+    layout, int8 = require(full)
+    if int8:
+        raise SourceError(f"{job.source} is stored in int8 already, which cannot be undone; convert from the original")
+    contents, change = full, ""
+    progress("probe", 0, 0)
+    recorded = _record(full, card, base)
+    probes.compare(card.probe, recorded, recorded.dtype, card.name) if card.probe else None
+    if job.keep:
+        kept = kept_layers(layout, job.keep)
+        contents = ReducedContents(full, kept)
+        layout, _ = require(contents)
+        reduced = _record(contents, card, base)
+        moved = probes.deviation(recorded, reduced)
+        change = f"{sentence(kept, require(full)[0])}; its outputs moved by {moved:.3g} of their spread over the probe"
+        recorded = reduced
+    card = dataclasses.replace(
+        card,
+        probe=recorded,
+        weights_sha256="",
+        modified="; ".join(part for part in (card.modified, change) if part),
+    )
+    job.destination.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".converting.", dir=job.destination.parent) as folder:
+        partial = Path(folder) / job.destination.name
+        errors = _write(contents, layout, dtype=job.dtype, card=card, partial=partial, progress=progress)
+        progress("verify", 0, 0)
+        written = Contents(open_source(partial))
+        found = probes.record_at_once(BatchPolicy(load_contents(written, card, base)), job.dtype)
+        deviation = probes.compare(recorded, found, job.dtype, card.name)
+        digest = sha256_of((partial,), lambda done: progress("hash", done, partial.stat().st_size))
+        bring_tokenizers(card, base, job.destination.parent)
+        partial.replace(job.destination)
+    write_text(card_path(job.destination), dump_card(dataclasses.replace(card, weights_sha256=digest)))
+    return {
+        "source": str(job.source),
+        "destination": str(job.destination),
+        "dtype": job.dtype,
+        "bytes_in": sum(path.stat().st_size for path in source.files),
+        "bytes_out": job.destination.stat().st_size,
+        "optimizer_bytes_dropped": source.container.optimizer_bytes,
+        "dropped": [dropped._asdict() for dropped in contents.dropped],
+        "int8_relative_error": {"worst": max(errors), "mean": sum(errors) / len(errors)} if errors else None,
+        "probe_deviation": deviation,
+        "modified": card.modified,
+        "sha256": digest,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def check_destination(job: Job) -> None:
+    """Refuse what would overwrite, or could not be finished."""
+    if job.dtype not in FORMATS:
+        raise UserError(f"--dtype {job.dtype} is not known; choose one of {', '.join(FORMATS)}")
+    if job.destination.suffix != ".safetensors":
+        raise UserError(f"{job.destination} must end in .safetensors, the only format written; rename it")
+    if job.destination.exists() and (job.destination.is_dir() or not job.force):
+        raise UserError(f"{job.destination} exists; remove it, choose another name, or give --force")
+    if job.destination.resolve() == job.source.resolve():
+        raise UserError(f"{job.destination} is the source itself; choose another name")
+
+
+def bring_tokenizers(card: Card, base: Path, destination: Path) -> None:
+    """Copy tokenizer folders that the card names relative to itself to where the new card looks for them."""
+    for name in {card.tokenizers.kosmos, card.tokenizers.clip}:
+        original, copy = base / name, destination / name
+        if not original.is_dir() or copy.resolve() == original.resolve() or Path(name).is_absolute():
+            continue
+        for file in original.iterdir():
+            target = copy / file.name
+            if target.exists() and target.read_bytes() != file.read_bytes():
+                raise UserError(f"{target} exists and is another tokenizer; convert into a folder of its own")
+        shutil.copytree(original, copy, dirs_exist_ok=True)
+
+
+def _record(contents: Contents, card: Card, base: Path) -> Probe:
+    loaded = load_contents(contents, card, base)
+    return probes.record_at_once(BatchPolicy(loaded), loaded.dtype)
+
+
+def _write(
+    contents: Contents, layout: Layout, *, dtype: str, card: Card, partial: Path, progress: Progress
+) -> list[float]:
+    """Stream the tensors into `partial`; returns the relative error of each int8 matrix."""
+    entries = list(_entries(expected_shapes(layout), dtype))
+    total = sum(entry.nbytes for entry in entries)
+    if (free := shutil.disk_usage(partial.parent).free) < total:
+        raise UserError(
+            f"{partial.parent.parent} has {free / 1e9:.1f} GB free, {total / 1e9:.1f} GB are needed; free some"
+        )
+    errors: list[float] = []
+    last: list[tuple[str, Quantised]] = []
+
+    def tensor(name: str) -> Tensor:
+        if name.endswith(f".weight{SCALE_SUFFIX}"):
+            matrix, quantised = last.pop()
+            assert matrix == name.removesuffix(SCALE_SUFFIX)
+            return quantised.scale
+        original = contents.read(name)
+        check_finite(name, original, contents.source.path)
+        if dtype == "int8" and is_quantisable(name, tuple(original.shape)):
+            last.append((name, quantise(original)))
+            errors.append(last[-1][1].relative_error)
+            return last[-1][1].weight
+        result = original.to(FORMATS[dtype])
+        # fp16 has no room above 65504
+        check_finite(f"{name} as {dtype}", result, contents.source.path)
+        return result
+
+    metadata = {"format": "pt", CARD_METADATA: embedded(card), "mobile_vla.dtype": dtype}
+    if card.synthetic:
+        metadata["mobile_vla.synthetic"] = "random weights"
+    write_safetensors(partial, entries, tensor, metadata, lambda done: progress("write", done, total))
+    return errors
+
+
+def _entries(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> Iterator[Entry]:
+    for name, shape in shapes.items():
+        if dtype == "int8" and is_quantisable(name, shape):
+            yield Entry(name, torch.int8, shape)
+            yield Entry(f"{name}{SCALE_SUFFIX}", torch.float32, shape[:1])
+        else:
+            yield Entry(name, FORMATS[dtype], shape)

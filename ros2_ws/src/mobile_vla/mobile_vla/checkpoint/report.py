@@ -1,0 +1,146 @@
+"""What `inspect` says about a file: one dictionary for machines, made without reading weights or needing a card."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
+from mobile_vla.checkpoint.card_text import all_required_fields, load_card, missing_fields, parse_card
+from mobile_vla.checkpoint.contents import Contents
+from mobile_vla.checkpoint.int8 import SCALE_SUFFIX
+from mobile_vla.checkpoint.layout import HeadDims, Layout
+from mobile_vla.checkpoint.source import DTYPE_WORDS, open_source
+from mobile_vla.checkpoint.strict import Examined, examine
+from mobile_vla.policy.features import FeatureSet
+from mobile_vla.policy.model import check_geometry, tower_facts
+
+
+@dataclasses.dataclass(frozen=True)
+class Inspection:
+    """A file's structure, and its card where there is one. `card_error` is the sentence that keeps the card out."""
+
+    contents: Contents
+    examined: Examined
+    card: Card | None
+    card_error: str
+    missing_card_fields: tuple[str, ...]
+
+    @property
+    def loadable(self) -> bool:
+        """Whether the structure could be loaded strictly (a missing card does not count, a wrong one does)."""
+        return not self.examined.problems and not (self.card is None and self.card_error)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, with the names others rely on."""
+        source, problems = self.contents.source, self.examined.problems
+        weights = {name: info for name, info in self.contents.tensors.items() if not name.endswith(SCALE_SUFFIX)}
+        return {
+            "file": str(source.path),
+            "layout": self.examined.head.family if self.examined.head else None,
+            "parameters": sum(info.elements for info in weights.values()),
+            "tensors": len(weights),
+            "dtype": self.dtype,
+            "bytes": sum(path.stat().st_size for path in source.files),
+            "optimizer_bytes": source.container.optimizer_bytes,
+            "container": source.container.words,
+            "container_entries": {name: _plain(value) for name, value in source.container.entries.items()},
+            "prefixes": self.contents.prefixes,
+            "clip_names": "open_clip" if self.contents.open_clip else "transformers",
+            "head": _head(self.examined.head),
+            "towers": _towers(self.examined.layout),
+            "card": None if self.card is None else dataclasses.asdict(self.card),
+            "card_error": self.card_error or None,
+            "missing_card_fields": list(self.missing_card_fields),
+            "loadable": self.loadable,
+            "problems": {
+                "missing": list(problems.missing),
+                "unexpected": list(problems.unexpected),
+                "shape": [shape._asdict() for shape in problems.shape],
+                "dropped": [dropped._asdict() for dropped in problems.dropped],
+                "kind": list(problems.kind),
+                "layout": problems.layout or None,
+            },
+        }
+
+    @property
+    def dtype(self) -> str:
+        """The stored number format: `int8` for the int8 format, else the common one, `mixed` where there is none."""
+        if self.examined.int8:
+            return "int8"
+        kinds = Counter(info.dtype for info in self.contents.tensors.values())
+        words = [DTYPE_WORDS.get(kind, str(kind)) for kind, _ in kinds.most_common()]
+        return words[0] if len(words) == 1 else f"mixed: {', '.join(words)}" if words else "none"
+
+
+def inspect(path: Path, card_file: Path | None = None) -> Inspection:
+    """Open and examine a file; raises only when it cannot be read as a checkpoint at all."""
+    contents = Contents(open_source(path))
+    examined = examine(contents)
+    card, error, missing = _card(contents, card_file)
+    if card is not None and examined.layout is not None:
+        try:
+            tower_facts(examined.layout, card)
+            check_geometry(examined.layout, card)
+            FeatureSet(card, examined.layout)
+        except CardError as mismatch:
+            card, error = None, str(mismatch)
+    return Inspection(contents, examined, card, error, missing)
+
+
+def _card(contents: Contents, card_file: Path | None) -> tuple[Card | None, str, tuple[str, ...]]:
+    source = contents.source
+    beside = card_file or card_path(source.path)
+    inside = source.container.metadata.get(CARD_METADATA)
+    try:
+        if card_file is not None or beside.exists():
+            return load_card(beside), "", ()
+        if inside:
+            return parse_card(inside, f"the card inside {source.path}"), "", ()
+    except CardError as error:
+        return None, str(error), _still_missing(beside if beside.exists() else None, inside)
+    return None, "", tuple(all_required_fields())
+
+
+def _still_missing(file: Path | None, inside: str | None) -> tuple[str, ...]:
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace") if file is not None else inside or ""
+        return tuple(missing_fields(text, "card"))
+    except CardError:
+        return tuple(all_required_fields())
+
+
+def _head(head: HeadDims | None) -> dict[str, Any] | None:
+    if head is None:
+        return None
+    return {
+        "fused_in": head.fusion_in,
+        "fused_out": head.rnn_in,
+        "lstm_hidden": head.hidden,
+        "lstm_layers": head.rnn_layers,
+        "mlp": [
+            {"kind": layer.kind, "index": layer.index, "in": layer.inputs or None, "out": layer.outputs or None}
+            for layer in head.mlp
+        ],
+    }
+
+
+def _towers(layout: Layout | None) -> dict[str, Any] | None:
+    return (
+        None
+        if layout is None
+        else {"kosmos": dataclasses.asdict(layout.kosmos), "clip": dataclasses.asdict(layout.clip)}
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A container entry for a report: small values as they are, everything else by its type."""
+    if isinstance(value, (bool, int, float, str)) or value is None:
+        return value
+    if hasattr(value, "item") and getattr(value, "size", 2) == 1:
+        return value.item()
+    if hasattr(value, "__dict__") and not callable(value):
+        return {name: str(item) for name, item in vars(value).items()}
+    return type(value).__name__

@@ -1,0 +1,165 @@
+"""The comparison that decides whether a file is the policy: every tensor accounted for, in both directions."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+
+from mobile_vla.checkpoint.contents import Contents, Dropped
+from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_quantisable
+from mobile_vla.checkpoint.layout import HeadDims, Layout, LayoutError, Shapes, infer_head, infer_layout
+from mobile_vla.errors import UserError
+from mobile_vla.policy.model import expected_shapes
+
+_NEAREST_AMONG = 2000
+
+
+class ShapeProblem(NamedTuple):
+    """A tensor whose shape is not the module tree's."""
+
+    name: str
+    file: tuple[int, ...]
+    model: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Problems:
+    """Everything that keeps a file from being loaded, and (`dropped`) what does not."""
+
+    missing: tuple[str, ...] = ()
+    unexpected: tuple[str, ...] = ()
+    shape: tuple[ShapeProblem, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    layout: str = ""
+    kind: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.unexpected or self.shape or self.layout or self.kind)
+
+    @property
+    def sentence(self) -> str:
+        """All of it in one line."""
+        counts = [
+            f"{len(items)} {what}"
+            for items, what in (
+                (self.missing, "missing"),
+                (self.unexpected, "unexpected"),
+                (self.shape, "of the wrong shape"),
+                (self.kind, "of an unusable number format"),
+            )
+            if items
+        ]
+        return "; ".join(part for part in (self.layout, ", ".join(counts)) if part)
+
+
+class Examined(NamedTuple):
+    """A file's structure. `layout` and `head` are None where the tensors do not say."""
+
+    layout: Layout | None
+    head: HeadDims | None
+    problems: Problems
+    int8: frozenset[str]
+
+
+class StrictError(UserError):
+    """A file that is not loaded; `problems` has the whole list."""
+
+    def __init__(self, message: str, problems: Problems) -> None:
+        super().__init__(message)
+        self.problems = problems
+
+
+def examine(contents: Contents) -> Examined:
+    """Compare a file's tensors with the module tree that their shapes describe. Reads no data."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    kinds: list[str] = []
+    int8 = set()
+    scales = {}
+    for name, info in contents.tensors.items():
+        base = name.removesuffix(SCALE_SUFFIX)
+        if name.endswith(f".weight{SCALE_SUFFIX}") and base in contents.tensors:
+            scales[base] = info
+            continue
+        shapes[name] = info.shape
+        if info.dtype == torch.int8 and is_quantisable(name, info.shape):
+            int8.add(name)
+        elif not info.dtype.is_floating_point:
+            kinds.append(f"{name} is {info.dtype}".replace("torch.", ""))
+    layout, head, sentence = _infer(shapes)
+    expected = expected_shapes(layout) if layout is not None else _nearest_tree(shapes)
+    missing = [name for name in expected if name not in shapes]
+    missing += [f"{name}{SCALE_SUFFIX}" for name in sorted(int8 - scales.keys())]
+    unexpected = [name for name in shapes if name not in expected]
+    unexpected += [f"{name}{SCALE_SUFFIX}" for name in sorted(scales.keys() - int8)]
+    wrong = []
+    if layout is not None:
+        wrong = [
+            ShapeProblem(name, shape, expected[name])
+            for name, shape in shapes.items()
+            if name in expected and shape != expected[name]
+        ]
+        wrong += [
+            ShapeProblem(f"{name}{SCALE_SUFFIX}", info.shape, shapes[name][:1])
+            for name, info in scales.items()
+            if name in int8 and info.shape != shapes[name][:1]
+        ]
+    problems = Problems(
+        tuple(missing), tuple(unexpected), tuple(wrong), tuple(contents.dropped), sentence, tuple(kinds)
+    )
+    return Examined(layout, head, problems, frozenset(int8))
+
+
+def require(contents: Contents) -> tuple[Layout, frozenset[str]]:
+    """The layout and the int8 matrices of a file without problems; raises `StrictError` with all of them otherwise."""
+    examined = examine(contents)
+    if examined.problems or examined.layout is None:
+        raise StrictError(
+            f"{contents.source.path} is not loaded: {examined.problems.sentence}; "
+            f"`vla checkpoint inspect` lists every tensor",
+            examined.problems,
+        )
+    return examined.layout, examined.int8
+
+
+class Group(NamedTuple):
+    """Problems of one kind under one prefix, for a table."""
+
+    prefix: str
+    size: int
+    example: str
+    nearest: str
+
+
+def grouped(names: Iterable[str], candidates: Iterable[str]) -> list[Group]:
+    """Names by their first two parts, each group with its first name and the nearest among `candidates`."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(".".join(name.split(".")[:2]), []).append(name)
+    known = list(candidates)[:_NEAREST_AMONG]
+    table = []
+    for prefix, members in sorted(groups.items()):
+        close = difflib.get_close_matches(members[0], known, n=1, cutoff=0.5)
+        table.append(Group(prefix, len(members), members[0], close[0] if close else ""))
+    return table
+
+
+def _infer(shapes: Shapes) -> tuple[Layout | None, HeadDims | None, str]:
+    try:
+        layout = infer_layout(shapes)
+    except LayoutError as error:
+        try:
+            return None, infer_head(shapes), str(error)
+        except LayoutError:
+            return None, None, str(error)
+    return layout, layout.head, ""
+
+
+def _nearest_tree(shapes: Shapes) -> Mapping[str, tuple[int, ...]]:
+    """Names of the published module tree, to name what is missing in a file whose own layout cannot be inferred."""
+    from mobile_vla.checkpoint.key_names import published_names
+
+    return dict.fromkeys(published_names(shapes), ())

@@ -1,0 +1,83 @@
+"""Synthetic `.pth` files as they are found in the wild: a training script's container with everything it leaves behind.
+
+`torch.save` lays the file out without data (`skip_data`), then each tensor is made and written into its place, so the
+7 GB file needs memory for one tensor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from mobile_vla.checkpoint.write import atomic_file, raw_chunks, release_written
+
+# what was trained, and so has Adam state
+_TRAINED = ("feature_fusion.", "rnn.", "actions.")
+_LOCAL_HEADER = 30
+
+
+def write_pth(
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    tensors: Callable[[str], Tensor],
+    *,
+    wild: bool,
+    seed: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Write a zip-format checkpoint: `{state_dict, synthetic}`, or with `wild` a training script's whole container."""
+    with atomic_file(path) as file:
+        with FakeTensorMode():
+            state = {name: torch.empty(shape) for name, shape in shapes.items()}
+            note = f"random weights, seed {seed}"
+            root = _training_container(state, note) if wild else {"state_dict": state, "synthetic": note}
+        with torch.serialization.skip_data(materialize_fake_tensors=True):
+            torch.save(root, file)
+        file.flush()
+        partial = Path(file.name)
+        offsets = _offsets(partial)
+        done = 0
+        with partial.open("r+b") as data:
+            for index, name in enumerate(shapes):
+                data.seek(offsets[f"data/{index}"])
+                for part in raw_chunks(tensors(name)):
+                    data.write(part)
+                    done += len(part)
+                    progress(done)
+                release_written(data)
+
+
+def _training_container(state: dict[str, Tensor], note: str) -> dict[str, Any]:
+    trained = [tensor for name, tensor in state.items() if name.startswith(_TRAINED)]
+    moments = {
+        index: {"step": torch.empty(()), "exp_avg": torch.empty_like(tensor), "exp_avg_sq": torch.empty_like(tensor)}
+        for index, tensor in enumerate(trained)
+    }
+    groups = [{"lr": 1e-4, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.01, "params": list(moments)}]
+    return {
+        "epoch": 3,
+        "model_state_dict": state,
+        "optimizer_state_dict": {"state": moments, "param_groups": groups},
+        "val_mae": np.float64(0.222),
+        "args": argparse.Namespace(lr=1e-4, batch_size=8, data_dir="bags", synthetic=note),
+    }
+
+
+def _offsets(path: Path) -> dict[str, int]:
+    """Where each record's data starts, by its name without the archive's own folder."""
+    offsets = {}
+    with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
+        for info in archive.infolist():
+            raw.seek(info.header_offset + _LOCAL_HEADER - 4)
+            name_length, extra_length = (int.from_bytes(raw.read(2), "little") for _ in range(2))
+            start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
+            offsets[info.filename.partition("/")[2]] = start
+    return offsets
