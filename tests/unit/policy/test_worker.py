@@ -137,7 +137,7 @@ def test_frames_from_another_time_are_dropped(bench: Bench, age_s: float, counte
 
 
 def test_an_unhealthy_frame_is_dropped_with_its_reason() -> None:
-    bench = Bench(judge=lambda frame, stamp_ns: Verdict(False, "camera frozen"))
+    bench = Bench(judge=lambda frame, stamp_ns, encoding: Verdict(False, "camera frozen"))
     bench.worker.instruct("go")
     bench.worker.start()
     bench.offer()

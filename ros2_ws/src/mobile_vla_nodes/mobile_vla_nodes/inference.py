@@ -86,7 +86,7 @@ class InferenceNode(LifecycleNode):
         if self._policy is None:
             return TransitionCallbackReturn.FAILURE
         config = self._parameters.value
-        health = FrameHealth()
+        health = FrameHealth(config.health)
         self._worker = InferenceWorker(
             self._policy,
             now_ns=self._now_ns,
@@ -141,7 +141,7 @@ class InferenceNode(LifecycleNode):
         self._camera_rate.tick(now_ns)
         worker = self._worker
         if worker is not None:
-            worker.offer(Job(stamp_ns, lambda: image_to_rgb(message)))
+            worker.offer(Job(stamp_ns, lambda: image_to_rgb(message), message.encoding))
 
     def _on_instruction(self, message: String) -> None:
         self._wanted_instruction = message.data

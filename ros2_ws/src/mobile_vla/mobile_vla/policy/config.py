@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from mobile_vla.config.schema import Config, ConfigError, param
+from mobile_vla.camera.config import HealthConfig
+from mobile_vla.config.schema import Config, ConfigError, param, section
 
 ENGINES = ("torch",)
 DTYPES = ("stored", "fp32", "bf16", "fp16")
@@ -41,6 +42,7 @@ class InferenceConfig(Config):
     image_max_age_s: float = param(
         0.3, "a frame older than this when its turn comes is dropped, counted and reported", gt=0.0, le=5.0, live=True
     )
+    health: HealthConfig = section(HealthConfig)
     autostart: bool = param(True, "configure and activate on start; false: wait for the lifecycle services")
 
     def cross_check(self) -> None:

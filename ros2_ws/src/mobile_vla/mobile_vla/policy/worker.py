@@ -28,6 +28,7 @@ class Job(NamedTuple):
 
     stamp_ns: int
     decode: Callable[[], Frame]
+    encoding: str = ""
 
 
 class Judgement(Protocol):
@@ -103,7 +104,7 @@ class InferenceWorker:
         on_action: Callable[[int, tuple[float, float]], None],
         max_age_s: float,
         period_s: float = 0.0,
-        judge: Callable[[Frame, int], Judgement] | None = None,
+        judge: Callable[[Frame, int, str], Judgement] | None = None,
     ) -> None:
         self._policy = policy
         self._now_ns = now_ns
@@ -195,7 +196,7 @@ class InferenceWorker:
             return
         try:
             frame = job.decode()
-            if self._judge is not None and not (judgement := self._judge(frame, job.stamp_ns)).ok:
+            if self._judge is not None and not (judgement := self._judge(frame, job.stamp_ns, job.encoding)).ok:
                 self._note(judgement.reason, "unhealthy")
                 return
             with self.timings["step"].measure():
