@@ -18,7 +18,7 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "-m", "not benchmark"]
 CHECKS: dict[str, list[list[str]]] = {
     "lint": [[str(BIN / "ruff"), "check", "--quiet", "."], [str(BIN / "ruff"), "format", "--check", "--quiet", "."]],
     "types": [[sys.executable, "-m", "mypy"]],
-    "imports": [[str(BIN / "lint-imports"), "--no-timing"]],
+    "imports": [[str(BIN / "lint-imports"), "--no-cache"]],
     "tests": [[*PYTEST, *PARALLEL, "--cov", "--cov-report=term", "tests"]],
     "fast-tests": [[*PYTEST[:-1], "not benchmark and not slow", *PARALLEL, "--cov", "--cov-report=term", "tests/unit"]],
     "graph-tests": [[*PYTEST, "tests/graph"]],

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-ROS_WHEELS_EXTRA = "wheels"
+ROS_WHEELS_EXTRA, TEST_EXTRA = "wheels", "test"
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -42,15 +42,14 @@ def packages(root: Path) -> list[Package]:
     return ordered
 
 
-def third_party(found: list[Package], *, ros_wheels: bool, extras: bool = True) -> list[str]:
-    """The requirements of all packages that other people publish, without repetition."""
+def third_party(found: list[Package], *, ros_wheels: bool, tests: bool = True) -> list[str]:
+    """What other people publish and the packages need, without repetition: with all extras that belong here."""
+    left_out = {name for name, wanted in ((ROS_WHEELS_EXTRA, ros_wheels), (TEST_EXTRA, tests)) if not wanted}
     names = {package.name for package in found}
     lines: list[str] = []
     for package in found:
         lines += package.requires
-        for extra, requirements in package.extras.items():
-            if (extra == ROS_WHEELS_EXTRA and ros_wheels) or (extra != ROS_WHEELS_EXTRA and extras):
-                lines += requirements
+        lines += [line for extra, needed in package.extras.items() if extra not in left_out for line in needed]
     return sorted({line for line in lines if requirement_name(line) not in names})
 
 

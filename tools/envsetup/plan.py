@@ -81,7 +81,7 @@ def _refuse_hopeless(profile: str, host: Host) -> None:
 
 
 def _requirements(profile: str, found: list[Package], sourced: bool) -> list[str]:
-    return third_party(found, ros_wheels=profile == "dev" and not sourced)
+    return third_party(found, ros_wheels=profile == "dev" and not sourced, tests=profile != "robot")
 
 
 def _editable(package: Package, profile: str, sourced: bool) -> str:

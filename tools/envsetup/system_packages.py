@@ -14,16 +14,16 @@ EGL_VENDORS = (Path("/usr/share/glvnd/egl_vendor.d"), Path("/etc/glvnd/egl_vendo
 OSMESA_NAMES = ("libOSMesa.so.8", "libOSMesa.so.6")
 
 
-def missing(loads: Callable[[str], bool] | None = None, vendors: tuple[Path, ...] = EGL_VENDORS) -> list[str]:
-    """Names of apt packages to install; empty when everything is there."""
-    loads = _loads if loads is None else loads
-    names: list[str] = []
+def missing_renderer(loads: Callable[[str], bool] | None = None, vendors: tuple[Path, ...] = EGL_VENDORS) -> list[str]:
+    """Names of apt packages the simulated camera needs; empty when EGL with a driver, or OSMesa, is there."""
+    loads = loadable if loads is None else loads
     egl = loads("libEGL.so.1") and any(folder.is_dir() and any(folder.glob("*.json")) for folder in vendors)
-    if not egl and not any(loads(name) for name in OSMESA_NAMES):
-        names += EGL_PACKAGES
-    if importlib.util.find_spec("ensurepip") is None:
-        names.append(f"python3.{sys.version_info.minor}-venv")
-    return names
+    return [] if egl or any(loads(name) for name in OSMESA_NAMES) else list(EGL_PACKAGES)
+
+
+def missing_venv() -> list[str]:
+    """Debian and Ubuntu ship `python -m venv` without the part that puts pip into it."""
+    return [] if importlib.util.find_spec("ensurepip") else [f"python3.{sys.version_info.minor}-venv"]
 
 
 def command(names: list[str], *, root: bool) -> str:
@@ -41,7 +41,8 @@ def has_apt() -> bool:
     return shutil.which("apt-get") is not None
 
 
-def _loads(name: str) -> bool:
+def loadable(name: str) -> bool:
+    """Whether the dynamic linker finds a library."""
     try:
         ctypes.CDLL(name)
     except OSError:
