@@ -38,6 +38,7 @@ class Gate:
         self._around = Surroundings(config, self._guard)
         self._latch = EmergencyLatch()
         self._armed = False
+        self._lost = ""
         self._reset_number = 0
         self._reset_pending = False
         self._after_teleop = False
@@ -144,6 +145,11 @@ class Gate:
         """Why the emergency stop is latched; empty when it is not."""
         return self._latch.cause
 
+    @property
+    def teleop_lost(self) -> str:
+        """The source that vanished or froze with the stick held, as of the last tick; empty when none did."""
+        return self._lost
+
     # decision
 
     def tick(self, now: Now) -> Command:
@@ -151,6 +157,7 @@ class Gate:
         self._watch_clock(now)
         steady_ns = now.steady_ns
         person = self._people.select(steady_ns)
+        self._lost = self._people.lost(steady_ns)
         waiting = self._waiting_for(steady_ns)
         broken, broken_for_people = self._around.broken(steady_ns)
         situation = Situation(
@@ -213,7 +220,7 @@ class Gate:
             return "policy_not_ready"
         if self._around.image_trouble:
             return "image_unhealthy"
-        if self._people.lost(steady_ns):
+        if self._lost:
             return "teleop_lost"
         if self._after_teleop:
             last = self._people.last

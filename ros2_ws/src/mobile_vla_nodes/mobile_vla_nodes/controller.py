@@ -1,0 +1,229 @@
+"""The gate on the graph: the only publisher of the command topic. No model, no picture, one thread.
+
+Callbacks store into `mobile_vla.control.Gate`; a timer on the steady clock asks it for the command and publishes that.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Twist, TwistStamped
+from nav_msgs.msg import Odometry
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
+from rclpy.node import Node
+from sensor_msgs.msg import LaserScan, Range
+from std_msgs.msg import Bool, String
+from std_srvs.srv import SetBool, Trigger
+
+from mobile_vla.control import NS_PER_S, STILL, Command, ControllerConfig, Gate, Now, Outcome, ScanGeometry, Velocity
+from mobile_vla.timing import Timings
+from mobile_vla_nodes.controller_status import StateChanges, details, status
+from mobile_vla_nodes.policy_reset import PolicyReset
+from mobile_vla_ros import topics
+from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
+from mobile_vla_ros.parameters import Parameters
+from mobile_vla_ros.runtime import run
+
+WATCH_PERIOD_S = 0.5
+LAST_WORDS_S = 0.5
+TELEOP = {"joy": topics.TELEOP_JOY, "keyboard": topics.TELEOP_KEYBOARD, "web": topics.TELEOP_WEB}
+
+
+class ControllerNode(Node):
+    """Parameters -> gate -> command topic, with services, state and diagnostics around it.
+
+    How it knows before arming that camera and policy are alive: the policy, when the status of the node `inference` in
+    this node's own namespace on /diagnostics says `ready: true` (loaded, probe and canary passed, active) and is not
+    older than `staleness.policy_status_s`; the camera, when an action arrives whose stamp, which is its image's, is
+    fresh. A status with `action_ready: false` counts as not ready; one with `image_trouble` names a picture that must
+    not be used. Inference therefore publishes actions also while the controller is disarmed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("controller")
+        self._settings = Parameters(self, ControllerConfig, self._on_change)
+        config = self._settings.value
+        self._gate = Gate(config)
+        self._command = self._gate.tick(self._now())
+        self._stamped = config.output.stamped
+        self._publisher = (topics.CMD_VEL_STAMPED if self._stamped else topics.CMD_VEL).publisher(self)
+        self._state = topics.CONTROLLER_STATE.publisher(self)
+        self._changes = StateChanges()
+        self._jitter, self._work, self._latency = Timings(1000), Timings(1000), Timings(1000)
+        self._last_tick_ns = 0
+        self._last_action_ns = 0
+        self._instruction: str | None = None
+        self._inference = f"{self.get_namespace().rstrip('/')}/inference"
+        self._optional: dict[str, Any] = {}
+        self._listen(config)
+        topics.ACTION.subscription(self, self._on_action)
+        topics.INSTRUCTION.subscription(self, self._on_instruction)
+        topics.ESTOP.subscription(self, self._on_estop)
+        topics.DIAGNOSTICS.subscription(self, self._on_diagnostics)
+        topics.ARM.server(self, self._on_arm)
+        topics.TRIGGER_ESTOP.server(self, self._on_estop_request)
+        topics.RESET_ESTOP.server(self, self._on_reset_request)
+        self._reset = PolicyReset(self, lambda number: self._gate.policy_was_reset(number, self._now()))
+        self._diagnostics = Diagnostics(self, self._report)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._watch = self.create_timer(WATCH_PERIOD_S, self._count_publishers, clock=steady)
+        self._timer = self.create_timer(config.period_s, self._tick, clock=steady)
+        gc.collect()
+        gc.freeze()  # what exists now lives as long as the process: no collection needs to walk it
+
+    # inputs: they store, the tick decides
+
+    def _on_action(self, message: TwistStamped) -> None:
+        self._gate.offer_action(_stamp_ns(message), message.header.frame_id, _velocity(message.twist), self._now())
+
+    def _on_teleop(self, source: str, message: TwistStamped) -> None:
+        self._gate.offer_teleop(source, _stamp_ns(message), _velocity(message.twist), self._now())
+
+    def _on_scan(self, message: LaserScan) -> None:
+        geometry = ScanGeometry(message.angle_min, message.angle_increment, message.range_min, message.range_max)
+        self._gate.offer_scan(_stamp_ns(message), message.ranges, geometry, self._now())
+
+    def _on_range(self, message: Range) -> None:
+        self._gate.offer_range(_stamp_ns(message), message.range, message.min_range, message.max_range, self._now())
+
+    def _on_odometry(self, message: Odometry) -> None:
+        twist = message.twist.twist
+        self._gate.offer_odometry(_stamp_ns(message), twist.linear.x, twist.angular.z, self._now())
+
+    def _on_instruction(self, message: String) -> None:
+        if message.data != self._instruction:
+            self._instruction = message.data
+            self._gate.instruction_changed(self._now())
+
+    def _on_estop(self, message: Bool) -> None:
+        self._gate.offer_estop_input(message.data, self._now())
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for part in message.status:
+            if part.name == self._inference:
+                values = {pair.key: pair.value for pair in part.values}
+                ready = values.get("ready") == "true" and values.get("action_ready", "true") == "true"
+                self._gate.offer_policy_status(ready, part.message, self._now())
+                self._gate.offer_image_health(values.get("image_trouble", ""))
+
+    def _count_publishers(self) -> None:
+        self._gate.offer_publisher_count(self.count_publishers(self._publisher.topic_name))
+
+    # operators
+
+    def _on_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        return self._answer(response, self._gate.arm if request.data else self._gate.disarm)
+
+    def _on_estop_request(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._answer(response, partial(self._gate.estop, "service"))
+
+    def _on_reset_request(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._answer(response, self._gate.reset_estop)
+
+    def _answer(self, response: Any, act: Callable[[Now], Outcome]) -> Any:
+        response.success, response.message = act(self._now())
+        self.get_logger().info(response.message)
+        return response
+
+    # decision
+
+    def _tick(self) -> None:
+        now = self._now()
+        if self._last_tick_ns:
+            late_s = (now.steady_ns - self._last_tick_ns) / NS_PER_S - self._settings.value.period_s
+            self._jitter.add(abs(late_s) * 1e3)
+        self._last_tick_ns = now.steady_ns
+        command = self._command = self._gate.tick(now)
+        if command.publish:
+            self._send(command.linear_x, command.linear_y, command.angular_z)
+        if command.action_stamp_ns > self._last_action_ns:
+            self._latency.add((self._ros_ns() - command.action_stamp_ns) / 1e6)
+        self._last_action_ns = command.action_stamp_ns
+        self._work.add((time.monotonic_ns() - now.steady_ns) / 1e6)
+        self._reset.follow(command.reset_policy, now.steady_ns)
+        if self._changes.due(command, now.steady_ns):
+            self._say(command)
+
+    def _send(self, linear_x: float, linear_y: float, angular_z: float) -> None:
+        twist = Twist()
+        twist.linear.x, twist.linear.y, twist.angular.z = linear_x, linear_y, angular_z
+        if not self._stamped:
+            self._publisher.publish(twist)
+            return
+        message = TwistStamped(twist=twist)
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.frame_id = self._settings.value.output.frame_id
+        self._publisher.publish(message)
+
+    def last_words(self) -> None:
+        """Zeros, and proof that every reader has them, before the process ends."""
+        self._send(0.0, 0.0, 0.0)
+        self._publisher.wait_for_all_acked(Duration(seconds=LAST_WORDS_S))
+
+    # explanation
+
+    def _say(self, command: Command) -> None:
+        self._state.publish(to_message(self.get_fully_qualified_name(), status(command, self._gate)))
+
+    def _report(self) -> Status:
+        level, message, values = status(self._command, self._gate)
+        timings = {"tick_jitter": self._jitter, "tick": self._work, "camera_to_command": self._latency}
+        measured = {key: value for name, unit in timings.items() for key, value in unit.as_values(name).items()}
+        rate = {"rate_hz": f"{self._settings.value.rate_hz:g}"}
+        return Status(level, message, {**values, **rate, **measured, **details(self._gate)})
+
+    # set-up
+
+    def _on_change(self, config: ControllerConfig) -> None:
+        self._gate.reconfigure(config)
+        self._listen(config)
+
+    def _listen(self, config: ControllerConfig) -> None:
+        """Subscribe to exactly what the configuration uses."""
+        wanted: dict[str, tuple[topics.Topic, bool, Callable[[Any], None]]] = {
+            "scan": (topics.SCAN, config.range_guard.use_scan, self._on_scan),
+            "range": (topics.RANGE, config.range_guard.use_range, self._on_range),
+            "odom": (topics.ODOM, config.require.odometry, self._on_odometry),
+        }
+        for name, topic in TELEOP.items():
+            wanted[name] = (topic, getattr(config.teleop, name).enabled, partial(self._on_teleop, name))
+        for name, (topic, used, callback) in wanted.items():
+            if used and name not in self._optional:
+                self._optional[name] = topic.subscription(self, callback)
+            elif not used and name in self._optional:
+                self.destroy_subscription(self._optional.pop(name))
+
+    def _now(self) -> Now:
+        return Now(time.monotonic_ns(), self._ros_ns())
+
+    def _ros_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
+
+
+def _stamp_ns(message: Any) -> int:
+    stamp = message.header.stamp
+    return int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
+
+
+def _velocity(twist: Twist) -> Velocity:
+    """The components a robot on the ground has; anything else in the message makes no sense and is no number here."""
+    unused = (twist.linear.z, twist.angular.x, twist.angular.y)
+    if any(unused):
+        return STILL._replace(forward=float("nan"))
+    return Velocity(twist.linear.x, twist.linear.y, twist.angular.z)
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run(ControllerNode))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""The controller's words: a command as a status, and when it is worth saying again."""
+
+from __future__ import annotations
+
+from mobile_vla.control import REASONS, Command, Gate, Mode
+from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Status
+
+REPEAT_NS = 900_000_000
+REASON_ONLY_NS = 200_000_000
+_LEVELS = {Mode.FAULT: ERROR, Mode.ESTOP: ERROR, Mode.HOLD: WARN}
+
+
+class StateChanges:
+    """A change of mode or source is said at once, of the reason alone at most 5 times a second, all once a second."""
+
+    def __init__(self) -> None:
+        self._said: tuple[str, str, str] | None = None
+        self._said_ns = 0
+
+    def due(self, command: Command, steady_ns: int) -> bool:
+        """Whether to publish now; counts as published then."""
+        state = (command.mode.value, command.source, command.reason)
+        since_ns = steady_ns - self._said_ns
+        at_once = self._said is None or state[:2] != self._said[:2]
+        if at_once or since_ns >= REPEAT_NS or (state != self._said and since_ns >= REASON_ONLY_NS):
+            self._said, self._said_ns = state, steady_ns
+            return True
+        return False
+
+
+def status(command: Command, gate: Gate) -> Status:
+    """Mode, source, reason, ages and the command with what was asked for."""
+    values = {
+        "mode": command.mode.value,
+        "source": command.source,
+        "reason": command.reason,
+        **{f"{name}_age_s": "never" if age is None else f"{age:.3f}" for name, age in command.ages._asdict().items()},
+        "linear_x_mps": f"{command.linear_x:.4f}",
+        "linear_y_mps": f"{command.linear_y:.4f}",
+        "angular_z_radps": f"{command.angular_z:.4f}",
+        **{f"target_{name}": f"{value:.4f}" for name, value in command.target._asdict().items()},
+    }
+    if gate.estop_cause:
+        values["estop_cause"] = gate.estop_cause
+    if gate.teleop_lost:
+        values["teleop_lost"] = gate.teleop_lost
+    return Status(_LEVELS.get(command.mode, OK), f"{command.mode.value}: {REASONS[command.reason]}", values)
+
+
+def details(gate: Gate) -> dict[str, str]:
+    """What was ignored, how often, and the last sentence about each."""
+    counts = {f"ignored.{code}": str(count) for code, count in sorted(gate.rejections.counts.items())}
+    return {**counts, **{f"ignored.{code}.last": sentence for code, sentence in gate.rejections.last.items()}}
