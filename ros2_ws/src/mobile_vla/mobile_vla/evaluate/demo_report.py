@@ -1,0 +1,245 @@
+"""A recorded drive as a folder one can look at: report.html, video.mp4, metrics.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mobile_vla.bags.reader import BagReader
+from mobile_vla.bags.roles import Roles, find_roles
+from mobile_vla.evaluate import html, plots
+from mobile_vla.evaluate.drive import Drive, Stretch, read_drive
+from mobile_vla.evaluate.drive_video import write_drive_video
+from mobile_vla.evaluate.words import UNTRAINED, is_untrained, story
+from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla.timing import percentile
+
+_STAGES = "_p95_ms"
+
+
+class DemoSummary(NamedTuple):
+    """What was written, and the story in sentences. `video` is None when the bag has no pictures."""
+
+    report: Path
+    video: Path | None
+    metrics_file: Path
+    metrics: dict[str, Any]
+    sentences: list[str]
+
+
+def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSummary:
+    """Read the bag, write the three files into `out` (each complete or not at all).
+
+    `facts` are what only the caller knows; used when present: instruction, robot, policy, device, seconds, ended,
+    first_motion_s, restarts (by node), diagnostics (node -> values), command.
+    """
+    with BagReader(bag) as reader:
+        roles = find_roles(reader.topics.values())
+        drive = read_drive(reader, roles)
+        warning = UNTRAINED if is_untrained(drive, facts) else ""
+        video: Path | None = out / "video.mp4"
+        assert video is not None
+        if not write_drive_video(reader, roles, drive, video, warning=warning):
+            video = None
+        sentences = story(drive, facts)
+        if reader.damage is not None:
+            sentences.append(f"The bag is damaged: {reader.damage.sentence}.")
+        content = _page(reader, roles, drive, facts, told=sentences, warning=warning, video=video)
+    metrics = _metrics(drive, facts)
+    report = _write(out / "report.html", content)
+    metrics_file = _write(out / "metrics.json", json.dumps(metrics, indent=2, default=str) + "\n")
+    return DemoSummary(report, video, metrics_file, metrics, sentences)
+
+
+def _write(path: Path, text: str) -> Path:
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def _metrics(drive: Drive, facts: Mapping[str, Any]) -> dict[str, Any]:
+    report = FigureReport(
+        str(facts.get("command", "vla demo")),
+        executed(weights=_weights(drive)),
+        [
+            Figure("duration_s", drive.duration_s, "s", "equal"),
+            Figure("path_m", drive.path_m, "m", "higher"),
+            Figure("frames", float(len(drive.frames)), "images", "higher"),
+            Figure("actions", float(len(drive.actions.t)), "actions", "higher"),
+            Figure("commands", float(len(drive.commands.t)), "messages", "higher"),
+            Figure.of_samples("camera_to_action_ms", drive.camera_to_action_ms, "ms"),
+            Figure.of_samples("camera_to_command_ms", drive.camera_to_command_ms, "ms"),
+            Figure.of_samples("camera_to_recorder_ms", drive.frame_age_ms, "ms"),
+        ],
+    )
+    first_motion = facts.get("first_motion_s")
+    if first_motion is not None:
+        report.figures.append(Figure("first_motion_s", float(first_motion), "s", "lower"))
+    plain = {key: value for key, value in facts.items() if key not in ("diagnostics", "messages")}
+    return {
+        **report.to_dict(),
+        "facts": plain,
+        "seconds_by_mode": drive.mode_seconds,
+        "seconds_by_reason": drive.reason_seconds,
+        "timings_ms": {node: stages for node in drive.nodes if (stages := _stages(drive, node))},
+        "nodes": {node: said[-1].values for node, said in drive.nodes.items()},
+    }
+
+
+def _weights(drive: Drive) -> str:
+    """As the inference node describes its policy: random, real or trained."""
+    said = drive.node("inference")
+    return next((status.values["weights"] for status in reversed(said) if "weights" in status.values), "unknown")
+
+
+def _stages(drive: Drive, node: str) -> dict[str, dict[str, float]]:
+    """Timings that a node's last status carries: stage -> mean, p50, p95, p99, worst."""
+    values = drive.nodes[node][-1].values
+    stages = {}
+    for key in values:
+        if key.endswith(_STAGES):
+            stage = key.removesuffix(_STAGES)
+            parts = {part: values.get(f"{stage}_{part}_ms") for part in ("mean", "p50", "p95", "p99", "worst")}
+            stages[stage] = {part: float(value) for part, value in parts.items() if value is not None}
+    return {stage: parts for stage, parts in stages.items() if parts.get("worst", 0.0) > 0.0}
+
+
+def _page(
+    reader: BagReader,
+    roles: Roles,
+    drive: Drive,
+    facts: Mapping[str, Any],
+    *,
+    told: list[str],
+    warning: str,
+    video: Path | None,
+) -> str:
+    chosen = [f"{name} {facts[name]}" for name in ("robot", "policy", "device") if facts.get(name)]
+    lead = ", ".join([*chosen, f"recorded in {reader.path.name}"])
+    parts = [html.banner(warning)] if warning else []
+    parts.append(html.tiles(_tiles(drive, facts)))
+    parts.append(html.section("What happened, and why", html.bullets(told)))
+    if video is not None:
+        caption = (
+            "Yellow: the command that went to the base. Blue: what the policy wanted. Green: what odometry measured."
+        )
+        parts.append(html.section("Video", html.video(video, caption)))
+    parts += [_timeline(drive), _path_and_speeds(drive), _timings(drive), _contents(reader, roles, drive)]
+    task = drive.instructions[-1].text if drive.instructions else str(facts.get("instruction", ""))
+    return html.page(f"Drive: {task}" if task else "Drive", lead, parts)
+
+
+def _tiles(drive: Drive, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    shown = [(f"{drive.duration_s:.1f} s", "recorded"), (f"{drive.path_m:.2f} m", "driven")]
+    if facts.get("first_motion_s") is not None:
+        shown.append((f"{float(facts['first_motion_s']):.1f} s", "from the command to the first motion"))
+    autonomy = drive.mode_seconds.get("autonomy")
+    if autonomy is not None:
+        shown.append((f"{autonomy:.1f} s", "driven by the policy"))
+    if drive.camera_to_command_ms:
+        shown.append((f"{percentile(sorted(drive.camera_to_command_ms), 50):.0f} ms", "camera to command, median"))
+    if len(drive.actions.t) > 1:
+        rate = (len(drive.actions.t) - 1) / max(drive.actions.t[-1] - drive.actions.t[0], 1e-9)
+        shown.append((f"{rate:.1f} Hz", "actions"))
+    return shown
+
+
+def _timeline(drive: Drive) -> str:
+    if not drive.stretches:
+        return html.section("Who drove", html.paragraph("The bag has no controller state.", "quiet"))
+    modes = {"autonomy", "teleop", "hold", "disarmed", "fault", "estop"}
+    rows = [
+        plots.Row("mode", _merged(drive, lambda s: s.mode, lambda s: f"m-{s.mode}" if s.mode in modes else "m-other")),
+        plots.Row("driven by", _merged(drive, lambda s: s.source, _source_style)),
+        plots.Row(
+            "because", _merged(drive, lambda s: s.reason, lambda s: "m-autonomy" if s.reason == "ok" else "m-limit")
+        ),
+    ]
+    if drive.instructions:
+        ends = [*(told.t for told in drive.instructions[1:]), drive.duration_s]
+        spans = [
+            plots.Span(told.t, end, told.text, "m-other") for told, end in zip(drive.instructions, ends, strict=True)
+        ]
+        rows.insert(0, plots.Row("told", spans))
+    note = html.paragraph("Point at a stretch for its times.", "quiet")
+    return html.section("Who drove, and what limited it", plots.timeline(rows, drive.duration_s), note)
+
+
+def _source_style(stretch: Stretch) -> str:
+    return {"policy": "m-autonomy", "none": "m-disarmed", "": "m-disarmed"}.get(stretch.source, "m-teleop")
+
+
+def _merged(drive: Drive, key: Callable[[Stretch], str], style: Callable[[Stretch], str]) -> list[plots.Span]:
+    """Neighbouring stretches with the same text as one span."""
+    spans: list[plots.Span] = []
+    for stretch in drive.stretches:
+        text = key(stretch)
+        if spans and spans[-1].text == text:
+            spans[-1] = spans[-1]._replace(end=stretch.end)
+        else:
+            spans.append(plots.Span(stretch.start, stretch.end, text, style(stretch), stretch.message))
+    return spans
+
+
+def _path_and_speeds(drive: Drive) -> str:
+    commands, actions, track = drive.commands, drive.actions, drive.track
+    points = []
+    if track.t:
+        points = [(track.x[0], track.y[0], "start", "s3"), (track.x[-1], track.y[-1], "end", "s2")]
+    path = plots.path_plot([plots.Series("odometry", track.x, track.y, "s1")] if track.t else [], points)
+    forward, turn = (
+        [
+            plots.Series("commanded", commands.t, commanded, "s2", steps=True),
+            plots.Series("measured", track.t, measured, "s1"),
+        ]
+        for commanded, measured in ((commands.linear, track.linear), (commands.second, track.angular))
+    )
+    wanted = [
+        plots.Series("forward", actions.t, actions.linear, "s1", steps=True),
+        plots.Series("turn", actions.t, actions.second, "s2", steps=True),
+    ]
+    span = (0.0, drive.duration_s)
+    return html.section("Path", path) + html.section(
+        "Speeds",
+        plots.line_plot(forward, "time in s", "forward in m/s", zero=True, x_range=span),
+        plots.line_plot(turn, "time in s", "turn in rad/s", zero=True, x_range=span),
+        html.paragraph("What the policy wanted, before the controller's limits (1 is full speed):", "quiet"),
+        plots.line_plot(wanted, "time in s", "normalised action", zero=True, x_range=span),
+    )
+
+
+def _timings(drive: Drive) -> str:
+    rows = [
+        [
+            f"{node.strip('/')}: {stage.replace('_', ' ')}",
+            *(f"{parts.get(part, 0.0):.2f}" for part in ("mean", "p95", "worst")),
+        ]
+        for node in drive.nodes
+        for stage, parts in _stages(drive, node).items()
+    ]
+    parts = []
+    if drive.camera_to_command_ms:
+        ordered = sorted(drive.camera_to_command_ms)
+        marks = [(percentile(ordered, 50), "median"), (percentile(ordered, 95), "95 %")]
+        parts += [
+            html.paragraph("From the stamp of an image to the first command after the action computed from it:"),
+            plots.histogram(ordered, "milliseconds", marks=marks),
+        ]
+    if rows:
+        parts.append(html.table(["stage", "mean ms", "95 % ms", "worst ms"], rows))
+    return html.section("Timings", *parts) if parts else ""
+
+
+def _contents(reader: BagReader, roles: Roles, drive: Drive) -> str:
+    played = {topic: role for role, topic in roles._asdict().items() if topic}
+    seconds = max(drive.duration_s, 1e-9)
+    rows = [
+        [topic.name, topic.type, played.get(topic.name, ""), str(topic.messages), f"{topic.messages / seconds:.1f}"]
+        for topic in sorted(reader.topics.values())
+        if topic.messages
+    ]
+    table = html.table(["topic", "type", "used as", "messages", "per second"], rows, text_columns=3)
+    return html.section("In the bag", table)

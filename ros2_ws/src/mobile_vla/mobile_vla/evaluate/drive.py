@@ -1,0 +1,162 @@
+"""What happened during one recorded drive, as plain columns over time. Pictures are not decoded here."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mobile_vla.bags.reader import BagReader
+from mobile_vla.bags.roles import Roles
+from mobile_vla.bags.types import Action, Command, Diagnostic, Event, Frame, Instruction, Mode, Odometry
+
+
+class Track(NamedTuple):
+    """Odometry."""
+
+    t: list[float]
+    x: list[float]
+    y: list[float]
+    linear: list[float]
+    angular: list[float]
+
+
+class Speeds(NamedTuple):
+    """Commands in m/s and rad/s, or actions without unit. `second` is the turn; sideways for omni actions."""
+
+    t: list[float]
+    linear: list[float]
+    second: list[float]
+
+
+class Stretch(NamedTuple):
+    """A time during which the controller said the same."""
+
+    start: float
+    end: float
+    mode: str
+    source: str
+    reason: str
+    message: str
+
+
+class Told(NamedTuple):
+    """An instruction, from when on."""
+
+    t: float
+    text: str
+
+
+class Said(NamedTuple):
+    """One status of one node."""
+
+    t: float
+    level: int
+    message: str
+    values: dict[str, str]
+
+
+@dataclass
+class Drive:
+    """Times are seconds since the first message; latencies are milliseconds."""
+
+    start_ns: int
+    duration_s: float
+    frames: list[float] = field(default_factory=list)
+    frame_age_ms: list[float] = field(default_factory=list)
+    track: Track = field(default_factory=lambda: Track([], [], [], [], []))
+    commands: Speeds = field(default_factory=lambda: Speeds([], [], []))
+    actions: Speeds = field(default_factory=lambda: Speeds([], [], []))
+    stretches: list[Stretch] = field(default_factory=list)
+    instructions: list[Told] = field(default_factory=list)
+    nodes: dict[str, list[Said]] = field(default_factory=dict)
+    camera_to_action_ms: list[float] = field(default_factory=list)
+    camera_to_command_ms: list[float] = field(default_factory=list)
+
+    @property
+    def path_m(self) -> float:
+        steps = zip(self.track.x, self.track.y, self.track.x[1:], self.track.y[1:], strict=False)
+        return sum(math.hypot(x1 - x0, y1 - y0) for x0, y0, x1, y1 in steps)
+
+    @property
+    def turned_rad(self) -> float:
+        """All turning added up, both ways, from the measured rates."""
+        t, rate = self.track.t, self.track.angular
+        return sum(abs(value) * (after - before) for value, before, after in zip(rate, t, t[1:], strict=False))
+
+    @property
+    def mode_seconds(self) -> dict[str, float]:
+        return _seconds((stretch.mode, stretch) for stretch in self.stretches)
+
+    @property
+    def reason_seconds(self) -> dict[str, float]:
+        return _seconds((stretch.reason, stretch) for stretch in self.stretches)
+
+    def node(self, name: str) -> list[Said]:
+        """What the node with this name said, in any namespace."""
+        return next((said for full, said in self.nodes.items() if full.rpartition("/")[2] == name), [])
+
+
+def read_drive(reader: BagReader, roles: Roles) -> Drive:
+    """Collect a whole bag; memory grows by some hundred bytes a second of driving."""
+    drive = Drive(reader.start_ns, reader.duration_s)
+    waiting: list[int] = []
+    for event in reader.events(roles):
+        _take(drive, event, waiting)
+    if drive.stretches:
+        drive.stretches[-1] = drive.stretches[-1]._replace(end=drive.duration_s)
+    return drive
+
+
+def _take(drive: Drive, event: Event, waiting: list[int]) -> None:
+    t = (event.log_ns - drive.start_ns) / 1e9
+    if isinstance(event, Frame):
+        drive.frames.append(t)
+        drive.frame_age_ms.append((event.log_ns - event.stamp_ns) / 1e6)
+    elif isinstance(event, Odometry):
+        for column, value in zip(
+            drive.track, (t, event.x_m, event.y_m, event.linear_mps, event.angular_radps), strict=True
+        ):
+            column.append(value)
+    elif isinstance(event, Command):
+        for column, value in zip(drive.commands, (t, event.linear_mps, event.angular_radps), strict=True):
+            column.append(value)
+        drive.camera_to_command_ms += [(event.log_ns - stamp_ns) / 1e6 for stamp_ns in waiting]
+        waiting.clear()
+    elif isinstance(event, Action):
+        second = event.lateral if event.space == "omni" else event.angular
+        for column, value in zip(drive.actions, (t, event.linear, second), strict=True):
+            column.append(value)
+        drive.camera_to_action_ms.append((event.log_ns - event.stamp_ns) / 1e6)
+        waiting.append(event.stamp_ns)
+    elif isinstance(event, Instruction):
+        drive.instructions.append(Told(t, event.text))
+    elif isinstance(event, Mode):
+        _take_mode(drive, event, t)
+    elif isinstance(event, Diagnostic):
+        drive.nodes.setdefault(event.name, []).append(Said(t, event.level, event.message, event.values))
+
+
+def _take_mode(drive: Drive, event: Mode, t: float) -> None:
+    mode, source, reason = (event.values.get(key, "") for key in ("mode", "source", "reason"))
+    if drive.stretches:
+        last = drive.stretches[-1]
+        drive.stretches[-1] = last._replace(end=t)
+        if (last.mode, last.source, last.reason) == (mode, source, reason):
+            return
+    drive.stretches.append(Stretch(t, t, mode, source, reason, event.message))
+
+
+def at(times: list[float], t: float) -> int | None:
+    """Index of the newest entry at or before `t`."""
+    index = bisect_right(times, t) - 1
+    return None if index < 0 else index
+
+
+def _seconds(parts: Iterable[tuple[str, Stretch]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for key, stretch in parts:
+        total[key] = total.get(key, 0.0) + stretch.end - stretch.start
+    return dict(sorted(total.items(), key=lambda item: -item[1]))

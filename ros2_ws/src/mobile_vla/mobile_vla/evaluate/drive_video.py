@@ -1,0 +1,76 @@
+"""The video of one recorded drive."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mobile_vla.bags.images import rgb
+from mobile_vla.bags.reader import BagReader
+from mobile_vla.bags.roles import Roles
+from mobile_vla.bags.types import Frame
+from mobile_vla.control.modes import REASONS
+from mobile_vla.errors import UserError
+from mobile_vla.evaluate.drive import Drive, at
+from mobile_vla.evaluate.video import HEIGHT, PANEL, Caption, Overlay, VideoWriter
+
+MAX_RATE_HZ = 15.0
+
+
+def write_drive_video(
+    reader: BagReader, roles: Roles, drive: Drive, path: Path, *, warning: str = "", rate_hz: float = MAX_RATE_HZ
+) -> int:
+    """Write `path`; how many frames went in. Frames between two shown ones are skipped, the times stay true."""
+    overlay = Overlay(_limits(drive), list(zip(drive.track.x, drive.track.y, strict=True)))
+    writer: VideoWriter | None = None
+    due_s = -1.0
+    try:
+        for event in reader.events(roles._replace(**{role: None for role in roles._fields if role != "image"})):
+            t = (event.log_ns - drive.start_ns) / 1e9
+            if not isinstance(event, Frame) or t < due_s:
+                continue
+            due_s = max(due_s, t - 1 / rate_hz) + 1 / rate_hz if due_s >= 0 else t + 1 / rate_hz
+            try:
+                picture = rgb(event)
+            except UserError:
+                continue  # one damaged frame does not end the video; the gap stays visible in it
+            if writer is None:
+                width = max(2, round(picture.shape[1] * HEIGHT / picture.shape[0]))
+                writer = VideoWriter(path, width + PANEL, HEIGHT, rate_hz)
+            writer.write(overlay.draw(picture, caption_at(drive, t, warning)), t)
+    except BaseException as error:
+        if writer is not None:
+            writer.__exit__(type(error), error, None)
+        raise
+    if writer is None:
+        return 0
+    writer.__exit__(None, None, None)
+    return writer.frames
+
+
+def caption_at(drive: Drive, t: float, warning: str) -> Caption:
+    """What was true at time `t`."""
+    told = at([told.t for told in drive.instructions], t)
+    stretch = at([stretch.start for stretch in drive.stretches], t)
+    action, command, odometry = (at(times, t) for times in (drive.actions.t, drive.commands.t, drive.track.t))
+    now = drive.stretches[stretch] if stretch is not None else None
+    return Caption(
+        t,
+        drive.instructions[told].text if told is not None else "",
+        now.mode if now else "",
+        now.source if now else "",
+        REASONS.get(now.reason, now.reason) if now else "",
+        None if action is None else (drive.actions.linear[action], drive.actions.second[action]),
+        None if command is None else (drive.commands.linear[command], drive.commands.second[command]),
+        None if odometry is None else (drive.track.linear[odometry], drive.track.angular[odometry]),
+        []
+        if odometry is None
+        else list(zip(drive.track.x[: odometry + 1 : 5], drive.track.y[: odometry + 1 : 5], strict=True)),
+        warning,
+    )
+
+
+def _limits(drive: Drive) -> tuple[float, float]:
+    """Speeds that fill the bars: the largest seen."""
+    linear = [abs(value) for value in (*drive.commands.linear, *drive.track.linear)]
+    angular = [abs(value) for value in (*drive.commands.second, *drive.track.angular)]
+    return max(linear, default=0.5), max(angular, default=1.0)
