@@ -1,6 +1,7 @@
 """Run checks one after another, say what each took, fail when one failed: `python tools/check.py lint types tests`.
 
-All checks run even when an early one fails, so that one run shows everything. Tests come last: theirs is the closing line.
+All checks run even when an early one fails, so that one run shows everything. Tests come last: theirs is the
+closing line.
 """
 
 import os
@@ -51,7 +52,7 @@ def _passes(name: str) -> bool:
 
 def _environment() -> dict[str, str]:
     """One thread per library: several workers share the cores."""
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     return {**threads, **os.environ}
 
 

@@ -8,7 +8,10 @@ so that one that is too old gets a sentence instead of a syntax error.
 import sys
 
 if sys.version_info < (3, 10):
-    sys.exit("setup: Python 3.10 or newer is needed, this is %d.%d; say PYTHON=python3.11, for example" % sys.version_info[:2])
+    sys.exit(
+        "setup: Python 3.10 or newer is needed, this is %d.%d; say PYTHON=python3.11, for example"
+        % sys.version_info[:2]
+    )
 
 from envsetup.command import main
 

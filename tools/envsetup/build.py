@@ -63,10 +63,14 @@ def clear(venv: Path) -> None:
     try:
         venv.mkdir(parents=True)
     except OSError as error:
-        raise SetupError(f"{venv} cannot be made ({error.strerror}); say --venv with a folder you may write to") from error
+        raise SetupError(
+            f"{venv} cannot be made ({error.strerror}); say --venv with a folder you may write to"
+        ) from error
 
 
-def _system_packages(needed: list[str], useful: list[str], log: Path, environ: Mapping[str, str], *, root: bool) -> None:
+def _system_packages(
+    needed: list[str], useful: list[str], log: Path, environ: Mapping[str, str], *, root: bool
+) -> None:
     names = needed + useful
     line = system_packages.command(names, root=root)
     if root and system_packages.has_apt():

@@ -48,10 +48,16 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--profile", choices=sorted(DEFAULT_VENVS), default="dev", help="what to install (default: dev)")
+    parser.add_argument(
+        "--profile", choices=sorted(DEFAULT_VENVS), default="dev", help="what to install (default: dev)"
+    )
     parser.add_argument("--venv", type=Path, help="where (default: .venv, for jazzy .venv-jazzy)")
-    parser.add_argument("--constraints", action="store_true", help="write the constraints files again instead (needs .venv)")
-    parser.add_argument("--upgrade", action="store_true", help="with --constraints: newest versions, not the pinned ones")
+    parser.add_argument(
+        "--constraints", action="store_true", help="write the constraints files again instead (needs .venv)"
+    )
+    parser.add_argument(
+        "--upgrade", action="store_true", help="with --constraints: newest versions, not the pinned ones"
+    )
     return parser
 
 
@@ -82,4 +88,3 @@ def _wait_for_turn(descriptor: int) -> None:
     except BlockingIOError:
         print("waiting for another set-up of this checkout to finish", flush=True)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-

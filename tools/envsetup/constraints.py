@@ -70,7 +70,9 @@ def _resolve(root: Path, target: Path, requirements: Sequence[str], groups: Sequ
     command += [part for group in groups for part in ("--group", f"pyproject.toml:{group}")]
     if upgrade:
         command.append("--upgrade")
-    result = subprocess.run(command, cwd=root, input="\n".join(requirements), text=True, capture_output=True, check=False)
+    result = subprocess.run(
+        command, cwd=root, input="\n".join(requirements), text=True, capture_output=True, check=False
+    )
     if result.returncode != 0:
         raise SetupError(f"uv found no set of versions for {target.name}:\n{result.stderr.strip()}")
     return [_shorter(line) for line in read(target)]

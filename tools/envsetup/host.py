@@ -49,7 +49,9 @@ def look(environ: Mapping[str, str] | None = None) -> Host:
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for processes of an environment being made: nothing of another one leaks in."""
-    clean = {name: value for name, value in environ.items() if name not in ("PYTHONHOME", "VIRTUAL_ENV", BOOTSTRAP_MARK)}
+    clean = {
+        name: value for name, value in environ.items() if name not in ("PYTHONHOME", "VIRTUAL_ENV", BOOTSTRAP_MARK)
+    }
     if BOOTSTRAP_MARK in environ:
         clean.pop(BOOTSTRAP_PATH, None)
     return clean

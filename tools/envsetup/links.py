@@ -24,7 +24,7 @@ def link_all(venv: Path, packages: Iterable[Package]) -> list[Path]:
 def _link(link: Path, target: Path) -> Path:
     link.parent.mkdir(parents=True, exist_ok=True)
     relative = os.path.relpath(target, link.parent)
-    if link.is_symlink() and os.readlink(link) == relative:
+    if link.is_symlink() and str(link.readlink()) == relative:
         return link
     link.unlink(missing_ok=True)
     link.symlink_to(relative)

@@ -76,7 +76,9 @@ def _read(folder: Path) -> Package:
         executables=tuple(line.split("=")[0].strip() for line in scripts),
         ros_executables=config.has_option("install", "install_scripts"),
         shared={
-            target: tuple(path for pattern in re.split(r"[,\n]", patterns) for path in sorted(folder.glob(pattern.strip())))
+            target: tuple(
+                path for pattern in re.split(r"[,\n]", patterns) for path in sorted(folder.glob(pattern.strip()))
+            )
             for target, patterns in _section(config, "options.data_files").items()
         },
     )

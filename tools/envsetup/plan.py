@@ -65,9 +65,14 @@ def _refuse_hopeless(profile: str, host: Host) -> None:
     low, high = SUPPORTED
     version = f"{host.python_version[0]}.{host.python_version[1]}"
     if not low <= host.python_version <= high:
-        raise SetupError(f"Python 3.{low[1]} to 3.{high[1]} is needed, {host.python} is {version}; say PYTHON=python3.11, for example")
+        raise SetupError(
+            f"Python 3.{low[1]} to 3.{high[1]} is needed, {host.python} is {version}; "
+            "say PYTHON=python3.11, for example"
+        )
     if profile == "robot" and not host.ros_sourced:
-        raise SetupError("the robot profile needs a ROS 2 distribution; `source /opt/ros/<distribution>/setup.bash` first")
+        raise SetupError(
+            "the robot profile needs a ROS 2 distribution; `source /opt/ros/<distribution>/setup.bash` first"
+        )
     if profile == "dev" and host.ros_distro and not host.rclpy_works:
         raise SetupError(
             f"ROS 2 {host.ros_distro} is sourced but its rclpy does not import under {host.python} ({version}); "

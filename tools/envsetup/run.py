@@ -68,7 +68,9 @@ def run(command: Sequence[str], log: Path, environ: Mapping[str, str], what: str
         output.write(f"$ {' '.join(command)}\n")
         output.flush()
         start = output.tell()
-        result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environ, check=False)
+        result = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environ, check=False
+        )
     if result.returncode != 0:
         with log.open(errors="replace") as text:
             text.seek(start)

@@ -16,7 +16,7 @@ INPUTS = ("constraints*.txt", "tools/envsetup/*.py", "ros2_ws/src/*/setup.cfg", 
 
 
 def fingerprint(root: Path, profile: str, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """`interpreter` decides whether the environment can be kept at all, `content` whether it must be brought up to date."""
+    """Everything that decided what an environment contains; another value means that it is stale."""
     environ = os.environ if environ is None else environ
     interpreter = f"{sys.implementation.cache_tag} {os.path.realpath(sys.base_prefix)}"
     wishes = "\n".join(f"{name}={environ.get(name, '')!r}" for name in VARIABLES)

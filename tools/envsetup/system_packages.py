@@ -38,6 +38,7 @@ def apt_steps(names: list[str]) -> list[list[str]]:
 
 
 def has_apt() -> bool:
+    """Whether this is Debian or Ubuntu."""
     return shutil.which("apt-get") is not None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from envsetup.host import Host
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,17 +48,20 @@ def workspace(tmp_path: Path) -> Path:
         "[options]\ninstall_requires =\n    numpy>=1.26\n"
         "[options.extras_require]\nwheels =\n    ros-rclpy>=9\npolicy =\n    torch>=2.3\ntest =\n    pytest>=8\n"
         "[options.entry_points]\nconsole_scripts =\n    tool = z_lower.cli:main\n"
-        "[options.data_files]\nshare/ament_index/resource_index/packages = resource/z_lower\nshare/z_lower = package.xml\n"
+        "[options.data_files]\nshare/ament_index/resource_index/packages = resource/z_lower\n"
+        "share/z_lower = package.xml\n"
     )
     (upper / "setup.cfg").write_text(
         "[options]\ninstall_requires =\n    z_lower[policy]==0.1.0\n    numpy>=1.26\n"
-        "[options.entry_points]\nconsole_scripts =\n    some_node = a_upper.node:main\n    other_node = a_upper.other:main\n"
+        "[options.entry_points]\nconsole_scripts =\n"
+        "    some_node = a_upper.node:main\n    other_node = a_upper.other:main\n"
         "[options.data_files]\nshare/a_upper/config = config/*.yaml\n"
         "[install]\ninstall_scripts = $base/lib/a_upper\n"
     )
     (upper / "config").mkdir()
     (upper / "config" / "one.yaml").write_text("a: 1\n")
-    pins = "numpy==2.4.6\ntorch==2.13.0 ; python_full_version < '3.14'\ntriton==3.7.1\nnvidia-cublas==13.1\nros-rclpy==9.1.2\n"
+    pins = "numpy==2.4.6\ntorch==2.13.0 ; python_full_version < '3.14'\n"
+    pins += "triton==3.7.1\nnvidia-cublas==13.1\nros-rclpy==9.1.2\n"
     for name in ("constraints.txt", "constraints-jazzy.txt"):
         (tmp_path / name).write_text(f"# made\n{pins}")
     (tmp_path / "constraints-sourced.txt").write_text("numpy==1.26.4\n")

@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 MODULES = {
-    "rclpy.clock_type", "rclpy.destroyable", "rclpy.event_handler", "rclpy.experimental", "rclpy.logging_service", "rclpy.parameter_client",
-    "rclpy.parameter_event_handler", "rclpy.service_introspection", "rclpy.type_description_service", "rclpy.type_hash",
-}  # fmt: skip
+    "rclpy.clock_type",
+    "rclpy.destroyable",
+    "rclpy.event_handler",
+    "rclpy.experimental",
+    "rclpy.logging_service",
+    "rclpy.parameter_client",
+    "rclpy.parameter_event_handler",
+    "rclpy.service_introspection",
+    "rclpy.type_description_service",
+    "rclpy.type_hash",
+}
 NAMES = {
     "rclpy": {"InitContextManager"},
     "rclpy.logging": {"get_logger_level"},
@@ -25,10 +33,22 @@ NAMES = {
 }
 # Attributes whose names are rare enough to be found whatever they hang on.
 ATTRIBUTES = {
-    "add_post_set_parameters_callback", "add_pre_set_parameters_callback", "remove_post_set_parameters_callback",
-    "remove_pre_set_parameters_callback", "configure_introspection", "count_clients", "count_services", "get_fully_qualified_node_names",
-    "list_parameters", "wait_for_node", "get_publisher_count", "topic_type_hash", "BEST_AVAILABLE", "InitContextManager", "EventsExecutor",
-}  # fmt: skip
+    "add_post_set_parameters_callback",
+    "add_pre_set_parameters_callback",
+    "remove_post_set_parameters_callback",
+    "remove_pre_set_parameters_callback",
+    "configure_introspection",
+    "count_clients",
+    "count_services",
+    "get_fully_qualified_node_names",
+    "list_parameters",
+    "wait_for_node",
+    "get_publisher_count",
+    "topic_type_hash",
+    "BEST_AVAILABLE",
+    "InitContextManager",
+    "EventsExecutor",
+}
 # Keyword arguments by the function or class that is called.
 KEYWORDS = {
     "create_node": {"enable_logger_service"},
@@ -42,9 +62,19 @@ KEYWORDS = {
 }
 # Objects that can be used in `with` only from Iron, Jazzy or Kilted on.
 NO_CONTEXT_MANAGERS = {
-    "Context", "SingleThreadedExecutor", "MultiThreadedExecutor", "Executor", "Node", "init", "create_node", "create_publisher",
-    "create_subscription", "create_client", "create_service", "create_timer",
-}  # fmt: skip
+    "Context",
+    "SingleThreadedExecutor",
+    "MultiThreadedExecutor",
+    "Executor",
+    "Node",
+    "init",
+    "create_node",
+    "create_publisher",
+    "create_subscription",
+    "create_client",
+    "create_service",
+    "create_timer",
+}
 SUBSCRIBE = "create_subscription"
 
 

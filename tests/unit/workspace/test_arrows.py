@@ -59,12 +59,17 @@ def loaded(code: str) -> set[str]:
     return set(result.stdout.rpartition("LOADED")[2].split())
 
 
-@pytest.mark.parametrize("module", ["mobile_vla", "mobile_vla.control", "mobile_vla.config", "mobile_vla.errors", "mobile_vla.cli"])
+@pytest.mark.parametrize(
+    "module", ["mobile_vla", "mobile_vla.control", "mobile_vla.config", "mobile_vla.errors", "mobile_vla.cli"]
+)
 def test_light_modules_load_nothing_heavy_and_no_ros(module: str) -> None:
     assert loaded(f"import {module}") == set()
 
 
-@pytest.mark.parametrize("module", ["mobile_vla.policy.config", "mobile_vla.camera.config", "mobile_vla.bags.config", "mobile_vla_sim.config"])
+@pytest.mark.parametrize(
+    "module",
+    ["mobile_vla.policy.config", "mobile_vla.camera.config", "mobile_vla.bags.config", "mobile_vla_sim.config"],
+)
 def test_settings_load_nothing_heavy(module: str) -> None:
     assert loaded(f"import {module}") == set()
 

@@ -22,7 +22,9 @@ NAMES = {"mobile_vla", "mobile_vla_bringup", "mobile_vla_nodes", "mobile_vla_ros
 def colcon(root: Path, folder: Path, verb: str, *options: str) -> str:
     command = [sys.executable, "-m", "colcon", f"--log-base={folder / 'log'}", verb, *options]
     # Whatever another workspace left in the environment must not count.
-    environ = {name: value for name, value in os.environ.items() if name not in ("AMENT_PREFIX_PATH", "COLCON_PREFIX_PATH")}
+    environ = {
+        name: value for name, value in os.environ.items() if name not in ("AMENT_PREFIX_PATH", "COLCON_PREFIX_PATH")
+    }
     result = subprocess.run(command, cwd=root / "ros2_ws", env=environ, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
@@ -42,7 +44,7 @@ def bases(folder: Path) -> tuple[str, ...]:
 
 def test_colcon_lists_five_ament_python_packages(root: Path, tmp_path: Path) -> None:
     lines = [line.split("\t") for line in colcon(root, tmp_path, "list").splitlines()]
-    assert {name: kind for name, _, kind in lines} == {name: "(ros.ament_python)" for name in NAMES}
+    assert {name: kind for name, _, kind in lines} == dict.fromkeys(NAMES, "(ros.ament_python)")
 
 
 def test_the_built_workspace_has_what_ros2_run_and_launch_look_for(built: Path) -> None:

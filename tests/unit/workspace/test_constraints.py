@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from envsetup import constraints
 from envsetup.metadata import packages, requirement_name, third_party
 
@@ -28,7 +29,9 @@ def test_pins_are_exact(root: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_is_left_unpinned(root: Path, name: str) -> None:
-    wanted = {normal(requirement_name(line)) for line in third_party(packages(root), ros_wheels=name == constraints.WHEELS)}
+    wanted = {
+        normal(requirement_name(line)) for line in third_party(packages(root), ros_wheels=name == constraints.WHEELS)
+    }
     if name == constraints.SOURCED:
         wanted = {line for line in wanted if constraints.without_torch([line])}
     assert wanted - pinned(root / name) == set(), f"run `make constraints`: {name} is older than the setup.cfg files"
@@ -50,7 +53,7 @@ def test_python_3_10_gets_a_transformers_that_computes_kosmos_rightly(root: Path
 def test_conditions_that_always_hold_are_not_repeated() -> None:
     shorter = constraints._shorter
     assert shorter("rich==15.0.0 ; python_full_version < '3.14' and sys_platform == 'linux'") == "rich==15.0.0"
-    assert shorter("av==18.1.0 ; python_full_version >= '3.11' and python_full_version < '3.14' and sys_platform == 'linux'") == (
-        "av==18.1.0 ; python_full_version >= '3.11'"
-    )
+    assert shorter(
+        "av==18.1.0 ; python_full_version >= '3.11' and python_full_version < '3.14' and sys_platform == 'linux'"
+    ) == ("av==18.1.0 ; python_full_version >= '3.11'")
     assert shorter("rich==15.0.0") == "rich==15.0.0"

@@ -171,7 +171,10 @@ def test_the_systemd_example_starts_a_service_that_compose_has() -> None:
 @pytest.fixture
 def container(tmp_path: Path) -> dict[str, str]:
     """An environment like the one in the image, with stand-ins for ROS and for the built workspace."""
-    for name, line in (("ros/setup.bash", "export FROM_ROS=1"), ("install/local_setup.bash", "export FROM_WORKSPACE=$FROM_ROS")):
+    for name, line in (
+        ("ros/setup.bash", "export FROM_ROS=1"),
+        ("install/local_setup.bash", "export FROM_WORKSPACE=$FROM_ROS"),
+    ):
         path = tmp_path / name
         path.parent.mkdir()
         path.write_text(f"{line}\n")
@@ -185,7 +188,9 @@ def container(tmp_path: Path) -> dict[str, str]:
 
 
 def enter(container: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(DOCKER / "entrypoint.sh"), *command], env=container, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [str(DOCKER / "entrypoint.sh"), *command], env=container, capture_output=True, text=True, check=False
+    )
 
 
 def test_the_entry_point_sources_ros_then_the_workspace_and_becomes_the_command(container: dict[str, str]) -> None:

@@ -10,9 +10,21 @@ from pathlib import Path
 import pytest
 
 TOP_LEVEL = {
-    "ros2_ws", "launch", "config", "checkpoints", "docker", "docs", "tests", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE",
-    "Makefile", "pyproject.toml", ".ci",
-}  # fmt: skip
+    "ros2_ws",
+    "launch",
+    "config",
+    "checkpoints",
+    "docker",
+    "docs",
+    "tests",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "Makefile",
+    "pyproject.toml",
+    ".ci",
+}
 LONGEST_FILE_LINES = 400
 LARGEST_FILE_BYTES = 10 * 2**20
 
@@ -29,7 +41,11 @@ def test_every_room_is_there(root: Path) -> None:
 
 
 def test_helper_modules_of_tests_have_unique_names(root: Path) -> None:
-    helpers = [path.name for path in (root / "tests").rglob("*.py") if not path.name.startswith("test_") and path.name != "conftest.py"]
+    helpers = [
+        path.name
+        for path in (root / "tests").rglob("*.py")
+        if not path.name.startswith("test_") and path.name != "conftest.py"
+    ]
     assert [name for name, count in Counter(helpers).items() if count > 1] == []
 
 
@@ -43,6 +59,8 @@ def test_no_committed_file_is_larger_than_the_shipped_policy_may_be(root: Path) 
 
 
 def test_no_source_file_grows_beyond_what_one_person_can_hold_in_mind(root: Path) -> None:
-    sources = [path for path in (*root.glob("ros2_ws/src/*/mobile_vla*/**/*.py"), *root.glob("tools/**/*.py"))]
+    sources = [*root.glob("ros2_ws/src/*/mobile_vla*/**/*.py"), *root.glob("tools/**/*.py")]
     assert len(sources) > 50
-    assert [str(path.relative_to(root)) for path in sources if len(path.read_text().splitlines()) > LONGEST_FILE_LINES] == []
+    assert [
+        str(path.relative_to(root)) for path in sources if len(path.read_text().splitlines()) > LONGEST_FILE_LINES
+    ] == []

@@ -42,15 +42,21 @@ def test_every_target_makes_the_environment_first(root: Path, target: str) -> No
 def test_a_second_set_up_is_quick(root: Path) -> None:
     if not (root / ".venv" / "mobile_vla_setup.json").is_file():
         pytest.skip("this checkout's environment was not made by the set-up")
-    first = subprocess.run([sys.executable, "-I", "tools/setup_env.py", "--help"], cwd=root, capture_output=True, check=False)
+    first = subprocess.run(
+        [sys.executable, "-I", "tools/setup_env.py", "--help"], cwd=root, capture_output=True, check=False
+    )
     start = time.process_time(), time.monotonic()
-    second = subprocess.run([sys.executable, "-I", "tools/setup_env.py", "--help"], cwd=root, capture_output=True, check=False)
+    second = subprocess.run(
+        [sys.executable, "-I", "tools/setup_env.py", "--help"], cwd=root, capture_output=True, check=False
+    )
     assert first.returncode == second.returncode == 0
     assert time.monotonic() - start[1] < 1.0
 
 
 def test_an_unknown_profile_is_a_usage_error(root: Path) -> None:
-    result = subprocess.run([sys.executable, "tools/setup_env.py", "--profile", "x"], cwd=root, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "tools/setup_env.py", "--profile", "x"], cwd=root, capture_output=True, text=True, check=False
+    )
     assert result.returncode == 2
     assert "invalid choice" in result.stderr
 
@@ -66,4 +72,7 @@ def test_an_old_python_gets_a_sentence_not_a_syntax_error(root: Path) -> None:
     code = f"import sys; sys.version_info = (3, 8, 18); exec({source!r})"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert result.stderr.strip() == "setup: Python 3.10 or newer is needed, this is 3.8; say PYTHON=python3.11, for example"
+    assert (
+        result.stderr.strip()
+        == "setup: Python 3.10 or newer is needed, this is 3.8; say PYTHON=python3.11, for example"
+    )

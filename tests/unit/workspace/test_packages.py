@@ -9,6 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+
 from envsetup.metadata import requirement_name
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -17,14 +18,44 @@ PACKAGES = sorted(path.parent.name for path in SOURCES.glob("*/package.xml"))
 DEPENDENCY_TAGS = ("depend", "exec_depend", "build_depend", "test_depend")
 # Keys of the rosdep database (python.yaml, base.yaml) that this workspace uses; released ROS packages are keys by name.
 ROSDEP_KEYS = {
-    "ffmpeg", "python3-numpy", "python3-yaml", "python3-rich", "python3-opencv", "python3-pil", "python3-pytest", "python3-psutil",
-    "python3-zstandard", "python3-hypothesis", "python3-setuptools", "python3-evdev", "python3-requests", "python3-websockets",
-}  # fmt: skip
+    "ffmpeg",
+    "python3-numpy",
+    "python3-yaml",
+    "python3-rich",
+    "python3-opencv",
+    "python3-pil",
+    "python3-pytest",
+    "python3-psutil",
+    "python3-zstandard",
+    "python3-hypothesis",
+    "python3-setuptools",
+    "python3-evdev",
+    "python3-requests",
+    "python3-websockets",
+}
 ROS_PACKAGES = {
-    "rclpy", "std_msgs", "std_srvs", "sensor_msgs", "geometry_msgs", "nav_msgs", "diagnostic_msgs", "lifecycle_msgs", "rcl_interfaces",
-    "builtin_interfaces", "rosgraph_msgs", "action_msgs", "launch", "launch_ros", "ros2launch", "rmw_fastrtps_cpp", "cv_bridge",
-    "ament_index_python", "joy", "rosbag2_storage_mcap", "composition_interfaces",
-}  # fmt: skip
+    "rclpy",
+    "std_msgs",
+    "std_srvs",
+    "sensor_msgs",
+    "geometry_msgs",
+    "nav_msgs",
+    "diagnostic_msgs",
+    "lifecycle_msgs",
+    "rcl_interfaces",
+    "builtin_interfaces",
+    "rosgraph_msgs",
+    "action_msgs",
+    "launch",
+    "launch_ros",
+    "ros2launch",
+    "rmw_fastrtps_cpp",
+    "cv_bridge",
+    "ament_index_python",
+    "joy",
+    "rosbag2_storage_mcap",
+    "composition_interfaces",
+}
 IMPORTED_ROS = ROS_PACKAGES - {"launch", "launch_ros", "cv_bridge"}  # optional at run time: imported where they exist
 
 
@@ -93,7 +124,11 @@ def test_ros_packages_that_are_imported_are_declared_and_the_other_way_round(nam
     if name == "mobile_vla":
         used -= set(PACKAGES)  # the command line reaches for the others where they are installed
     assert used - declared == set(), "imported, not in package.xml"
-    messages = {dependency for dependency in dependencies(name, "depend") if dependency.endswith(("_msgs", "_srvs", "_interfaces"))}
+    messages = {
+        dependency
+        for dependency in dependencies(name, "depend")
+        if dependency.endswith(("_msgs", "_srvs", "_interfaces"))
+    }
     assert messages - used == set(), "in package.xml, not imported"
 
 

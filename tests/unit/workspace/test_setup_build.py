@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from envsetup.build import can_be_kept, clear
 from envsetup.errors import SetupError
 
@@ -58,7 +59,9 @@ def test_what_an_interrupted_run_left_is_cleared(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_sourced_distribution_for_another_python_is_refused_before_anything_is_made(root: Path, tmp_path: Path) -> None:
+def test_a_sourced_distribution_for_another_python_is_refused_before_anything_is_made(
+    root: Path, tmp_path: Path
+) -> None:
     fake = tmp_path / "ros" / "rclpy"
     fake.mkdir(parents=True)
     (fake / "__init__.py").write_text("raise ImportError('built for another Python')")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from envsetup.links import link_all
 from envsetup.metadata import packages
 

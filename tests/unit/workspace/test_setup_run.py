@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from envsetup.errors import SetupError
 from envsetup.host import clean_environment
 from envsetup.run import LINES_SHOWN, Progress, run
@@ -38,7 +39,9 @@ def test_a_failed_command_shows_the_end_of_its_own_output(tmp_path: Path) -> Non
 
 
 def test_another_environment_leaks_nothing_into_a_new_one() -> None:
-    kept = clean_environment({"PATH": "/bin", "PYTHONHOME": "x", "VIRTUAL_ENV": "y", "LD_LIBRARY_PATH": "/usr/lib/mine"})
+    kept = clean_environment(
+        {"PATH": "/bin", "PYTHONHOME": "x", "VIRTUAL_ENV": "y", "LD_LIBRARY_PATH": "/usr/lib/mine"}
+    )
     assert kept == {"PATH": "/bin", "LD_LIBRARY_PATH": "/usr/lib/mine"}
     bootstrapped = {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1", "LD_LIBRARY_PATH": "/venv/lib"}
     assert clean_environment(bootstrapped) == {}

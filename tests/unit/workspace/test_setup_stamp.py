@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from envsetup import stamp
 
 
@@ -16,7 +17,9 @@ def test_nothing_changed_means_the_same_fingerprint(workspace: Path) -> None:
     assert fingerprint(workspace) == fingerprint(workspace)
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", "ros2_ws/src/a_upper/setup.cfg", "ros2_ws/src/z_lower/package.xml"])
+@pytest.mark.parametrize(
+    "name", ["constraints.txt", "ros2_ws/src/a_upper/setup.cfg", "ros2_ws/src/z_lower/package.xml"]
+)
 def test_a_changed_input_makes_it_stale(workspace: Path, name: str) -> None:
     before = fingerprint(workspace)
     path = workspace / name

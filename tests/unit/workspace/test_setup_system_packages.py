@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from envsetup import system_packages
 
 
@@ -30,7 +31,9 @@ def test_libraries_are_really_looked_for() -> None:
 
 
 def test_egl_without_any_driver_is_not(tmp_path: Path) -> None:
-    assert system_packages.missing_renderer(only("libEGL.so.1"), (tmp_path / "none",)) == list(system_packages.EGL_PACKAGES)
+    assert system_packages.missing_renderer(only("libEGL.so.1"), (tmp_path / "none",)) == list(
+        system_packages.EGL_PACKAGES
+    )
 
 
 def test_the_line_for_a_person_updates_the_lists_first() -> None:

@@ -16,5 +16,6 @@ def test_the_installed_version_is_that_of_package_xml() -> None:
 
 
 def test_every_executable_has_its_module() -> None:
-    scripts = [point for point in importlib.metadata.distribution(NAME).entry_points if point.group == "console_scripts"]
+    points = importlib.metadata.distribution(NAME).entry_points
+    scripts = [point for point in points if point.group == "console_scripts"]
     assert [point.name for point in scripts if importlib.util.find_spec(point.module) is None] == []
