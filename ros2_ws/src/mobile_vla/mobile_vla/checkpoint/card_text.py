@@ -130,8 +130,9 @@ def _missing(cls: Any, values: Mapping[str, Any], prefix: str) -> Iterator[str]:
     for field in _fields(cls):
         name = f"{prefix}{field.name}"
         if field.name in values:
-            if field.nested is not None and isinstance(values[field.name], Mapping):
-                yield from _missing(field.nested, values[field.name], f"{name}.")
+            inner = values[field.name]
+            if field.nested is not None and (isinstance(inner, Mapping) or (inner is None and field.required)):
+                yield from _missing(field.nested, inner or {}, f"{name}.")
         elif field.required:
             yield from _missing(field.nested, {}, f"{name}.") if field.nested is not None else (name,)
 

@@ -124,4 +124,5 @@ def _difference(policy: RawPolicy, one: tuple[NDArray[np.uint8], str], other: tu
     for frame, instruction in (one, other):
         policy.reset()
         outputs.append(policy.raw(frame, instruction))
-    return max(abs(a - b) for a, b in zip(*outputs, strict=True))
+    one_answer, other_answer = outputs
+    return max(abs(a - b) for a, b in zip(one_answer, other_answer, strict=True))

@@ -20,18 +20,20 @@ from mobile_vla.policy.model import check_geometry, tower_facts
 
 @dataclasses.dataclass(frozen=True)
 class Inspection:
-    """A file's structure, and its card where there is one. `card_error` is the sentence that keeps the card out."""
+    """A file's structure, and its card where there is one. `card_error` is the sentence that keeps the card out;
+    `contradiction` says that it is a complete card of another policy."""
 
     contents: Contents
     examined: Examined
     card: Card | None
     card_error: str
     missing_card_fields: tuple[str, ...]
+    contradiction: bool
 
     @property
     def loadable(self) -> bool:
-        """Whether the structure could be loaded strictly (a missing card does not count, a wrong one does)."""
-        return not self.examined.problems and not (self.card is None and self.card_error)
+        """Whether the structure could be loaded strictly; a card counts only where it contradicts the tensors."""
+        return not self.examined.problems and not self.contradiction
 
     def as_json(self) -> dict[str, Any]:
         """Everything, with the names others rely on."""
@@ -86,8 +88,8 @@ def inspect(path: Path, card_file: Path | None = None) -> Inspection:
             check_geometry(examined.layout, card)
             FeatureSet(card, examined.layout)
         except CardError as mismatch:
-            card, error = None, str(mismatch)
-    return Inspection(contents, examined, card, error, missing)
+            return Inspection(contents, examined, None, str(mismatch), missing, contradiction=True)
+    return Inspection(contents, examined, card, error, missing, contradiction=False)
 
 
 def _card(contents: Contents, card_file: Path | None) -> tuple[Card | None, str, tuple[str, ...]]:

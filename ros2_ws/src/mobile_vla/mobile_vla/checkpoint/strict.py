@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -145,6 +145,24 @@ def grouped(names: Iterable[str], candidates: Iterable[str]) -> list[Group]:
         close = difflib.get_close_matches(members[0], known, n=1, cutoff=0.5)
         table.append(Group(prefix, len(members), members[0], close[0] if close else ""))
     return table
+
+
+def group_problems(problems: Problems, present: Iterable[str]) -> Iterator[tuple[str, Group]]:
+    """Rows of the table: what is wrong, grouped by prefix, each with the nearest name on the other side."""
+    present = list(present)
+    for kind, names, others in (
+        ("missing", problems.missing, problems.unexpected or present),
+        ("unexpected", problems.unexpected, problems.missing),
+    ):
+        for group in grouped(names, others):
+            yield kind, group
+    for shape in problems.shape:
+        prefix = ".".join(shape.name.split(".")[:2])
+        yield "shape", Group(prefix, 1, shape.name, f"{list(shape.file)} in the file, {list(shape.model)} expected")
+    for text in problems.kind:
+        yield "number format", Group(".".join(text.split(".")[:2]), 1, text, "")
+    for dropped in problems.dropped:
+        yield "dropped", Group(".".join(dropped.name.split(".")[:2]), 1, dropped.name, dropped.rule)
 
 
 def _infer(shapes: Shapes) -> tuple[Layout | None, HeadDims | None, str]:

@@ -6,7 +6,10 @@ here: sizes come from `Layout`, everything that leaves no trace in a shape comes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
+from types import MappingProxyType
 
 import torch
 from torch import Tensor, nn
@@ -174,14 +177,15 @@ def meta_model(layout: Layout, card: Card) -> PolicyModel:
         return PolicyModel(layout, tower_facts(layout, card), card.final_activation).eval()
 
 
-def expected_shapes(layout: Layout) -> dict[str, tuple[int, ...]]:
+@lru_cache(maxsize=16)
+def expected_shapes(layout: Layout) -> Mapping[str, tuple[int, ...]]:
     """Names and shapes of the module tree's tensors; needs no card, because no card field changes a shape."""
     one_head = replace(FULL_SIZE_TOWERS.kosmos, text_heads=1, vision_heads=1)
     one_head_clip = replace(FULL_SIZE_TOWERS.clip, text_heads=1, vision_heads=1, begin_token=0, end_token=1)
     facts = TowerFacts(kosmos=one_head, clip=one_head_clip)
     with torch.device("meta"):
         state = PolicyModel(layout, facts, "none").state_dict()
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+    return MappingProxyType({name: tuple(tensor.shape) for name, tensor in state.items()})
 
 
 def check_geometry(layout: Layout, card: Card) -> None:

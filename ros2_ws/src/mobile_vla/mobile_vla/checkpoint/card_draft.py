@@ -1,0 +1,53 @@
+"""A card to fill in: what the tensors say is written, what they cannot say is asked for."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.checkpoint.card import FEATURES, FORMAT
+from mobile_vla.checkpoint.card_text import missing_fields, template
+from mobile_vla.checkpoint.contents import Contents
+from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS, Layout
+from mobile_vla.checkpoint.source import open_source
+from mobile_vla.checkpoint.strict import require
+from mobile_vla.policy.features import feature_width
+
+_MOST_COMBINATIONS = 6
+
+
+def draft(checkpoint: Path) -> tuple[str, list[str]]:
+    """The text of a new card, and the fields a person has to fill in. Refuses a file that could not be loaded."""
+    layout, _ = require(Contents(open_source(checkpoint)))
+    known: dict[str, Any] = {
+        "format": FORMAT,
+        "name": checkpoint.stem,
+        "layout": layout.head.family,
+        "kosmos_image": {"size_px": layout.kosmos.image_px},
+        "clip_image": {"size_px": layout.clip.image_px},
+    }
+    if layout.kosmos.text.width != FULL_SIZE_WIDTHS["kosmos.text"]:
+        known["towers"] = {}
+    text = "\n".join([*_hints(layout), template(known)])
+    return text, missing_fields(text, f"the new card of {checkpoint}")
+
+
+def _hints(layout: Layout) -> list[str]:
+    widths = {name: feature_width(layout, f"{name}:{poolings[0]}") for name, poolings in FEATURES.items()}
+    wanted = layout.head.feature_width
+    sums = [
+        names
+        for count in range(1, len(widths) + 1)
+        for names in itertools.combinations(widths, count)
+        if sum(widths[name] for name in names) == wanted
+    ]
+    lines = [
+        "# The card says what the weights cannot. Every line with `<-` has to be filled in; nothing is guessed.",
+        f"# Feature widths here: {', '.join(f'{name} {width}' for name, width in widths.items())}.",
+        f"# They have to add up to {wanted}. Sets that do (their order is for you to know):",
+    ]
+    lines += [f"#   {' + '.join(names)}" for names in sums[:_MOST_COMBINATIONS]] or [
+        "#   none: is this the policy's file?"
+    ]
+    return lines
