@@ -16,6 +16,8 @@ from mobile_vla_bringup.session import open_session
 from mobile_vla_ros.domain import borrowed
 
 READY_TIMEOUT_S = 60.0
+RECORDER = {"images": "jpeg"}
+"""A demonstration is looked at, not trained on: a tenth of the space."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ def run_demo(
 ) -> DemoRun:
     """Start the graph on a free domain, arm, let it drive, stop it. `started` is when the command began (monotonic)."""
     bag = folder / "bag"
-    graph = describe(dataclasses.replace(choice, bag=str(bag)), overrides)
+    recorder = {**RECORDER, **overrides.get("recorder", {})}
+    graph = describe(dataclasses.replace(choice, bag=str(bag)), {**overrides, "recorder": recorder})
     from mobile_vla_bringup.operator import Operator  # rclpy is loaded once the choice is known to be right
 
     with ExitStack() as stack:
@@ -53,10 +56,16 @@ def run_demo(
                 raise KeyboardInterrupt
 
         say(f"{len(graph.nodes)} processes on ROS domain {domain_id}: {', '.join(node.name for node in graph.nodes)}")
+        instruction = choice.instruction
         try:
-            operator.instruct(choice.instruction)
+            if not instruction:
+                operator.wait(
+                    lambda: operator.value("simulator", "instruction") != "", READY_TIMEOUT_S, "a room", watch
+                )
+                instruction = operator.value("simulator", "instruction")
+            operator.instruct(instruction)
             operator.arm(READY_TIMEOUT_S, also=watch)
-            say(f"armed after {time.monotonic() - started:.1f} s; instruction: {choice.instruction!r}")
+            say(f"armed after {time.monotonic() - started:.1f} s; instruction: {instruction!r}")
             _drive(operator, seconds, watch, say)
             operator.disarm()
             operator.spin(0.5)
@@ -64,7 +73,7 @@ def run_demo(
         except KeyboardInterrupt:
             ended = "it was stopped by hand"
         facts = {
-            "instruction": choice.instruction,
+            "instruction": instruction,
             "robot": choice.robot,
             "policy": choice.policy,
             "device": choice.device,

@@ -52,7 +52,7 @@ def bench_graph(stream: Stream, policy: str, folder: Path, say: Callable[[str], 
         Operator(domain_id, name="bench") as operator,
     ):
         camera = _Camera(operator, stream)
-        operator.wait(lambda: _value(operator, "inference", "ready") == "true", READY_TIMEOUT_S, "loading the policy")
+        operator.wait(lambda: operator.value("inference", "ready") == "true", READY_TIMEOUT_S, "loading the policy")
         operator.wait(camera.has_reader, READY_TIMEOUT_S, "the inference node's subscription to the camera")
         operator.spin(SETTLE_S)
         say(f"sending {stream.frames} frames of {stream.width}x{stream.height} at {stream.rate_hz:g} Hz")
@@ -150,8 +150,3 @@ class _Usage:
     def _cpu_seconds(self) -> float:
         after_name = (self._folder / "stat").read_text().rpartition(")")[2].split()
         return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _value(operator: Operator, node: str, key: str) -> str:
-    """One value of a node's diagnostics, empty while it has said nothing."""
-    return operator.diagnostics.get(node, {}).get(key, "")

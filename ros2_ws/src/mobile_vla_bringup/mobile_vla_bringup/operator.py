@@ -22,6 +22,7 @@ from mobile_vla.errors import UserError
 from mobile_vla_ros.topics import ARM, CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, Service
 
 MOVING = 1e-3
+ARM_AGAIN_S = 0.25
 
 
 class Operator:
@@ -73,17 +74,21 @@ class Operator:
     def instruct(self, text: str) -> None:
         self._instruction.publish(String(data=text))
 
+    def value(self, node: str, key: str) -> str:
+        """One value of a node's diagnostics; empty while it has said nothing."""
+        return self.diagnostics.get(node, {}).get(key, "")
+
     def arm(self, timeout_s: float, also: Callable[[], None] | None = None) -> None:
-        """Ask until the controller agrees; it refuses with a reason while camera or policy are not alive."""
-        last = "the controller never answered"
+        """Wait for the policy, then ask until the controller agrees; it says why it refuses."""
         end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            answer = self.call(ARM, SetBool.Request(data=True), end - time.monotonic(), also)
+        self.wait(lambda: self.value("inference", "ready") == "true", timeout_s, "loading the policy", also)
+        while True:
+            answer = self.call(ARM, SetBool.Request(data=True), max(0.0, end - time.monotonic()), also)
             if answer.success:
                 return
-            last = answer.message
-            self.spin(0.1)
-        raise UserError(f"the controller could not be armed within {timeout_s:g} s; {last}")
+            if time.monotonic() > end:
+                raise UserError(f"the controller could not be armed within {timeout_s:g} s; {answer.message}")
+            self.spin(ARM_AGAIN_S)
 
     def disarm(self) -> None:
         self.call(ARM, SetBool.Request(data=False), 5.0)

@@ -99,6 +99,7 @@ class InferenceNode(LifecycleNode):
         self._worker.start()
         self._subscription = CAMERA_IMAGE.subscription(self, self._on_image, callback_group=self._image_group)
         self._trouble = ""
+        self._diagnostics.now()  # whoever waits to arm need not wait for the next second
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -191,6 +192,7 @@ class InferenceNode(LifecycleNode):
         values |= {
             "ready": "true",
             "instruction": state.instruction,
+            "image_trouble": state.image_trouble,
             "actions_hz": f"{worker.rate.hz(now_ns):.1f}",
             "camera_hz": f"{self._camera_rate.hz(now_ns):.1f}",
             "frames_received": str(self._received),

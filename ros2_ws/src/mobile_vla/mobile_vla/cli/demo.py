@@ -23,7 +23,6 @@ result is a folder with the bag (mcap), a video with overlay, a self-contained H
 EPILOG = """vla demo
 vla demo --seconds 30 --instruction "go to the blue ball" --open
 vla demo --set simulator.seed=7 --out /data/demo7"""
-DEFAULT_INSTRUCTION = "go to the red ball"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,11 +57,8 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    choice = config_from(args, Choice)
-    if not choice.instruction:
-        choice = config_from(args, Choice, instruction=DEFAULT_INSTRUCTION)
     demo = run_demo(
-        choice,
+        config_from(args, Choice),
         overrides_from(args),
         args.seconds,
         folder,

@@ -62,6 +62,7 @@ class WorkerState:
 
     instruction: str = ""
     trouble: str = ""
+    image_trouble: str = ""
     failures_in_row: int = 0
     counters: Counters = field(default_factory=Counters)
 
@@ -214,7 +215,7 @@ class InferenceWorker:
                 self._state.counters.discarded += 1
                 return
             self._state.counters.stepped += 1
-            self._state.trouble = ""
+            self._state.trouble = self._state.image_trouble = ""
             self._state.failures_in_row = 0
             self._on_action(job.stamp_ns, step.action)
         now_ns = self._now_ns()
@@ -224,4 +225,5 @@ class InferenceWorker:
     def _note(self, trouble: str, counter: str) -> None:
         with self._condition:
             self._state.trouble = trouble
+            self._state.image_trouble = trouble if counter == "unhealthy" else ""
             setattr(self._state.counters, counter, getattr(self._state.counters, counter) + 1)
