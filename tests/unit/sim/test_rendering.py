@@ -120,7 +120,7 @@ def test_without_any_opengl_one_sentence_names_the_packages(gl: str, monkeypatch
 
 
 def test_osmesa_is_taken_where_egl_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYOPENGL_PLATFORM", raising=False)
+    monkeypatch.delitem(sys.modules, "OpenGL", raising=False)
     monkeypatch.setattr(rendering, "egl_works", lambda: False)
     monkeypatch.setattr(rendering, "osmesa_works", lambda: True)
     assert rendering.choose_backend("auto") == "osmesa"

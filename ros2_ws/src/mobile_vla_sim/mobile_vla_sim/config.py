@@ -117,7 +117,7 @@ class RoomConfig(Config):
     look_alikes: bool = param(True, "Let other objects share the colour or the kind of the goal.")
     pairs: str = param(
         "all",
-        "Colour and kind pairs to draw from; training never sees the unseen ones.",
+        "Colour and kind pairs that a goal may have; training never sees the unseen ones.",
         choices=("all", "trained", "unseen"),
     )
     styles: str = param(

@@ -74,8 +74,10 @@ def _attempt(room: RoomConfig, base: BaseConfig, rng: np.random.Generator) -> Sc
 
 def _pairs(room: RoomConfig, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Different colour and kind pairs, the goal first, then look-alikes of it where wanted."""
-    allowed = [pair for pair in ALL_PAIRS if _allowed(pair, room.pairs)]
-    first = allowed[int(rng.integers(len(allowed)))]
+    goals = [pair for pair in ALL_PAIRS if room.pairs == "all" or (pair in UNSEEN_PAIRS) == (room.pairs == "unseen")]
+    # Beside an unseen goal stands anything: with unseen pairs alone its colour would give it away.
+    allowed = goals if room.pairs == "trained" else list(ALL_PAIRS)
+    first = goals[int(rng.integers(len(goals)))]
     chosen = [first]
     if room.look_alikes and room.objects >= 3:
         same_colour = [pair for pair in allowed if pair[0] == first[0] and pair != first]
@@ -83,10 +85,6 @@ def _pairs(room: RoomConfig, rng: np.random.Generator) -> list[tuple[str, str]]:
         chosen += [options[int(rng.integers(len(options)))] for options in (same_colour, same_kind) if options]
     rest = [pair for pair in allowed if pair not in chosen]
     return (chosen + [rest[int(index)] for index in rng.permutation(len(rest))])[: room.objects]
-
-
-def _allowed(pair: tuple[str, str], pairs: str) -> bool:
-    return pairs == "all" or (pair in UNSEEN_PAIRS) == (pairs == "unseen")
 
 
 def _spots(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from typing import Any, Literal
 
 import mujoco
@@ -95,9 +96,11 @@ class Renderer:
 
 def choose_backend(gl: str) -> Backend:
     """The OpenGL to draw with: `egl`, `osmesa`, or the first of them that works for `auto`."""
-    if gl != "osmesa" and os.environ.get("PYOPENGL_PLATFORM", "egl") == "egl" and egl_works():
+    # PyOpenGL binds to one of them when it is imported, for the life of the process.
+    bound = os.environ.get("PYOPENGL_PLATFORM", "") if "OpenGL" in sys.modules else ""
+    if gl != "osmesa" and bound in ("", "egl") and egl_works():
         return "egl"
-    if gl != "egl" and os.environ.get("PYOPENGL_PLATFORM", "osmesa") == "osmesa" and osmesa_works():
+    if gl != "egl" and bound in ("", "osmesa") and osmesa_works():
         return "osmesa"
     wanted = {"egl": "EGL", "osmesa": "OSMesa"}.get(gl, "neither EGL nor OSMesa")
     verb = "works" if gl == "auto" else "does not work"
@@ -144,6 +147,8 @@ def osmesa_works() -> bool:
 def _new_context(backend: Backend, width_px: int, height_px: int) -> Any:
     # Mesa's software rasteriser in the calling thread: a third less CPU time per picture than with helper threads.
     os.environ.setdefault("LP_NUM_THREADS", "0")
+    if "OpenGL" not in sys.modules:
+        os.environ["PYOPENGL_PLATFORM"] = backend
     try:
         if backend == "egl":
             from mujoco.egl import GLContext

@@ -1,0 +1,213 @@
+"""What the benchmark says: jobs for the drivers that were asked for, figures with targets, a page to look at."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mobile_vla.config import with_values
+from mobile_vla.evaluate import html, plots
+from mobile_vla.figures import Figure, FigureReport
+from mobile_vla_sim.benchmark import Job, Summary, run_job, stopped_somewhere, summarise, went_as_told
+from mobile_vla_sim.episode import Result
+from mobile_vla_sim.estimates import Estimate
+
+SUCCESS_TARGETS = {"standard": 0.85, "unseen": 0.60}
+COLLISION_TARGET, EXPERT_TARGET, BLIND_TARGET, PARAPHRASE_GAP_TARGET = 0.05, 0.97, 0.10, 0.10
+# Robustness curves: which value is varied, over what, and how a value becomes a job.
+Values = tuple[float, ...]
+CURVES: dict[str, tuple[str, Values]] = {
+    "action_delay_s": ("extra delay from image to action, s", (0.0, 0.1, 0.2, 0.3, 0.5)),
+    "hold_share": ("share of dropped frames", (0.0, 0.1, 0.2, 0.4, 0.6)),
+    "camera.noise_std": ("camera noise, grey levels", (0.0, 5.0, 10.0, 20.0, 40.0)),
+    "camera.blur_px": ("blur at 320 x 240, pixels", (0.0, 1.0, 2.0, 4.0)),
+    "camera.brightness": ("brightness factor", (0.4, 0.7, 1.0, 1.4, 1.8)),
+    "control_rate_hz": ("decisions per second", (3.0, 5.0, 10.0, 15.0)),
+}
+
+
+@dataclasses.dataclass
+class Outcome:
+    """One driver on one suite."""
+
+    job: Job
+    results: list[Result]
+
+    @property
+    def summary(self) -> Summary:
+        return summarise(self.results)
+
+
+def run_all(
+    job: Job, drivers: Sequence[str], workers: int, progress: Callable[[str, Result], None] | None = None
+) -> dict[str, Outcome]:
+    """Every driver on the job's rooms; `paraphrase` is run on the standard wording, too, to have the difference."""
+    outcomes: dict[str, Outcome] = {}
+    jobs = {name: dataclasses.replace(job, driver=name) for name in drivers}
+    if job.suite == "paraphrase" and "policy" in drivers:
+        jobs["policy, standard words"] = dataclasses.replace(job, driver="policy", suite="standard")
+    for name, one in jobs.items():
+        outcomes[name] = Outcome(one, run_job(one, workers, _named(progress, name)))
+    return outcomes
+
+
+def run_curves(
+    job: Job, names: Sequence[str], workers: int, progress: Callable[[str, Result], None] | None = None
+) -> dict[str, list[tuple[float, Summary]]]:
+    """Success of the policy while one thing gets worse."""
+    job = dataclasses.replace(job, driver="policy") if names else job
+    curves: dict[str, list[tuple[float, Summary]]] = {}
+    for name in names:
+        curves[name] = [
+            (value, summarise(run_job(varied(job, name, value), workers, _named(progress, f"{name} {value:g}"))))
+            for value in CURVES[name][1]
+        ]
+    return curves
+
+
+def varied(job: Job, name: str, value: float) -> Job:
+    """The job with one value of `CURVES` changed."""
+    if "." in name:
+        return dataclasses.replace(job, simulator=with_values(job.simulator, {name: value}))
+    changed: dict[str, Any] = {name: value}
+    return dataclasses.replace(job, rules=dataclasses.replace(job.rules, **changed))
+
+
+def report_of(outcomes: dict[str, Outcome], command: str, executed: dict[str, Any]) -> FigureReport:
+    """Figures in the one shape; targets where the suite has them."""
+    figures: list[Figure] = []
+    suite = next(iter(outcomes.values())).job.suite
+    if "policy" in outcomes:
+        summary = outcomes["policy"].summary
+        random = outcomes["random"].summary.success.value if "random" in outcomes else None
+        beside = "" if random is None else f"random {random:.2f}"
+        figures += [
+            _figure("success", summary.success, "higher", SUCCESS_TARGETS.get(suite), beside),
+            _figure("spl", summary.spl, "higher"),
+            _figure("collisions", summary.collisions, "lower", COLLISION_TARGET if suite == "standard" else None),
+            _figure("stopped_at_other", summary.other_object, "lower"),
+            _figure("timed_out", summary.timed_out, "lower"),
+            _figure("time_to_goal_s", summary.time_s, "lower", unit="s"),
+        ]
+    if "policy, standard words" in outcomes:
+        gap = outcomes["policy, standard words"].summary.success.value - outcomes["policy"].summary.success.value
+        n = len(outcomes["policy"].results)
+        figures.append(Figure("paraphrase_gap", gap, "share", "lower", target=PARAPHRASE_GAP_TARGET, n=n))
+    if "expert" in outcomes:
+        expert = outcomes["expert"].summary
+        figures.append(_figure("expert_success", expert.success, "higher", EXPERT_TARGET))
+        figures.append(_figure("expert_collisions", expert.collisions, "lower", 0.0))
+        figures.append(_figure("expert_spl", expert.spl, "higher"))
+    for name in ("straight", "random"):
+        if name in outcomes:
+            figures.append(_figure(f"{name}_success", outcomes[name].summary.success, "lower"))
+    if "blind" in outcomes:
+        figures.append(_figure("blind_success", outcomes["blind"].summary.success, "lower", BLIND_TARGET))
+    if "deaf" in outcomes:
+        figures.append(_figure("deaf_wrong_object", went_as_told(outcomes["deaf"].results), "higher"))
+        figures.append(_figure("deaf_success", outcomes["deaf"].summary.success, "lower"))
+    if "absent" in outcomes:
+        figures.append(_figure("absent_stopped", stopped_somewhere(outcomes["absent"].results), "lower"))
+    episodes = len(next(iter(outcomes.values())).results)
+    figures.append(Figure("episodes", episodes, "per driver", "higher", n=episodes))
+    return FigureReport(command, executed, figures)
+
+
+def page_of(
+    outcomes: dict[str, Outcome],
+    curves: dict[str, list[tuple[float, Summary]]],
+    report: FigureReport,
+) -> str:
+    """The benchmark as one self-contained page."""
+    suite = next(iter(outcomes.values())).job.suite
+    parts = [html.section("Every driver on the same rooms", _driver_table(outcomes))]
+    if "policy" in outcomes:
+        summary = outcomes["policy"].summary
+        groups = [("colour", summary.by_colour), ("kind", summary.by_kind)]
+        tables = [
+            html.table((name, "success", "95 %", "episodes"), [_row(key, value) for key, value in group.items()])
+            for name, group in groups
+        ]
+        parts.append(html.section("Success by the goal's colour and kind", html.pair(*tables)))
+        if summary.contacts:
+            touched = html.table(
+                ("touched", "episodes"), [(name, str(count)) for name, count in summary.contacts.items()]
+            )
+            parts.append(html.section("What was touched", touched))
+    if curves:
+        drawn = [_curve(name, points) for name, points in curves.items()]
+        parts.append(html.section("Success while one thing gets worse", *drawn))
+    if "policy" in outcomes:
+        parts.append(
+            html.section("Episodes of the policy", html.details("show all", _episode_table(outcomes["policy"])))
+        )
+    facts = [(key, str(value)) for key, value in report.executed.items()]
+    parts.append(html.section("What was executed", html.table(("", ""), facts, text_columns=2)))
+    return html.page(f"Closed-loop benchmark: {suite}", report.command, parts)
+
+
+def _driver_table(outcomes: dict[str, Outcome]) -> str:
+    rows = []
+    for name, outcome in outcomes.items():
+        summary = outcome.summary
+        rows.append(
+            (
+                name,
+                _with_interval(summary.success),
+                f"{summary.spl.value:.2f}",
+                _with_interval(summary.collisions),
+                f"{summary.other_object.value:.2f}",
+                f"{summary.timed_out.value:.2f}",
+                f"{summary.time_s.value:.1f}",
+                str(summary.success.n),
+            )
+        )
+    heads = ("driver", "success", "SPL", "collisions", "other object", "timed out", "time to goal, s", "episodes")
+    return html.table(heads, rows)
+
+
+def _episode_table(outcome: Outcome) -> str:
+    rows = [
+        (
+            str(r.seed),
+            r.instruction,
+            r.outcome,
+            r.stopped_at or r.contact,
+            f"{r.time_s:.1f}",
+            f"{r.path_m:.1f}",
+            f"{r.spl:.2f}",
+        )
+        for r in outcome.results
+    ]
+    heads = ("seed", "instruction", "outcome", "where", "time, s", "path, m", "SPL")
+    return html.table(heads, rows, text_columns=4)
+
+
+def _curve(name: str, points: list[tuple[float, Summary]]) -> str:
+    values = [value for value, _ in points]
+    series = [
+        plots.Series("success", values, [summary.success.value for _, summary in points], "s3"),
+        plots.Series("success, lower 95 %", values, [summary.success.low for _, summary in points], "s4"),
+        plots.Series("collisions", values, [summary.collisions.value for _, summary in points], "s2"),
+    ]
+    return plots.line_plot(series, CURVES[name][0], "share of episodes", zero=True)
+
+
+def _row(name: str, estimate: Estimate) -> tuple[str, ...]:
+    return name, f"{estimate.value:.2f}", f"{estimate.low:.2f} to {estimate.high:.2f}", str(estimate.n)
+
+
+def _with_interval(estimate: Estimate) -> str:
+    return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
+
+
+def _figure(
+    name: str, estimate: Estimate, better: Any, target: float | None = None, baseline: str = "", *, unit: str = "share"
+) -> Figure:
+    interval = (estimate.low, estimate.value, estimate.high)
+    return Figure(name, estimate.value, unit, better, baseline=baseline, target=target, n=estimate.n, spread=interval)
+
+
+def _named(progress: Callable[[str, Result], None] | None, name: str) -> Callable[[Result], None] | None:
+    return None if progress is None else lambda result: progress(name, result)

@@ -1,0 +1,176 @@
+"""One drive from start to stop, contact or the end of patience, and what came of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from mobile_vla_sim.base import Velocity
+from mobile_vla_sim.drivers import Action, ActionScale, Driver
+from mobile_vla_sim.language import named_pair
+from mobile_vla_sim.planner import FloorMap, Route
+from mobile_vla_sim.randomise import ARRIVED_M
+from mobile_vla_sim.world import World
+
+STILL_MPS, STILL_RADPS = 0.02, 0.05
+STILL_FOR_S = 1.0
+# Nobody who has stood still for this long, far from everything, is going to arrive.
+GIVE_UP_S = 10.0
+DECISIONS_HZ = 10.0
+
+ARRIVED, OTHER, COLLIDED, TIMED_OUT = "arrived", "other object", "collided", "timed out"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """What an episode allows."""
+
+    control_rate_hz: float = 0.0
+    """Decisions per second; 0: as often as the policy was trained to decide, 10 for other drivers."""
+    limit_s: float = 60.0
+    action_delay_s: float = 0.0
+    """Time from an image to its action, on top of the base's own latency: the model's part."""
+    hold_share: float = 0.0
+    """Share of control periods in which no new action comes and the last one is kept."""
+    scale: ActionScale = ActionScale()
+
+
+class Result(NamedTuple):
+    """What came of one episode. `told` is the object that the instruction named, `goal` the one that counts."""
+
+    seed: int
+    outcome: str
+    instruction: str
+    told: str
+    goal: str
+    stopped_at: str
+    contact: str
+    time_s: float
+    path_m: float
+    shortest_m: float
+    goal_distance_m: float
+
+    @property
+    def success(self) -> bool:
+        return self.outcome == ARRIVED
+
+    @property
+    def spl(self) -> float:
+        """Success weighted by how short the path was."""
+        if not self.success:
+            return 0.0
+        return self.shortest_m / max(self.path_m, self.shortest_m, 1e-9)
+
+
+class Actuator(Protocol):
+    """Between a driver's action and the base: nothing, or the safety gate."""
+
+    def begin(self, world: World) -> None:
+        """A new episode starts."""
+
+    def drive(self, world: World, action: Action, seconds: float) -> None:
+        """Let `seconds` pass with this action."""
+
+
+class Direct:
+    """Scales the action and commands the base, 20 times a second."""
+
+    def __init__(self, scale: ActionScale) -> None:
+        self._scale = scale
+
+    def begin(self, world: World) -> None:
+        pass
+
+    def drive(self, world: World, action: Action, seconds: float) -> None:
+        velocity = scaled(action, self._scale, world.config.base.kind)
+        left = seconds
+        while left > 1e-9:
+            step = min(0.05, left)
+            world.command(*velocity)
+            world.advance(step)
+            left -= step
+
+
+def scaled(action: Action, scale: ActionScale, kind: str) -> Velocity:
+    """A normalised action as a velocity; out-of-range values are cut, what is no number is zero."""
+    first, second = (max(-1.0, min(1.0, value)) if math.isfinite(value) else 0.0 for value in action)
+    if kind == "omni":
+        return Velocity(first * scale.linear_mps, 0.0, second * scale.lateral_mps)
+    return Velocity(first * scale.linear_mps, second * scale.angular_radps)
+
+
+def shortest_path_m(world: World) -> float:
+    """Length of the shortest way on which the body touches nothing."""
+    scene = world.scene
+    route = Route(FloorMap(scene), (scene.target.x, scene.target.y), ARRIVED_M, world.config.base.radius_m + 0.02)
+    return route.length(scene.start.x, scene.start.y)
+
+
+def run_episode(
+    world: World,
+    driver: Driver,
+    actuator: Actuator,
+    rules: Rules,
+    watch: Callable[[World, Action], None] | None = None,
+) -> Result:
+    """Drive the world's present scene from its start. `watch` sees every control period."""
+    shortest = shortest_path_m(world)
+    driver.begin(world)
+    actuator.begin(world)
+    luck = np.random.default_rng((world.seed, 13))
+    period = 1.0 / (rules.control_rate_hz or getattr(driver, "control_rate_hz", DECISIONS_HZ))
+    delay = max(0, round(rules.action_delay_s / period))
+    actions: list[Action] = [(0.0, 0.0)] * (delay + 1)
+    still_since: float | None = None
+    outcome = TIMED_OUT
+    while world.time_s < rules.limit_s:
+        if rules.hold_share <= 0.0 or luck.random() >= rules.hold_share:
+            actions.append(driver.act(world))
+        else:
+            actions.append(actions[-1])
+        action = actions[-1 - delay]
+        if watch is not None:
+            watch(world, action)
+        actuator.drive(world, action, period)
+        if world.collided:
+            outcome = COLLIDED
+            break
+        velocity = world.velocity
+        if (
+            abs(velocity.linear_mps) + abs(velocity.lateral_mps) > STILL_MPS
+            or abs(velocity.angular_radps) > STILL_RADPS
+        ):
+            still_since = None
+            continue
+        still_since = world.time_s if still_since is None else still_since
+        if world.time_s - still_since >= STILL_FOR_S:
+            near = nearest_thing(world)
+            if world.distance_to(near) <= ARRIVED_M:
+                outcome = ARRIVED if near == world.scene.goal else OTHER
+                break
+        if world.time_s - still_since >= GIVE_UP_S:
+            break
+    near = nearest_thing(world)
+    instruction = getattr(driver, "instruction", world.scene.instruction)
+    return Result(
+        seed=world.seed,
+        outcome=outcome,
+        instruction=instruction,
+        told=" ".join(named_pair(instruction) or ("", "")),
+        goal=world.scene.target.name,
+        stopped_at=world.scene.things[near].name if outcome in (ARRIVED, OTHER) else "",
+        contact=world.contact.what if world.contact else "",
+        time_s=world.time_s,
+        path_m=world.path_m,
+        shortest_m=shortest,
+        goal_distance_m=world.distance_to(world.scene.goal),
+    )
+
+
+def nearest_thing(world: World) -> int:
+    """Which thing the robot stands at."""
+    return min(range(len(world.scene.things)), key=world.distance_to)

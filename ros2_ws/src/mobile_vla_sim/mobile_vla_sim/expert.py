@@ -1,0 +1,124 @@
+"""A driver with full knowledge of the room: plans a way, follows it, stops at the goal.
+
+It looks for its goal as a robot with a camera must (turn left until it is in view), so that a policy that only sees
+the camera can learn from it. People are not planned around but waited for.
+"""
+
+from __future__ import annotations
+
+import math
+
+from mobile_vla_sim.drivers import Action, ActionScale
+from mobile_vla_sim.model import WALL_HEIGHT_M
+from mobile_vla_sim.planner import FloorMap, Route, distance_to_block
+from mobile_vla_sim.randomise import ARRIVED_M
+from mobile_vla_sim.scene import Pose, Scene
+from mobile_vla_sim.sensors import wrapped
+from mobile_vla_sim.world import World
+
+STOP_M = 0.47
+_GOAL_RING_M = 0.44
+_NEEDED_M, _WISHED_M, _DISLIKE = 0.06, 0.25, 4.0
+_LOOK_M = 0.7
+_TURN_ON_SPOT_RAD = 0.8
+_SEARCH_TURN = 0.6
+_PERSON_M, _PERSON_AHEAD_RAD = 1.1, 1.0
+
+
+class Expert:
+    """Drives any scene whose goal is reachable. One per world; `begin` plans for the world's present scene."""
+
+    def __init__(self, scale: ActionScale) -> None:
+        self._scale = scale
+
+    def begin(self, world: World) -> None:
+        scene = world.scene
+        self._floor = FloorMap(scene)
+        self._goal = (scene.target.x, scene.target.y)
+        body = world.config.base.radius_m
+        self._route = Route(
+            self._floor, self._goal, _GOAL_RING_M, body + _NEEDED_M, wish_m=body + _WISHED_M, dislike=_DISLIKE
+        )
+        self._seen = False
+        self._searched_rad = 0.0
+        self._last_yaw = world.pose.yaw
+        self._arrived = False
+
+    def act(self, world: World) -> Action:
+        """The action for now, normalised to [-1, 1]."""
+        pose = self._foreseen(world)
+        away = math.dist(pose[:2], self._goal)
+        self._arrived = away <= (ARRIVED_M - 0.02 if self._arrived else STOP_M)
+        if self._arrived or self._person_ahead(world, pose):
+            return 0.0, 0.0
+        if self._searching(world):
+            return 0.0, _SEARCH_TURN
+        x, y = self._route.ahead(pose.x, pose.y, _LOOK_M)
+        if math.dist((x, y), pose[:2]) < 0.1:
+            x, y = self._goal
+        error = wrapped(math.atan2(y - pose.y, x - pose.x) - pose.yaw)
+        turn = max(-1.0, min(1.0, 2.2 * error / self._scale.angular_radps))
+        if abs(error) > _TURN_ON_SPOT_RAD:
+            return 0.0, math.copysign(max(abs(turn), 0.4), turn)
+        slow_near_goal = 1.2 * max(0.0, away - STOP_M) + 0.08
+        slow_near_things = 0.8 * self._clearance_ahead(world, pose) + 0.10
+        fastest = min(self._scale.linear_mps, slow_near_goal, slow_near_things)
+        return fastest * math.cos(error) ** 3 / self._scale.linear_mps, turn
+
+    def _foreseen(self, world: World) -> Pose:
+        """Where the robot will be when the command acts."""
+        ahead_s = world.config.base.latency_s + world.config.base.motor_time_constant_s
+        pose, velocity = world.pose, world.velocity
+        yaw = pose.yaw + velocity.angular_radps * ahead_s / 2.0
+        reach = velocity.linear_mps * ahead_s
+        return Pose(
+            pose.x + reach * math.cos(yaw),
+            pose.y + reach * math.sin(yaw),
+            wrapped(pose.yaw + velocity.angular_radps * ahead_s),
+        )
+
+    def _clearance_ahead(self, world: World, pose: Pose) -> float:
+        x, y = pose.x + 0.25 * math.cos(pose.yaw), pose.y + 0.25 * math.sin(pose.yaw)
+        here = self._floor.clearance[self._floor.cell(pose.x, pose.y)]
+        return float(max(0.0, min(here, self._floor.clearance[self._floor.cell(x, y)]) - world.config.base.radius_m))
+
+    def _searching(self, world: World) -> bool:
+        """Turn until the goal has been in view, at most once around."""
+        if not self._seen:
+            yaw = world.pose.yaw
+            self._searched_rad += abs(wrapped(yaw - self._last_yaw))
+            self._last_yaw = yaw
+            half_view = math.radians(world.config.camera.horizontal_fov_deg) / 2.0
+            bearing = abs(bearing_of(world.pose, *self._goal))
+            in_view = bearing < 0.75 * half_view and in_sight(world.scene, world.pose, world.scene.goal)
+            self._seen = in_view or self._searched_rad > 2.1 * math.pi
+        return not self._seen
+
+    @staticmethod
+    def _person_ahead(world: World, pose: Pose) -> bool:
+        return any(
+            math.dist(pose[:2], person) < _PERSON_M and abs(bearing_of(pose, *person)) < _PERSON_AHEAD_RAD
+            for person, walker in zip(world.walker_positions, world.scene.walkers, strict=True)
+            if person != walker.path[-1]
+        )
+
+
+def bearing_of(pose: Pose, x: float, y: float) -> float:
+    """Direction of a point seen from a pose; positive to the left."""
+    return wrapped(math.atan2(y - pose.y, x - pose.x) - pose.yaw)
+
+
+def in_sight(scene: Scene, pose: Pose, thing: int) -> bool:
+    """Whether the straight line to a thing's middle passes nothing tall (crates are low)."""
+    target = scene.things[thing]
+    reach = math.dist(pose[:2], (target.x, target.y))
+    cos, sin = (target.x - pose.x) / max(reach, 1e-9), (target.y - pose.y) / max(reach, 1e-9)
+    for index, other in enumerate(scene.things):
+        along = (other.x - pose.x) * cos + (other.y - pose.y) * sin
+        across = abs((other.y - pose.y) * cos - (other.x - pose.x) * sin)
+        if index != thing and 0.0 < along < reach and across < other.radius_m:
+            return False
+    tall = [block for block in scene.blocks if block.height_m > WALL_HEIGHT_M / 4.0]
+    steps = max(2, int(reach / 0.05))
+    points = [(pose.x + cos * reach * step / steps, pose.y + sin * reach * step / steps) for step in range(steps)]
+    return all(float(distance_to_block(x, y, block)) > 0.0 for block in tall for x, y in points)

@@ -1,0 +1,73 @@
+"""The safety gate between a driver and the base, in simulated time: the controller without its node."""
+
+from __future__ import annotations
+
+from mobile_vla.control import ControllerConfig, Gate, Now, ScanGeometry, Velocity
+from mobile_vla_sim.drivers import Action
+from mobile_vla_sim.pacing import NS, Schedule
+from mobile_vla_sim.world import World
+
+# The gate compares stamps and refuses time zero.
+_EPOCH_NS = 1000 * NS
+_ARMING_S = 0.2
+
+
+class Gated:
+    """Ticks the gate at its rate, feeds it actions, scans and odometry as the graph does, and sends what it says.
+
+    An episode begins with the gate armed and its hand-over over; images are as old as `image_age_s` says.
+    """
+
+    def __init__(self, config: ControllerConfig, image_age_s: float = 0.0) -> None:
+        self._config = config
+        self._image_age_ns = round(image_age_s * NS)
+        self.reasons: dict[str, int] = {}
+
+    def begin(self, world: World) -> None:
+        self._gate = Gate(self._config)
+        lidar = world.lidar
+        self._geometry = ScanGeometry(
+            lidar.angle_min_rad, lidar.angle_increment_rad, lidar.config.min_m, lidar.config.max_m
+        )
+        self._scans, self._odometry = Schedule(lidar.config.rate_hz), Schedule(world.config.odometry.rate_hz)
+        self._next_tick_s = 0.0
+        now = self._now(world)
+        self._feed(world, now)
+        self._gate.offer_policy_status(True, "simulated", now)
+        self._gate.offer_action(now.ros_ns - 1, self._config.action.space, Velocity(0.0, 0.0, 0.0), now)
+        outcome = self._gate.arm(now)
+        if not outcome.ok:
+            raise RuntimeError(f"the gate refuses to be armed in simulation: {outcome}")
+
+    def drive(self, world: World, action: Action, seconds: float) -> None:
+        end_s = world.time_s + seconds
+        now = self._now(world)
+        stamp_ns = now.ros_ns - self._image_age_ns
+        self._gate.offer_policy_status(True, "simulated", now)
+        self._gate.offer_action(stamp_ns, self._config.action.space, self._velocity(action), now)
+        while world.time_s < end_s - 1e-9:
+            now = self._now(world)
+            self._feed(world, now)
+            command = self._gate.tick(now)
+            self.reasons[command.reason] = self.reasons.get(command.reason, 0) + 1
+            if command.reset_policy:
+                self._gate.policy_was_reset(command.reset_policy, now)
+            world.command(command.linear_x, command.angular_z, command.linear_y)
+            self._next_tick_s += self._config.period_s
+            world.advance(max(min(self._next_tick_s, end_s) - world.time_s, world.config.physics_step_s))
+
+    def _velocity(self, action: Action) -> Velocity:
+        if self._config.action.space == "omni":
+            return Velocity(action[0], action[1], 0.0)
+        return Velocity(action[0], 0.0, action[1])
+
+    def _feed(self, world: World, now: Now) -> None:
+        if self._scans.due(world.time_ns):
+            self._gate.offer_scan(now.ros_ns, world.scan().tolist(), self._geometry, now)
+        if self._odometry.due(world.time_ns):
+            velocity = world.odometry().velocity
+            self._gate.offer_odometry(now.ros_ns, velocity.linear_mps, velocity.angular_radps, now)
+
+    @staticmethod
+    def _now(world: World) -> Now:
+        return Now(steady_ns=_EPOCH_NS + world.time_ns, ros_ns=_EPOCH_NS + world.time_ns)

@@ -1,0 +1,194 @@
+"""Jobs, figures, the page and the command line of the closed-loop benchmark."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mobile_vla.cli.main import main
+from mobile_vla.config import with_values
+from mobile_vla.errors import UserError
+from mobile_vla_sim import benchmark
+from mobile_vla_sim.bench_report import CURVES, Outcome, page_of, report_of, varied
+from mobile_vla_sim.benchmark import Job, run_job, summarise, went_as_told
+from mobile_vla_sim.config import SimulatorConfig
+from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, Rules
+from mobile_vla_sim.estimates import mean, share
+from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
+
+SHORT = Rules(limit_s=3.0)
+
+
+def result(seed: int = 0, outcome: str = ARRIVED, goal: str = "red ball", stopped_at: str = "", **more: Any) -> Result:
+    values = {"instruction": "", "told": goal, "contact": "", "time_s": 10.0, "path_m": 4.0, "shortest_m": 3.0}
+    values |= {"goal_distance_m": 0.4, **more}
+    return Result(seed=seed, outcome=outcome, goal=goal, stopped_at=stopped_at, **values)
+
+
+def test_shares_have_wilson_intervals() -> None:
+    low_high = share(8, 10)
+    assert (low_high.low, low_high.high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
+    assert share(0, 20).low == 0.0
+    assert share(0, 20).high == pytest.approx(0.1611, abs=1e-4)
+    assert share(20, 20).high == 1.0
+    with pytest.raises(ValueError, match="nothing"):
+        share(0, 0)
+
+
+def test_means_have_normal_intervals() -> None:
+    estimate = mean([0.0, 1.0, 2.0, 3.0])
+    assert estimate.value == 1.5
+    assert estimate.high - estimate.value == pytest.approx(1.96 * 1.2910 / 2, abs=1e-3)
+
+
+def test_a_summary_counts_outcomes_by_colour_and_kind() -> None:
+    results = [
+        result(0, ARRIVED, "red ball", "red ball"),
+        result(1, COLLIDED, "red cube", contact="crate 2"),
+        result(2, COLLIDED, "blue cube", contact="crate 1"),
+        result(3, OTHER, "blue ball", "blue cube"),
+    ]
+    summary = summarise(results)
+    assert (summary.success.value, summary.collisions.value, summary.other_object.value) == (0.25, 0.5, 0.25)
+    assert summary.spl.value == pytest.approx(0.75 / 4)
+    assert {name: value.value for name, value in summary.by_kind.items()} == {"ball": 0.5, "cube": 0.0}
+    assert summary.by_colour["red"].n == 2
+    assert summary.contacts == {"crate": 2}
+
+
+def test_deaf_counts_where_it_was_told_to_go() -> None:
+    results = [
+        result(0, OTHER, "red ball", "blue cube", told="blue cube"),
+        result(1, OTHER, "red ball", "green cone", told="blue cube"),
+        result(2, TIMED_OUT, "red ball", "", told=""),
+    ]
+    assert went_as_told(results).value == pytest.approx(1 / 3)
+
+
+def test_workers_do_not_change_results() -> None:
+    job = Job("random", episodes=7, rules=SHORT)
+    alone, together = run_job(job), run_job(job, workers=2)
+    assert alone == together
+    assert [one.seed for one in alone] == list(range(1_000_000, 1_000_007))
+    assert run_job(dataclasses.replace(job, first=5, episodes=2)) == alone[5:]
+
+
+def test_suites_take_their_own_seeds_and_rooms() -> None:
+    assert all(suite.first_seed >= FIRST_BENCHMARK_SEED for suite in SUITES.values())
+    assert SUITES["paraphrase"].first_seed == SUITES["standard"].first_seed
+    configs = [suite.config(SimulatorConfig()).room for suite in SUITES.values()]
+    assert len(set(configs)) == len(SUITES)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"driver": "exprt"}, "did you mean 'expert'"),
+        ({"driver": "policy"}, "needs a policy"),
+        ({"driver": "expert", "suite": "standrd"}, "did you mean 'standard'"),
+        ({"driver": "expert", "episodes": 0}, "--episodes must be >= 1"),
+    ],
+)
+def test_a_job_that_cannot_run_is_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        Job(**values)
+
+
+def test_a_policy_for_another_base_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mobile_vla.policy.config import InferenceConfig
+
+    class Omni:
+        class card:  # noqa: N801
+            action_space, untrained, control_rate_hz = "omni", True, 10.0
+
+    monkeypatch.setattr("mobile_vla.engine.open_policy", lambda config: Omni())
+    monkeypatch.setattr(benchmark, "_opened", {})
+    with pytest.raises(UserError, match="action space is omni and the simulated base is diff"):
+        run_job(Job("policy", episodes=1, inference=InferenceConfig(allow_untrained=True)))
+
+
+def test_every_curve_changes_a_job_that_still_runs() -> None:
+    job = Job("straight", episodes=1, rules=Rules(limit_s=1.0))
+    for name, (_, values) in CURVES.items():
+        for value in values:
+            assert varied(job, name, value) is not None
+    assert varied(job, "camera.blur_px", 2.0).simulator.camera.blur_px == 2.0
+    assert varied(job, "hold_share", 0.4).rules.hold_share == 0.4
+
+
+def outcomes() -> dict[str, Outcome]:
+    def of(driver: str, *results: Result) -> Outcome:
+        return Outcome(Job("expert"), list(results))
+
+    return {
+        "policy": of("policy", *(result(seed, ARRIVED if seed < 9 else COLLIDED) for seed in range(10))),
+        "blind": of("blind", result(0, TIMED_OUT), result(1, TIMED_OUT)),
+        "deaf": of("deaf", result(0, OTHER, "red ball", "blue cube", told="blue cube")),
+        "absent": of("absent", result(0, TIMED_OUT)),
+        "expert": of("expert", result(0), result(1)),
+        "random": of("random", result(0, COLLIDED)),
+    }
+
+
+def test_figures_carry_targets_intervals_and_baselines() -> None:
+    figures = {figure.name: figure for figure in report_of(outcomes(), "vla sim bench", {}).figures}
+    assert (figures["success"].value, figures["success"].met) == (0.9, True)
+    assert figures["success"].baseline == "random 0.00"
+    assert figures["success"].spread[0] < 0.9 < figures["success"].spread[2]
+    assert (figures["collisions"].value, figures["collisions"].met) == (0.1, False)
+    assert figures["blind_success"].met
+    assert figures["deaf_wrong_object"].value == 1.0
+    assert figures["absent_stopped"].value == 0.0
+    assert figures["expert_success"].met
+    assert figures["episodes"].value == 10
+
+
+def test_the_page_shows_every_driver_and_no_outside_resource() -> None:
+    made = outcomes()
+    curves = {"camera.blur_px": [(0.0, made["policy"].summary), (2.0, made["blind"].summary)]}
+    page = page_of(made, curves, report_of(made, "vla sim bench", {"suite": "standard"}))
+    assert all(name in page for name in made)
+    assert "<svg" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_the_command_prints_figures_and_writes_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, page = tmp_path / "bench.json", tmp_path / "bench.html"
+    arguments = ["sim", "bench", "--drivers", "expert", "--episodes", "2", "--json"]
+    assert main([*arguments, "--out", str(out), "--html", str(page)]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(out.read_text())
+    assert {figure["name"] for figure in printed["figures"]} >= {"expert_success", "expert_spl", "episodes"}
+    assert printed["executed"]["seeds"] == "1000000 to 1000001"
+    assert page.read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--drivers", "exprt"], "did you mean 'expert'"),
+        (["--suite", "nowhere", "--drivers", "expert"], "unknown suite 'nowhere'"),
+        (["--episodes", "0"], "--episodes must be >= 1"),
+        (["--drivers", "policy"], "name one with --policy"),
+        (["--policy", "nobody"], "unknown policy 'nobody'"),
+        (["--curves", "weather", "--policy", "untrained"], "--curves: unknown name 'weather'"),
+    ],
+)
+def test_a_wrong_command_line_is_one_sentence(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["sim", "bench", *arguments]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_settings_of_the_simulator_reach_the_episodes() -> None:
+    slow = with_values(SimulatorConfig(), {"base.max_linear_mps": 0.05})
+    fast_result, slow_result = (
+        run_job(Job("straight", episodes=1, rules=SHORT, simulator=simulator))[0]
+        for simulator in (SimulatorConfig(), slow)
+    )
+    assert slow_result.path_m < 0.2 < fast_result.path_m
