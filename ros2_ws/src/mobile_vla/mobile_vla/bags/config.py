@@ -1,4 +1,4 @@
-"""Settings of the recorder. Light to import: nothing but the configuration schema."""
+"""Settings of the recorder and of replaying. Light to import: nothing but the configuration schema."""
 
 from __future__ import annotations
 
@@ -54,3 +54,33 @@ class RecorderConfig(Config):
             raise ConfigError(f"name must be a plain folder name, got {self.name!r}; put the path into out_dir")
         if self.storage == "sqlite3" and self.compression == "lz4":
             raise ConfigError("compression lz4 needs storage mcap, got sqlite3; use compression none or storage mcap")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayConfig(Config):
+    """What of a bag is published again, and how fast."""
+
+    bag: str = param("", "the bag: a folder, or one .mcap, .db3 or .bag file")
+    rate: float = param(1.0, "speed: 2 is twice as fast", gt=0.0, le=100.0)
+    loop: bool = param(False, "start again at the end")
+    start_s: float = param(0.0, "begin this many seconds into the bag", ge=0.0, le=1_000_000.0)
+    end_s: float = param(0.0, "stop this many seconds into the bag; 0: at its end", ge=0.0, le=1_000_000.0)
+    clock: bool = param(False, "publish /clock with the bag's time, for nodes with use_sim_time")
+    restamp: bool = param(
+        False, "move every header stamp by the time since the recording, for nodes that run on real time"
+    )
+    topics: tuple[str, ...] = param((), "only these topics; empty: all but the robot's command topic and /clock")
+    remaps: tuple[str, ...] = param((), "publish under another name: recorded:=published")
+    wait_s: float = param(1.0, "time for subscribers to find the topics before the first message", ge=0.0, le=60.0)
+
+    def cross_check(self) -> None:
+        if self.end_s and self.end_s <= self.start_s:
+            raise ConfigError(f"end_s must be later than start_s ({self.start_s:g}), got {self.end_s:g}")
+        for remap in self.remaps:
+            old, arrow, new = remap.partition(":=")
+            if not (old and arrow and new):
+                raise ConfigError(f"remaps must look like recorded:=published, got {remap!r}")
+        if self.clock and self.restamp:
+            raise ConfigError(
+                "clock and restamp exclude each other: either nodes follow the bag's time, or the bag theirs"
+            )

@@ -206,7 +206,7 @@ def _arrow(view: Pixels, share: tuple[float, float], color: tuple[int, int, int]
     """From the robot's nose: length is the speed, bend is the turn (left positive)."""
     height, width = view.shape[:2]
     linear, turn = (max(-1.0, min(1.0, value)) for value in share)
-    start = (width // 2, height - 60)
+    start = (width // 2, height - 60 if linear >= 0 else round(height * 0.45))
     length, angle = abs(linear) * height * 0.42, turn * math.pi / 3
     if length < 4 and abs(turn) < 0.03:
         cv2.circle(view, start, 6, color, -1, cv2.LINE_AA)

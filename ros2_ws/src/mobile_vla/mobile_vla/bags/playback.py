@@ -1,0 +1,104 @@
+"""When which message of a bag is due again, and with which bytes. Pure: the caller waits and publishes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mobile_vla.bags.config import ReplayConfig
+from mobile_vla.bags.definitions import standard_types
+from mobile_vla.bags.reader import BagReader
+from mobile_vla.bags.roles import TWIST_TYPES
+from mobile_vla.bags.types import Qos, RawMessage
+from mobile_vla.errors import UserError, nearest
+
+_STAMP = struct.Struct("<iI")
+_STAMP_AT = 4
+
+
+class PlayedTopic(NamedTuple):
+    """One topic to publish: its name in the bag, its name now."""
+
+    recorded: str
+    published: str
+    type: str
+    qos: Qos
+
+
+class Due(NamedTuple):
+    """A message, and how long after the start of playing it is due."""
+
+    after_ns: int
+    message: RawMessage
+    published: str
+
+
+class Playback:
+    """The part of a bag that a configuration asks for."""
+
+    def __init__(self, reader: BagReader, config: ReplayConfig) -> None:
+        if reader.ros1:
+            raise UserError(f"{reader.path} is a ROS 1 bag; convert it with `rosbags-convert` to replay it")
+        self._reader = reader
+        self._config = config
+        self.start_ns = reader.start_ns + int(config.start_s * 1e9)
+        self.end_ns = reader.start_ns + int(config.end_s * 1e9) if config.end_s else reader.end_ns + 1
+        if self.start_ns >= reader.end_ns and config.start_s:
+            raise UserError(f"start_s {config.start_s:g} is behind the end of the bag ({reader.duration_s:.1f} s)")
+        remaps = dict(remap.split(":=", 1) for remap in config.remaps)
+        remaps = {f"/{old.strip('/')}": new for old, new in remaps.items()}
+        self.topics = [
+            PlayedTopic(
+                name, remaps.get(name, name), reader.topics[name].type, reader.topics[name].qos or Qos(depth=10)
+            )
+            for name in self._chosen(config)
+        ]
+        self.left_out = sorted(set(reader.topics) - {topic.recorded for topic in self.topics})
+        self._stamped = {topic.recorded for topic in self.topics if has_header(topic.type)}
+
+    def messages(self, now_ns: int = 0) -> Iterator[Due]:
+        """One pass over the bag; `now_ns` is the clock's time at its beginning (used when restamping)."""
+        names = {topic.recorded: topic.published for topic in self.topics}
+        for message in self._reader.raw(names, self.start_ns, self.end_ns):
+            after_ns = int((message.log_ns - self.start_ns) / self._config.rate)
+            data = message.data
+            if self._config.restamp and message.topic in self._stamped:
+                data = shifted(data, now_ns + after_ns - message.log_ns)
+            yield Due(after_ns, message._replace(data=data), names[message.topic])
+
+    def bag_time_ns(self, after_ns: int) -> int:
+        """The bag's clock, that long after the start of playing."""
+        return self.start_ns + int(after_ns * self._config.rate)
+
+    def _chosen(self, config: ReplayConfig) -> list[str]:
+        known = [name for name, topic in self._reader.topics.items() if topic.messages]
+        if not config.topics:
+            return [name for name in known if name != "/clock" and not self._commands_a_robot(name)]
+        chosen = [f"/{name.strip('/')}" for name in config.topics]
+        for name in chosen:
+            if name not in known:
+                raise UserError(f"the bag has no messages on {name}; {nearest(name, known)}")
+        return chosen
+
+    def _commands_a_robot(self, name: str) -> bool:
+        """A replayed command would move a real base: only on request."""
+        return name.endswith("cmd_vel") and self._reader.topics[name].type in TWIST_TYPES
+
+
+def has_header(message_type: str) -> bool:
+    """Whether a message begins with std_msgs/Header, as far as its type is known."""
+    fields = standard_types().fielddefs.get(message_type)
+    return bool(fields and fields[1] and fields[1][0][1][1] == "std_msgs/msg/Header")
+
+
+def shifted(data: bytes, by_ns: int) -> bytes:
+    """The same CDR message with its header stamp moved; a stamp of 0 (none) stays."""
+    if len(data) < _STAMP_AT + _STAMP.size or data[1] != 1:
+        return data
+    seconds, nanoseconds = _STAMP.unpack_from(data, _STAMP_AT)
+    if not seconds and not nanoseconds:
+        return data
+    stamp_ns = max(0, seconds * 1_000_000_000 + nanoseconds + by_ns)
+    stamp = _STAMP.pack(*divmod(stamp_ns, 1_000_000_000))
+    return data[:_STAMP_AT] + stamp + data[_STAMP_AT + _STAMP.size :]

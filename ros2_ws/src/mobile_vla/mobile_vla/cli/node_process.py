@@ -1,0 +1,35 @@
+"""Become one node: this process turns into the node's, so that signals, output and exit code are the node's."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import NoReturn
+
+import yaml
+
+from mobile_vla.config import Config, to_mapping
+
+
+def become(module: str, node: str, config: Config, namespace: str = "") -> NoReturn:
+    """Replace this process by `python -m module` with `config` as its parameters."""
+    from mobile_vla_ros.environment import prepare
+
+    defaults = to_mapping(type(config)())
+    changed = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in to_mapping(config).items()
+        if value != defaults[name]
+    }
+    command = [sys.executable, "-m", module, "--ros-args", "-r", f"__node:={node}"]
+    if namespace:
+        command += ["-r", f"__ns:=/{namespace.strip('/')}"]
+    if changed:
+        path = Path(tempfile.mkdtemp(prefix=f"vla_{node}_")) / "parameters.yaml"
+        path.write_text(yaml.safe_dump({"/**": {"ros__parameters": changed}}, sort_keys=False), encoding="utf-8")
+        command += ["--params-file", str(path)]
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(sys.executable, command, dict(prepare(dict(os.environ))))  # noqa: S606  (no shell is wanted)
