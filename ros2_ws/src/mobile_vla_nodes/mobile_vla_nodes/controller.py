@@ -1,6 +1,7 @@
 """The gate on the graph: the only publisher of the command topic. No model, no picture, one thread.
 
-Callbacks store into `mobile_vla.control.Gate`; a timer on the steady clock asks it for the command and publishes that.
+A timer on the steady clock takes what has arrived, stores it in `mobile_vla.control.Gate`, asks the gate for the
+command and publishes it. Nothing but operators' requests runs between two ticks: a flood of messages delays none.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from mobile_vla_nodes.policy_reset import PolicyReset
 from mobile_vla_ros import topics
 from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
 from mobile_vla_ros.parameters import Parameters
+from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.runtime import run
 
 WATCH_PERIOD_S = 0.5
@@ -62,11 +64,12 @@ class ControllerNode(Node):
         self._instruction: str | None = None
         self._inference = f"{self.get_namespace().rstrip('/')}/inference"
         self._optional: dict[str, Any] = {}
+        self._inputs = PolledSubscriptions(self)
+        self._inputs.add(topics.ESTOP, self._on_estop)
+        self._inputs.add(topics.INSTRUCTION, self._on_instruction)
+        self._inputs.add(topics.ACTION, self._on_action)
+        self._inputs.add(topics.DIAGNOSTICS, self._on_diagnostics)
         self._listen(config)
-        topics.ACTION.subscription(self, self._on_action)
-        topics.INSTRUCTION.subscription(self, self._on_instruction)
-        topics.ESTOP.subscription(self, self._on_estop)
-        topics.DIAGNOSTICS.subscription(self, self._on_diagnostics)
         topics.ARM.server(self, self._on_arm)
         topics.TRIGGER_ESTOP.server(self, self._on_estop_request)
         topics.RESET_ESTOP.server(self, self._on_reset_request)
@@ -78,7 +81,7 @@ class ControllerNode(Node):
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process: no collection needs to walk it
 
-    # inputs: they store, the tick decides
+    # inputs: taken at the start of a tick, only stored
 
     def _on_action(self, message: TwistStamped) -> None:
         self._gate.offer_action(_stamp_ns(message), message.header.frame_id, _velocity(message.twist), self._now())
@@ -135,18 +138,20 @@ class ControllerNode(Node):
     # decision
 
     def _tick(self) -> None:
+        started_ns = time.monotonic_ns()
+        self._inputs.poll()
         now = self._now()
         if self._last_tick_ns:
-            late_s = (now.steady_ns - self._last_tick_ns) / NS_PER_S - self._settings.value.period_s
+            late_s = (started_ns - self._last_tick_ns) / NS_PER_S - self._settings.value.period_s
             self._jitter.add(abs(late_s) * 1e3)
-        self._last_tick_ns = now.steady_ns
+        self._last_tick_ns = started_ns
         command = self._command = self._gate.tick(now)
         if command.publish:
             self._send(command.linear_x, command.linear_y, command.angular_z)
         if command.action_stamp_ns > self._last_action_ns:
             self._latency.add((self._ros_ns() - command.action_stamp_ns) / 1e6)
         self._last_action_ns = command.action_stamp_ns
-        self._work.add((time.monotonic_ns() - now.steady_ns) / 1e6)
+        self._work.add((time.monotonic_ns() - started_ns) / 1e6)
         self._reset.follow(command.reset_policy, now.steady_ns)
         if self._changes.due(command, now.steady_ns):
             self._say(command)
@@ -196,9 +201,9 @@ class ControllerNode(Node):
             wanted[name] = (topic, getattr(config.teleop, name).enabled, partial(self._on_teleop, name))
         for name, (topic, used, callback) in wanted.items():
             if used and name not in self._optional:
-                self._optional[name] = topic.subscription(self, callback)
+                self._optional[name] = self._inputs.add(topic, callback)
             elif not used and name in self._optional:
-                self.destroy_subscription(self._optional.pop(name))
+                self._inputs.remove(self._optional.pop(name))
 
     def _now(self) -> Now:
         return Now(time.monotonic_ns(), self._ros_ns())
