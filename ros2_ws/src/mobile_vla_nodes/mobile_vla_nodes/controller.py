@@ -32,6 +32,7 @@ from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.runtime import run
+from mobile_vla_ros.scheduling import become_realtime
 
 WATCH_PERIOD_S = 0.5
 LAST_WORDS_S = 0.5
@@ -78,6 +79,7 @@ class ControllerNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._watch = self.create_timer(WATCH_PERIOD_S, self._count_publishers, clock=steady)
         self._timer = self.create_timer(config.period_s, self._tick, clock=steady)
+        self._scheduling = become_realtime(config.realtime_priority)
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process: no collection needs to walk it
 
@@ -181,7 +183,7 @@ class ControllerNode(Node):
         level, message, values = status(self._command, self._gate)
         timings = {"tick_jitter": self._jitter, "tick": self._work, "camera_to_command": self._latency}
         measured = {key: value for name, unit in timings.items() for key, value in unit.as_values(name).items()}
-        rate = {"rate_hz": f"{self._settings.value.rate_hz:g}"}
+        rate = {"rate_hz": f"{self._settings.value.rate_hz:g}", "scheduling": self._scheduling}
         return Status(level, message, {**values, **rate, **measured, **details(self._gate)})
 
     # set-up

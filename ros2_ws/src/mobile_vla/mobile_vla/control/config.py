@@ -104,6 +104,12 @@ class ControllerConfig(Config):
     """Everything the controller can be told."""
 
     rate_hz: float = param(30.0, "Commands per second.", ge=5, le=200)
+    realtime_priority: int = param(
+        10,
+        "Real-time priority of the command thread where permitted, so that a busy machine delays nothing; 0 for none.",
+        ge=0,
+        le=49,
+    )
     base: Base = section(Base)
     action: Action = section(Action)
     limits: Limits = section(Limits)
