@@ -39,8 +39,8 @@ class Job:
     suite: str = "standard"
     episodes: int = 100
     first: int = 0
-    rules: Rules = Rules()
-    simulator: SimulatorConfig = SimulatorConfig()
+    rules: Rules = dataclasses.field(default_factory=Rules)
+    simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)
     inference: InferenceConfig | None = None
     gate: ControllerConfig | None = None
 

@@ -36,7 +36,7 @@ class Rules:
     """Time from an image to its action, on top of the base's own latency: the model's part."""
     hold_share: float = 0.0
     """Share of control periods in which no new action comes and the last one is kept."""
-    scale: ActionScale = ActionScale()
+    scale: ActionScale = dataclasses.field(default_factory=ActionScale)
 
 
 class Result(NamedTuple):
