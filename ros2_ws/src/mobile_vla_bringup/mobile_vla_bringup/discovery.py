@@ -7,6 +7,7 @@ import time
 import rclpy
 from rclpy.context import Context
 
+from mobile_vla_ros.environment import prepare
 from mobile_vla_ros.topics import CMD_VEL
 
 DISCOVERY_S = 1.0
@@ -14,6 +15,7 @@ DISCOVERY_S = 1.0
 
 def publishers_of_cmd_vel(namespace: str, domain_id: int) -> list[str]:
     """Names of the nodes that publish a robot's command topic; takes up to `DISCOVERY_S`."""
+    prepare()
     context = Context()
     rclpy.init(context=context, domain_id=domain_id)
     node = rclpy.create_node("looker", namespace=namespace, context=context)

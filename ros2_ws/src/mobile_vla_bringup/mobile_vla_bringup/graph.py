@@ -17,6 +17,7 @@ from mobile_vla.camera.config import CameraConfig
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig
 from mobile_vla_bringup import files
 
 
@@ -35,9 +36,12 @@ KINDS: dict[str, NodeKind] = {
     "controller": NodeKind(NODES_PACKAGE, "controller_node", "mobile_vla_nodes.controller", ControllerConfig),
     "inference": NodeKind(NODES_PACKAGE, "inference_node", "mobile_vla_nodes.inference", InferenceConfig),
     "camera": NodeKind(NODES_PACKAGE, "camera_node", "mobile_vla_nodes.camera", CameraConfig),
+    "gamepad": NodeKind(NODES_PACKAGE, "gamepad_node", "mobile_vla_nodes.gamepad", GamepadConfig),
     "recorder": NodeKind(NODES_PACKAGE, "recorder_node", "mobile_vla_nodes.recorder", RecorderConfig),
 }
 """In starting order: whoever commands the base comes first, and is stopped first."""
+KEYBOARD = NodeKind(NODES_PACKAGE, "keyboard_node", "mobile_vla_nodes.keyboard", KeyboardConfig)
+"""Needs a terminal of its own, so that no graph starts it: `vla teleop` does."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +148,8 @@ def _simulator_kind() -> NodeKind:
 
 
 def all_kinds() -> dict[str, NodeKind]:
-    """Every kind of node, the simulator included, for reference pages and checks."""
-    return {**KINDS, "simulator": _simulator_kind()}
+    """Every kind of node, keyboard and simulator included, for reference pages and checks."""
+    return {**KINDS, "keyboard": KEYBOARD, "simulator": _simulator_kind()}
 
 
 def with_sim_time(graph: Graph) -> Graph:

@@ -19,6 +19,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from mobile_vla.errors import UserError
+from mobile_vla_ros.environment import prepare
 from mobile_vla_ros.topics import ARM, CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, Service
 
 MOVING = 1e-3
@@ -29,6 +30,7 @@ class Operator:
     """Context manager around one observing and commanding node."""
 
     def __init__(self, domain_id: int, namespace: str = "", name: str = "operator") -> None:
+        prepare()
         self._context = Context()
         rclpy.init(context=self._context, domain_id=domain_id)
         self.node = rclpy.create_node(name, namespace=namespace, context=self._context)

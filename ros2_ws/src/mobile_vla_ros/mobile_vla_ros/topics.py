@@ -24,7 +24,7 @@ from std_srvs.srv import SetBool, Trigger
 from mobile_vla_ros import qos
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Topic:
     """One row of the contract table."""
 
@@ -41,7 +41,7 @@ class Topic:
         return node.create_subscription(self.type, self.name, callback, self.requested, **options)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Service:
     """One service of the contract."""
 
