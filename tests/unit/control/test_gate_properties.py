@@ -35,6 +35,8 @@ ages_ms = st.one_of(st.integers(0, 200), st.integers(-200, 3000))
 steps = st.one_of(
     st.tuples(st.just("action"), sane | velocities, ages_ms),
     st.tuples(st.just("action"), sane, st.integers(0, 150)),
+    st.tuples(st.just("teleop"), st.sampled_from(["joy", "keyboard"]), sane, st.integers(0, 100)),
+    st.tuples(st.just("teleop"), st.just("joy"), sane, st.integers(0, 20)),
     st.tuples(st.just("teleop"), st.sampled_from(["joy", "keyboard", "web", "x"]), sane | velocities, ages_ms),
     st.tuples(
         st.just("scan"),
