@@ -48,6 +48,10 @@ def test_defaults_and_sections() -> None:
     ]
 
 
+def test_a_partly_given_section_keeps_its_own_defaults() -> None:
+    assert from_mapping(Robot, {"lateral": {"accel_mps2": 2.0}}, "x").lateral == Axis(speed_mps=0.3, accel_mps2=2.0)
+
+
 def test_nested_and_dotted_names_mean_the_same() -> None:
     nested = from_mapping(Robot, {"linear": {"speed_mps": 1}, "gains": [1, 2]}, "x")
     dotted = from_mapping(Robot, {"linear.speed_mps": 1.0, "gains": (1.0, 2.0)}, "x")

@@ -40,8 +40,8 @@ class CameraNode(Node):
     def __init__(self) -> None:
         self._stop_reading: Callable[[float], bool] = lambda timeout_s: True  # destroyed even when construction fails
         super().__init__("camera")
-        self._parameters = Parameters(self, CameraConfig)
-        config = self._parameters.value
+        self._settings = Parameters(self, CameraConfig)
+        config = self._settings.value
         self._loaded: Calibration | None = None
         if config.calibration_file:
             self._loaded = load_calibration(Path(config.calibration_file).expanduser(), config.camera_name)
@@ -83,7 +83,7 @@ class CameraNode(Node):
         self._rate.tick(self._last_ns)
 
     def _publish(self, frame: Frame) -> None:
-        config = self._parameters.value
+        config = self._settings.value
         pixels = convert(frame.pixels, frame.encoding, config.encoding)
         if config.resize:
             pixels = resized(pixels, config.width_px, config.height_px)
@@ -101,7 +101,7 @@ class CameraNode(Node):
             return
         self._size = (width_px, height_px)
         try:
-            self._calibration = calibration_for(self._parameters.value, self._loaded, width_px, height_px)
+            self._calibration = calibration_for(self._settings.value, self._loaded, width_px, height_px)
             self._calibration_trouble = ""
         except CalibrationError as error:
             self._calibration = None
@@ -142,7 +142,7 @@ class CameraNode(Node):
             )
         if self._unstamped and not self._size[0]:
             return ERROR, "frames arrive but simulated time has not begun; start what publishes /clock"
-        if self._source.live and silence_s > self._parameters.value.stall_s:
+        if self._source.live and silence_s > self._settings.value.stall_s:
             return ERROR, f"no frame from {self._source.description} for {silence_s:.1f} s"
         if self._calibration_trouble:
             return ERROR, f"camera_info is withheld: {self._calibration_trouble}"

@@ -39,7 +39,7 @@ class InferenceNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("inference")
-        self._parameters = Parameters(self, InferenceConfig, self._on_change)
+        self._settings = Parameters(self, InferenceConfig, self._on_change)
         self._policy: Policy | None = None
         self._worker: InferenceWorker | None = None
         self._subscription: Any = None
@@ -53,7 +53,7 @@ class InferenceNode(LifecycleNode):
         self._instruction = INSTRUCTION.subscription(self, self._on_instruction, callback_group=own_pace)
         self._reset_service = POLICY_RESET.server(self, self._on_reset)
         self._diagnostics = Diagnostics(self, self._report, callback_group=own_pace)
-        self._wanted_instruction = self._parameters.value.instruction
+        self._wanted_instruction = self._settings.value.instruction
         self._autostart = self.create_timer(AUTOSTART_DELAY_S, self._start_by_itself)
 
     # lifecycle
@@ -61,7 +61,7 @@ class InferenceNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         from mobile_vla.engine import open_policy  # torch is loaded here and not before
 
-        config = self._parameters.value
+        config = self._settings.value
         self._trouble = f"loading {config.checkpoint}"
         try:
             policy = open_policy(config)
@@ -85,7 +85,7 @@ class InferenceNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         if self._policy is None:
             return TransitionCallbackReturn.FAILURE
-        config = self._parameters.value
+        config = self._settings.value
         health = FrameHealth(config.health)
         self._worker = InferenceWorker(
             self._policy,
@@ -121,7 +121,7 @@ class InferenceNode(LifecycleNode):
 
     def _start_by_itself(self) -> None:
         self.destroy_timer(self._autostart)
-        if self._parameters.value.autostart and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+        if self._settings.value.autostart and self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self.trigger_activate()
 
     def _stop_worker(self) -> None:
@@ -160,7 +160,7 @@ class InferenceNode(LifecycleNode):
     def _on_change(self, config: InferenceConfig) -> None:
         if self._worker is not None:
             self._worker.max_age_s = config.image_max_age_s
-            if config.instruction != self._parameters.value.instruction:
+            if config.instruction != self._settings.value.instruction:
                 self._wanted_instruction = config.instruction
                 self._worker.instruct(config.instruction)
 
@@ -180,7 +180,7 @@ class InferenceNode(LifecycleNode):
 
     def _report(self) -> Status:
         worker, policy = self._worker, self._policy
-        values = {"ready": "false", "checkpoint": self._parameters.value.checkpoint}
+        values = {"ready": "false", "checkpoint": self._settings.value.checkpoint}
         if policy is not None:
             values |= {key: str(value) for key, value in policy.description.items()}
             values["untrained"] = str(policy.card.untrained).lower()

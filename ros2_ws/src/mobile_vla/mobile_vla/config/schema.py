@@ -172,13 +172,24 @@ def _build(cls: type[C], values: Mapping[str, Any], prefix: str) -> C:
         if isinstance(hint, type) and issubclass(hint, Config):
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{name} is a group of values, got {value!r}; indent its values below it")
-            arguments[key] = _build(hint, _nest(value), f"{name}.")
+            default = known[key].default_factory()  # type: ignore[operator]  # sections have one
+            arguments[key] = _build(hint, _merged(_nest(to_mapping(default)), _nest(value)), f"{name}.")
         else:
             arguments[key] = value
     try:
         return cls(**arguments)
     except ConfigError as error:
         raise ConfigError(f"{prefix}{error}") from None
+
+
+def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`, group by group."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        both = isinstance(below, dict) and isinstance(value, Mapping)
+        result[key] = _merged(below, _nest(value)) if both and isinstance(below, dict) else value
+    return result
 
 
 def _hints(cls: type[Config]) -> dict[str, Any]:
