@@ -6,9 +6,11 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
-from mobile_vla_sim.config import SimulatorConfig
+from mobile_vla_sim import base
+from mobile_vla_sim.config import BaseConfig, SimulatorConfig
 from mobile_vla_sim.scene import Pose
 from mobile_vla_sim.world import World
 
@@ -95,6 +97,30 @@ def test_slip_makes_odometry_drift_and_no_slip_does_not(world: Make, drive: Driv
         pose, start = one.odometry().pose, one.scene.start
         drift = math.hypot(pose.x - (one.pose.x - start.x), pose.y - (one.pose.y - start.y))
         assert low <= drift <= high
+
+
+class Once:
+    """Draws these numbers first and zeros ever after."""
+
+    def __init__(self, *values: float) -> None:
+        self._values = np.array(values)
+
+    def standard_normal(self, count: int) -> np.ndarray:
+        drawn, self._values = self._values[:count], np.zeros(count)
+        return drawn
+
+
+@pytest.mark.parametrize(("slipping", "turns"), [((1.0, 0.0, 0.0), "left"), ((0.0, 1.0, 0.0), "right")])
+def test_a_slipping_wheel_turns_the_robot_to_its_side(slipping: tuple[float, ...], turns: str) -> None:
+    config = BaseConfig(slip_std=0.1, latency_s=0.0, motor_time_constant_s=0.0)
+    one = base.Drive(config, Once(*slipping))
+    one.command(0.0, base.Velocity(0.4, 0.0))
+    for step in range(30):
+        driven = one.step(step * 0.01, 0.01)
+    assert one.wheels.angular_radps == 0.0
+    lost = 0.1 * math.exp(-0.3)  # of the slipping wheel's way; slip has a memory of one second
+    assert driven.linear_mps == pytest.approx(0.4 * (1 - lost / 2), abs=1e-6)
+    assert driven.angular_radps == pytest.approx((1 if turns == "left" else -1) * 0.4 * lost / 0.3, rel=1e-6)
 
 
 def test_a_wall_holds_the_robot_and_is_reported(world: Make, drive: Drive) -> None:

@@ -24,6 +24,18 @@ BENCH_EPILOG = """vla sim bench --policy own --episodes 200 --workers 2 --html b
 vla sim bench --policy own --suite unseen --json
 vla sim bench --drivers expert --suite hard --episodes 100
 vla sim bench --policy own --curves action_delay_s,camera.noise_std --episodes 50"""
+RECORD_HELP = """Drive training rooms with the expert and write a bag with the topics of a real robot.
+
+The expert is pushed off its way now and then, so that the bag shows how to come back. `vla train` and `vla eval` read
+the bag like any other."""
+RECORD_EPILOG = "vla sim record expert_bag --episodes 50\nvla sim record pushed_bag --push-share 0.6 --first 1000"
+_COLUMNS = (
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
 DRIVERS = ("policy", "expert", "straight", "random", "blind", "deaf", "absent")
 
 
@@ -63,6 +75,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bench.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page")
     add_set_flag(bench)
     bench.set_defaults(run=run_bench)
+    record = commands.add_parser(
+        "record",
+        help="episodes of the expert as a bag",
+        description=RECORD_HELP,
+        epilog=RECORD_EPILOG,
+        formatter_class=RawDescriptionRichHelpFormatter,
+    )
+    record.add_argument("bag", type=Path, metavar="BAG", help="new folder for the bag")
+    record.add_argument("--episodes", type=int, default=10, metavar="N", help="how many (default: 10)")
+    record.add_argument("--first", type=int, default=0, metavar="N", help="seed of the first room (default: 0)")
+    record.add_argument(
+        "--push-share", type=float, default=0.3, metavar="X", help="share of time the expert is pushed (default: 0.3)"
+    )
+    add_set_flag(record)
+    record.set_defaults(run=run_record)
+
+
+def run_record(args: argparse.Namespace) -> int:
+    from mobile_vla.bags.writer import BagWriter
+    from mobile_vla_sim.episode import Rules
+    from mobile_vla_sim.noisy import NoisyExpert
+    from mobile_vla_sim.recording import record_episodes
+    from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
+    from mobile_vla_sim.world import World
+
+    if args.episodes < 1 or args.first < 0 or not 0 <= args.push_share <= 1:
+        raise UserError(
+            "--episodes must be >= 1, --first >= 0 and --push-share from 0 to 1, "
+            f"got {args.episodes}, {args.first} and {args.push_share:g}"
+        )
+    if args.first + args.episodes > FIRST_BENCHMARK_SEED:
+        raise UserError(
+            f"--first and --episodes must stay below room {FIRST_BENCHMARK_SEED}, where the benchmark's rooms begin; "
+            "what is recorded here must not be measured on"
+        )
+    graph, scale = _graph(args, "untrained", "cpu")
+    seeds = range(args.first, args.first + args.episodes)
+    with Progress(*_COLUMNS, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("recording", total=args.episodes)
+        with (
+            World(SUITES["standard"].config(graph.node("simulator").config), args.first) as world,
+            BagWriter(args.bag) as bag,
+        ):
+            results = record_episodes(
+                world,
+                seeds,
+                NoisyExpert(scale, args.push_share),
+                bag,
+                Rules(scale=scale),
+                progress=lambda _: bar.advance(task),
+            )
+    arrived = sum(result.success for result in results)
+    Console(soft_wrap=True).print(f"{args.bag}: {len(results)} episodes, {arrived} arrived", highlight=False)
+    return 0
 
 
 def run_bench(args: argparse.Namespace) -> int:
@@ -122,20 +188,14 @@ def _listed(text: str | None, known: Any, flag: str) -> list[str]:
 
 
 def _job(args: argparse.Namespace, drivers: list[str]) -> tuple[Any, dict[str, Any]]:
-    from mobile_vla_bringup.graph import Choice, describe
     from mobile_vla_sim.benchmark import OF_POLICY, Job
-    from mobile_vla_sim.drivers import ActionScale
     from mobile_vla_sim.episode import Rules
 
-    overrides = {"simulator": {"camera": {"width_px": 320, "height_px": 240}}}
-    for section, values in overrides_from(args).items():
-        overrides.setdefault(section, {}).update(values)
-    graph = describe(Choice(robot="sim", policy=args.policy or "untrained", device=args.device), overrides)
+    graph, scale = _graph(args, args.policy or "untrained", args.device)
     controller, inference = graph.node("controller").config, graph.node("inference").config
     needs_policy = bool(set(drivers) & set(OF_POLICY)) or args.curves
     if needs_policy and not args.policy:
         raise UserError("a policy is needed for these drivers; name one with --policy")
-    scale = ActionScale(controller.action.linear_mps, controller.action.turn_radps, controller.action.lateral_mps)
     job = Job(
         driver=drivers[0],
         suite=args.suite,
@@ -156,6 +216,19 @@ def _job(args: argparse.Namespace, drivers: list[str]) -> tuple[Any, dict[str, A
         facts |= {"checkpoint": inference.checkpoint, "engine": inference.engine, "device": inference.device}
         facts |= {"dtype": inference.dtype, "threads": inference.threads}
     return job, facts
+
+
+def _graph(args: argparse.Namespace, policy: str, device: str) -> tuple[Any, Any]:
+    """The settings that `vla up --robot sim` would use, with a smaller camera image, and what an action of 1 means."""
+    from mobile_vla_bringup.graph import Choice, describe
+    from mobile_vla_sim.drivers import ActionScale
+
+    overrides: dict[str, dict[str, Any]] = {"simulator": {"camera": {"width_px": 320, "height_px": 240}}}
+    for section, values in overrides_from(args).items():
+        overrides.setdefault(section, {}).update(values)
+    graph = describe(Choice(robot="sim", policy=policy, device=device), overrides)
+    action = graph.node("controller").config.action
+    return graph, ActionScale(action.linear_mps, action.turn_radps, action.lateral_mps)
 
 
 def _command(args: argparse.Namespace) -> str:

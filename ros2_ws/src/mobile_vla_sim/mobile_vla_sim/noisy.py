@@ -1,0 +1,37 @@
+"""An expert that is pushed off its way now and then: episodes of it show how to come back, not only how to go."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mobile_vla_sim.drivers import Action, ActionScale
+from mobile_vla_sim.expert import Expert
+from mobile_vla_sim.world import World
+
+
+class NoisyExpert:
+    """Does what the expert says, plus a push that lasts a moment. `label` is what the expert would have done."""
+
+    def __init__(self, scale: ActionScale, push_share: float, push_s: float = 0.7) -> None:
+        self._expert = Expert(scale)
+        self._push_share = push_share
+        self._push_s = push_s
+        self.label: Action = (0.0, 0.0)
+
+    def begin(self, world: World) -> None:
+        self._expert.begin(world)
+        self._rng = np.random.default_rng((world.seed, 15))
+        self._push, self._until_s = (0.0, 0.0), 0.0
+
+    def act(self, world: World) -> Action:
+        self.label = self._expert.act(world)
+        if self.label == (0.0, 0.0):
+            return self.label
+        if world.time_s >= self._until_s:
+            pushed = self._rng.random() < self._push_share
+            self._until_s = world.time_s + self._push_s * float(self._rng.uniform(0.5, 1.5))
+            self._push = (
+                (float(self._rng.uniform(-0.3, 0.2)), float(self._rng.normal(0.0, 0.6))) if pushed else (0.0, 0.0)
+            )
+        linear, turn = (value + push for value, push in zip(self.label, self._push, strict=True))
+        return max(0.0, min(1.0, linear)), max(-1.0, min(1.0, turn))
