@@ -18,6 +18,7 @@ from mobile_vla.errors import UserError
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "the whole graph with the simulated robot: bag, video, report"),
     "up": ("up", "start the graph of a robot as processes (where ros2 launch is missing)"),
+    "teleop": ("teleop", "drive with the keyboard of this terminal"),
     "doctor": ("doctor", "what works on this machine"),
     "checkpoint": ("checkpoint", "inspect, verify, convert, compare and synthesise checkpoints"),
     "record": ("record", "record the graph into a bag"),
