@@ -22,7 +22,6 @@ PREFIXES = ("module.", "_orig_mod.", "model.backbone.", "model.")
 CLIP = "clip_model."
 LM_HEAD = "kosmos_model.text_model.lm_head.weight"
 EMBEDDING = "kosmos_model.text_model.model.embed_tokens.weight"
-SCALE_SUFFIX = "_scale"
 _COMPARE_ROWS = 4096
 
 DROP_RULES = {

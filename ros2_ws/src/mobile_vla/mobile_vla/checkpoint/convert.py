@@ -21,7 +21,7 @@ from mobile_vla.checkpoint import probe as probes
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, Probe, card_path
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, Quantised, is_quantisable, quantise
+from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, Quantised, is_quantisable, is_scale, quantise
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.load import check_finite, check_sha256, find_card, load_contents
 from mobile_vla.checkpoint.reduce import ReducedContents, kept_layers, sentence
@@ -148,7 +148,7 @@ def _write(
     last: list[tuple[str, Quantised]] = []
 
     def tensor(name: str) -> Tensor:
-        if name.endswith(f".weight{SCALE_SUFFIX}"):
+        if is_scale(name):
             matrix, quantised = last.pop()
             assert matrix == name.removesuffix(SCALE_SUFFIX)
             return quantised.scale

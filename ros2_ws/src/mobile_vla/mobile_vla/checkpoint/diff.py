@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.int8 import SCALE_SUFFIX
+from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_scale
 from mobile_vla.checkpoint.source import open_source
 
 _ROWS = 2048
@@ -71,7 +71,7 @@ def compare(first: Path, second: Path, progress: Callable[[int, int], None] = la
 
 
 def _weights(contents: Contents) -> list[str]:
-    return [name for name in contents.tensors if not name.endswith(SCALE_SUFFIX)]
+    return [name for name in contents.tensors if not is_scale(name)]
 
 
 def _difference(name: str, one: Contents, other: Contents) -> Difference | None:

@@ -34,6 +34,11 @@ def quantise(weight: Tensor) -> Quantised:
     return Quantised(steps.to(torch.int8), scale, float(error))
 
 
+def is_scale(name: str) -> bool:
+    """Whether a tensor holds the scales of an int8 matrix (CLIP's `logit_scale` does not)."""
+    return name.endswith(f".weight{SCALE_SUFFIX}")
+
+
 def is_quantisable(name: str, shape: tuple[int, ...]) -> bool:
     """Whether a tensor of the module tree is the matrix of a Linear of a tower (the heads are small and stay exact)."""
     return (

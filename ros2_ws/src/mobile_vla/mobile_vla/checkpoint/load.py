@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
 from mobile_vla.checkpoint.card_text import all_required_fields, load_card, parse_card
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, use_int8
+from mobile_vla.checkpoint.int8 import is_scale, use_int8
 from mobile_vla.checkpoint.source import SourceError, TensorSource, open_source, sha256_of
 from mobile_vla.checkpoint.strict import require
 from mobile_vla.errors import UserError
@@ -104,7 +104,7 @@ def place(
         tensor = contents.read(name)
         check_finite(name, tensor, contents.source.path)
         done += tensor.nbytes
-        keep = tensor.dtype == torch.int8 or name.endswith(SCALE_SUFFIX)
+        keep = tensor.dtype == torch.int8 or is_scale(name)
         tensor = tensor.to(device=device) if keep else tensor.to(device=device, dtype=dtype)
         owner, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
@@ -136,7 +136,7 @@ def _arithmetic(contents: Contents, dtype: torch.dtype | None, device: torch.dev
         return dtype, []
     sizes: Counter[torch.dtype] = Counter()
     for name, info in contents.tensors.items():
-        if info.dtype.is_floating_point and not name.endswith(SCALE_SUFFIX):
+        if info.dtype.is_floating_point and not is_scale(name):
             sizes[info.dtype] += info.elements
     stored = sizes.most_common(1)[0][0]
     if stored == torch.float16 and device.type == "cpu":

@@ -10,7 +10,7 @@ from typing import Any
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
 from mobile_vla.checkpoint.card_text import all_required_fields, load_card, missing_fields, parse_card
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.int8 import SCALE_SUFFIX
+from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import HeadDims, Layout
 from mobile_vla.checkpoint.source import DTYPE_WORDS, open_source
 from mobile_vla.checkpoint.strict import Examined, examine
@@ -38,7 +38,7 @@ class Inspection:
     def as_json(self) -> dict[str, Any]:
         """Everything, with the names others rely on."""
         source, problems = self.contents.source, self.examined.problems
-        weights = {name: info for name, info in self.contents.tensors.items() if not name.endswith(SCALE_SUFFIX)}
+        weights = {name: info for name, info in self.contents.tensors.items() if not is_scale(name)}
         return {
             "file": str(source.path),
             "layout": self.examined.head.family if self.examined.head else None,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from mobile_vla.checkpoint.contents import Contents, Dropped
-from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_quantisable
+from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_quantisable, is_scale
 from mobile_vla.checkpoint.layout import HeadDims, Layout, LayoutError, Shapes, infer_head, infer_layout
 from mobile_vla.errors import UserError
 from mobile_vla.policy.model import expected_shapes
@@ -81,7 +81,7 @@ def examine(contents: Contents) -> Examined:
     scales = {}
     for name, info in contents.tensors.items():
         base = name.removesuffix(SCALE_SUFFIX)
-        if name.endswith(f".weight{SCALE_SUFFIX}") and base in contents.tensors:
+        if is_scale(name) and base in contents.tensors:
             scales[base] = info
             continue
         shapes[name] = info.shape

@@ -1,0 +1,127 @@
+"""Running a command in a fresh process under a real memory limit, and what the process says about its memory.
+
+A control group counts what a small machine would: anonymous memory and the file pages that cannot be given back. Where
+none can be made, RLIMIT_DATA is the substitute; it also counts private file mappings, so their size is added to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_MOUNT = Path("/sys/fs/cgroup")
+_RLIMIT = (
+    "import os, resource, sys; limit = int(sys.argv[1]); resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)); "
+    "os.execvp(sys.argv[2], sys.argv[2:])"
+)
+
+
+class Outcome(NamedTuple):
+    """How one limited run ended. `report` is the last line of JSON it printed."""
+
+    survived: bool
+    report: dict[str, Any]
+    reason: str
+
+
+class _Group(NamedTuple):
+    """One control group, the names of its limit files, and which kind it is."""
+
+    path: Path
+    limit_files: tuple[str, ...]
+    kind: str
+
+
+def limiter() -> str:
+    """What limits memory here: `cgroup v2`, `cgroup v1` or `rlimit`."""
+    try:
+        with _group("probe", 1 << 30) as group:
+            return "rlimit" if group is None else group.kind
+    except OSError:
+        return "rlimit"
+
+
+def run_limited(command: Sequence[str], limit_bytes: int, mapped_bytes: int, timeout_s: float) -> Outcome:
+    """Run to the end or to the limit. `mapped_bytes`: file mappings that RLIMIT_DATA has to allow on top."""
+    with _group(str(os.getpid()), limit_bytes) as group:
+        if group is None:
+            words = [sys.executable, "-c", _RLIMIT, str(limit_bytes + mapped_bytes), *command]
+        else:
+            words = ["/bin/sh", "-c", 'echo $$ > "$0" && exec "$@"', str(group.path / "cgroup.procs"), *command]
+        try:
+            done = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s, check=False)
+        except subprocess.TimeoutExpired:
+            return Outcome(False, {}, f"not finished after {timeout_s:.0f} s")
+    if done.returncode == 0:
+        return Outcome(True, json.loads(done.stdout.strip().splitlines()[-1]), "")
+    if done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return Outcome(False, {}, "killed for memory")
+    last = (done.stderr.strip().splitlines() or ["no output"])[-1]
+    return Outcome(False, {}, f"exit code {done.returncode}: {last[:200]}")
+
+
+def own_memory() -> dict[str, int]:
+    """Bytes of this process: anonymous and file-backed resident memory now, and the largest total so far."""
+    rollup = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    anonymous, resident = (_kilobytes(rollup, name) for name in ("Anonymous", "Rss"))
+    return {
+        "anonymous": anonymous,
+        "file_backed": resident - anonymous,
+        "peak": _kilobytes(status, "VmHWM"),
+    }
+
+
+def _kilobytes(text: str, name: str) -> int:
+    match = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0
+
+
+@contextmanager
+def _group(name: str, limit_bytes: int) -> Iterator[_Group | None]:
+    """A control group with a memory limit and no swap, or None where the kernel or its owner allows none."""
+    group = _make(f"mobile_vla_{name}")
+    if group is None:
+        yield None
+        return
+    try:
+        for file in group.limit_files:
+            if (group.path / file).exists():
+                (group.path / file).write_text("0" if file == "memory.swap.max" else str(limit_bytes))
+        yield group
+    finally:
+        group.path.rmdir()
+
+
+def _make(name: str) -> _Group | None:
+    for base, files, kind in _bases():
+        path = base / name
+        try:
+            path.mkdir()
+        except OSError:
+            continue
+        if (path / files[0]).exists():
+            return _Group(path, files, kind)
+        path.rmdir()
+    return None
+
+
+def _bases() -> Iterator[tuple[Path, tuple[str, ...], str]]:
+    """Where a group may be made: below the own one, else below the mount."""
+    lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    v1 = next((line.split(":", 2)[2] for line in lines if line.split(":")[1] == "memory"), None)
+    v2 = next((line.split(":", 2)[2] for line in lines if line.startswith("0::")), None)
+    for mount, own, files, kind in (
+        (_MOUNT, v2, ("memory.max", "memory.swap.max"), "cgroup v2"),
+        (_MOUNT / "memory", v1, ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), "cgroup v1"),
+    ):
+        if own is not None:
+            yield from ((base, files, kind) for base in (mount / own.lstrip("/"), mount) if base.is_dir())

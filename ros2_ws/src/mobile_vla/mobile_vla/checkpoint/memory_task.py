@@ -1,0 +1,84 @@
+"""One loading task in a process of its own: `python -m mobile_vla.checkpoint.memory_task TASK FILE [DESTINATION]`.
+
+Prints one line of JSON: seconds, and the process's memory after the task. `naive` is the recipe of a newcomer, kept
+here to be measured beside the others and used by nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from mobile_vla.checkpoint.limits import own_memory
+
+
+def load(file: Path, _destination: Path | None) -> dict[str, Any]:
+    """Strict loading as the engine does it."""
+    from mobile_vla.checkpoint import load as loading
+
+    loaded = loading.load(file)
+    return {"dtype": loaded.dtype, "parameters": sum(parameter.numel() for parameter in loaded.model.parameters())}
+
+
+def step(file: Path, _destination: Path | None) -> dict[str, Any]:
+    """Strict loading and one whole step."""
+    from mobile_vla.checkpoint import load as loading
+    from mobile_vla.checkpoint.probe import INSTRUCTION, SEED, frames
+    from mobile_vla.engine.streaming import StreamingPolicy
+    from mobile_vla.engine.torch_engine import TorchExecutor
+
+    loaded = loading.load(file)
+    policy = StreamingPolicy(loaded.card, TorchExecutor(loaded, 1))
+    return {"dtype": loaded.dtype, "action": policy.step(frames(SEED, 1)[0], INSTRUCTION).action}
+
+
+def convert(file: Path, destination: Path | None) -> dict[str, Any]:
+    """Conversion to bf16 with probe, proof and hash."""
+    from mobile_vla.checkpoint import convert as converting
+
+    assert destination is not None
+    result = converting.convert(converting.Job(file, destination, "bf16", force=True))
+    return {"probe_deviation": result["probe_deviation"], "bytes_out": result["bytes_out"]}
+
+
+def naive(file: Path, _destination: Path | None) -> dict[str, Any]:
+    """Build the model in fp32, `torch.load` the file, `load_state_dict`: three sets of tensors meet."""
+    import torch
+
+    from mobile_vla.checkpoint.contents import Contents
+    from mobile_vla.checkpoint.load import find_card
+    from mobile_vla.checkpoint.pth import ALLOWED_GLOBALS
+    from mobile_vla.checkpoint.source import open_source
+    from mobile_vla.checkpoint.strict import require
+    from mobile_vla.policy.model import PolicyModel, tower_facts
+
+    source = open_source(file)
+    card, _ = find_card(source, None)
+    layout, _ = require(Contents(source))
+    model = PolicyModel(layout, tower_facts(layout, card), card.final_activation)
+    with torch.serialization.safe_globals(list(ALLOWED_GLOBALS)):
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    model.load_state_dict(checkpoint["model_state_dict"])
+    return {"parameters": sum(parameter.numel() for parameter in model.parameters())}
+
+
+TASKS = {"load": load, "step": step, "convert": convert, "naive": naive}
+
+
+def main() -> None:
+    """Run the named task and print what it cost."""
+    import torch
+
+    torch.set_num_threads(1)
+    name, file = sys.argv[1], Path(sys.argv[2])
+    destination = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    started = time.monotonic()
+    facts = TASKS[name](file, destination)
+    sys.stdout.write(json.dumps({**facts, "seconds": time.monotonic() - started, **own_memory()}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mobile_vla.checkpoint.card import Card, CardError, Probe
+from mobile_vla.checkpoint.card_draft import draft
+from mobile_vla.checkpoint.card_text import all_required_fields, dump_card, load_card, parse_card
+from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
+from mobile_vla.policy.features import FeatureSet
+from mobile_vla.policy.model import check_geometry, tower_facts
+
+CARD = synthetic_card("tiny", "documented")
+
+
+def values() -> dict[str, Any]:
+    return yaml.safe_load(dump_card(CARD))
+
+
+def refused(changed: dict[str, Any]) -> str:
+    with pytest.raises(CardError) as error:
+        parse_card(yaml.safe_dump(changed), "card c.yaml")
+    assert str(error.value).startswith("card c.yaml: ")
+    return str(error.value)
+
+
+def test_a_card_survives_its_own_text() -> None:
+    probe = Probe(seed=3, frames=2, dtype="bf16", first=(0.1, -1e-7), second=(0.0, 2.5))
+    card = dataclasses.replace(CARD, probe=probe, modified="layers removed: a, b", weights_sha256="0" * 64)
+    assert parse_card(dump_card(card), "x") == card
+
+
+@pytest.mark.parametrize("field", [field for field in all_required_fields() if "." not in field])
+def test_every_required_field_is_missed_by_name(field: str) -> None:
+    changed = values()
+    del changed[field]
+    assert f"missing field {field}; write {field}:" in refused(changed)
+
+
+def test_what_the_actions_mean_has_no_default() -> None:
+    changed = values()
+    del changed["action"]["space"]
+    assert "missing field action.space; write action.space: one of diff, omni, ackermann" in refused(changed)
+
+
+def test_an_emptied_group_misses_its_fields() -> None:
+    assert "action.space, action.scale, action.offset" in refused({**values(), "action": None})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (("windw",), 8, "unknown field 'windw' with value 8; did you mean 'window'?"),
+        (("window",), "eight", "window must be a whole number, got 'eight'"),
+        (("window",), True, "window must be a whole number, got True"),
+        (("window",), 0, "window must be >= 1, got 0"),
+        (("untrained",), "no", "untrained must be true or false, got 'no'"),
+        (("action", "space"), "tank", "action.space must not be 'tank'; write one of diff, omni, ackermann"),
+        (("action", "scale"), 1.0, "action.scale must be a list"),
+        (("action", "scale"), [1.0], "action.scale must have 2 values, got 1"),
+        (("action", "scale"), [1.0, 0.0], "scale must not contain 0"),
+        (("action",), "diff", "action must be a group"),
+        (("clip_image", "mean"), [0.5, float("nan"), 0.5], "clip_image.mean[1] must be a finite number"),
+        (("clip_image", "std"), [0.5, 0.0, 0.5], "clip_image.std must be > 0"),
+        (("kosmos_image", "resize"), "stretch", "kosmos_image.resize must not be 'stretch'; write one of squash, crop"),
+        (("features",), ["kosmos_txt:last"], "unknown feature 'kosmos_txt'; did you mean 'kosmos_text'?"),
+        (("features",), ["kosmos_text:max"], "kosmos_text has no pooling 'max'; write kosmos_text:last or :mean"),
+        (("features",), ["kosmos_text:last"] * 2, "features must not repeat"),
+        (("prompt",), "go", "prompt must contain {instruction}"),
+        (("format",), 2, "format must be 1, got 2; use the release that wrote this card"),
+    ],
+)
+def test_wrong_values_are_named_with_a_remedy(path: tuple[str, ...], value: Any, sentence: str) -> None:
+    changed = values()
+    owner = changed
+    for part in path[:-1]:
+        owner = owner[part]
+    owner[path[-1]] = value
+    assert sentence in refused(changed)
+
+
+def test_a_number_with_an_exponent_is_a_number() -> None:
+    text = dump_card(CARD).replace("layer_norm_eps: 1.0e-05", "layer_norm_eps: 1e-6")
+    assert parse_card(text, "x").towers.kosmos.layer_norm_eps == 1e-6
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"a: [1", "not valid YAML at line 1"), (b"\xff\xfe\x00", "not a text file"), (b"just words", "must be a group")],
+)
+def test_files_that_are_no_cards(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+    with pytest.raises(CardError, match=sentence):
+        load_card(path)
+
+
+def test_a_missing_card_says_how_to_write_one(tmp_path: Path) -> None:
+    with pytest.raises(CardError, match="No such file or directory; `vla checkpoint card new"):
+        load_card(tmp_path / "none.yaml")
+
+
+LAYOUT = synthetic_layout("tiny", "documented")
+
+
+def test_features_must_fill_the_fusion_exactly() -> None:
+    card = dataclasses.replace(CARD, features=("kosmos_text:last", "clip_image:projected"))
+    with pytest.raises(CardError, match=r"64 \(kosmos_text\) \+ 32 \(clip_image\) = 96, but .* takes 192"):
+        FeatureSet(card, LAYOUT)
+
+
+def test_image_size_must_be_the_position_embeddings() -> None:
+    wrong = dataclasses.replace(CARD, clip_image=dataclasses.replace(CARD.clip_image, size_px=224))
+    with pytest.raises(CardError, match=r"clip_image.size_px is 224 .* are for 96; write 96"):
+        check_geometry(LAYOUT, wrong)
+
+
+def test_heads_are_only_known_at_the_published_sizes() -> None:
+    without = dataclasses.replace(CARD, towers=None)
+    with pytest.raises(CardError, match=r"kosmos.text is 64 wide, not 2048, .* write towers.kosmos.text_heads"):
+        tower_facts(LAYOUT, without)
+    assert tower_facts(synthetic_layout("full", "tanh"), without).clip.vision_heads == 12
+
+
+def test_heads_must_divide_the_width() -> None:
+    towers = dataclasses.replace(CARD.towers, clip=dataclasses.replace(CARD.towers.clip, text_heads=7))
+    with pytest.raises(CardError, match=r"towers.clip.text_heads is 7 .* does not divide the width 64"):
+        tower_facts(LAYOUT, dataclasses.replace(CARD, towers=towers))
+
+
+def test_a_new_card_knows_what_the_tensors_say_and_asks_for_the_rest(made: Path) -> None:
+    text, to_fill = draft(made / "reconstructed.pth")
+    known = yaml.safe_load(text)
+    assert (known["layout"], known["clip_image"]["size_px"]) == ("reconstructed", 96)
+    assert {"action.space", "features", "window", "towers.clip.end_token", "tokenizers.kosmos"} <= set(to_fill)
+    assert "kosmos_text + clip_image" in text
+    assert not {"format", "layout", "clip_image.size_px"} & set(to_fill)
+
+
+def test_the_untrained_card_says_so() -> None:
+    assert CARD.untrained
+    assert CARD.synthetic
+    assert isinstance(CARD, Card)

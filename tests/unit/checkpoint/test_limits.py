@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from mobile_vla.checkpoint import limits
+from mobile_vla.checkpoint.limits import limiter, own_memory, run_limited
+
+MB = 1 << 20
+EAT = "import json, sys; block = bytearray(int(sys.argv[1])); print(json.dumps({'size': len(block)}))"
+
+
+@pytest.fixture(params=["as it is here", "rlimit"])
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "rlimit":
+        monkeypatch.setattr(limits, "_bases", lambda: iter(()))
+        assert limiter() == "rlimit"
+    return str(request.param)
+
+
+def test_what_fits_lives_and_reports(kind: str) -> None:
+    outcome = run_limited([sys.executable, "-c", EAT, str(20 * MB)], 200 * MB, 0, 30)
+    assert outcome.survived
+    assert outcome.report == {"size": 20 * MB}
+
+
+def test_what_does_not_fit_dies(kind: str) -> None:
+    outcome = run_limited([sys.executable, "-c", EAT, str(400 * MB)], 200 * MB, 0, 30)
+    assert not outcome.survived
+    assert "killed for memory" in outcome.reason or "MemoryError" in outcome.reason
+
+
+def test_what_hangs_is_given_up() -> None:
+    outcome = run_limited([sys.executable, "-c", "import time; time.sleep(60)"], 200 * MB, 0, 0.5)
+    assert outcome.reason == "not finished after 0 s"
+
+
+def test_own_memory_tells_anonymous_from_the_rest() -> None:
+    before = own_memory()
+    block = bytearray(b"x" * (64 * MB))
+    after = own_memory()
+    assert len(block) <= after["anonymous"] - before["anonymous"] < 2 * len(block) + 8 * MB
+    assert after["file_backed"] > MB
