@@ -67,7 +67,7 @@ class _Frame:
             parts.append(f'<line class="grid" x1="{_LEFT}" y1="{at:.1f}" x2="{self.width - _RIGHT}" y2="{at:.1f}"/>')
             parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{number(tick)}</text>')
         base = self.height - _BOTTOM
-        for tick in ticks(self.x0, self.x1, 9):
+        for tick in ticks(self.x0, self.x1, 9 if self.width > 600 else 5):
             at = self.px(tick)
             parts.append(f'<line class="axis" x1="{at:.1f}" y1="{base}" x2="{at:.1f}" y2="{base + 4}"/>')
             parts.append(f'<text class="tick" x="{at:.1f}" y="{base + 16}" text-anchor="middle">{number(tick)}</text>')
@@ -91,7 +91,7 @@ def line_plot(
     *,
     zero: bool = False,
     x_range: tuple[float, float] | None = None,
-    height: int = HEIGHT,
+    width: int = WIDTH,
 ) -> str:
     """Lines over a common x axis, with a legend. NaN breaks a line; `zero` makes the y axis include 0."""
     xs = [x for one in series for x in one.x]
@@ -100,9 +100,9 @@ def line_plot(
         return '<p class="quiet">No data.</p>'
     low, high = min(ys), max(ys)
     y_range = (min(low, 0.0), max(high, 0.0)) if zero else (low, high)
-    frame = _Frame(x_range or (min(xs), max(xs)), y_range, WIDTH, height)
+    frame = _Frame(x_range or (min(xs), max(xs)), y_range, width, HEIGHT)
     lines = "".join(_polyline(frame, one) for one in series)
-    drawing = _svg(frame.axes(x_label, y_label) + lines, WIDTH, height, f"{y_label} over {x_label}")
+    drawing = _svg(frame.axes(x_label, y_label) + lines, width, HEIGHT, f"{y_label} over {x_label}")
     return legend([(one.name, one.style) for one in series]) + drawing if len(series) > 1 else drawing
 
 
@@ -130,7 +130,14 @@ def path_plot(paths: Sequence[Series], points: Sequence[tuple[float, float, str,
     return _svg("".join(parts), WIDTH, height, "path of the robot")
 
 
-def histogram(values: Sequence[float], x_label: str, *, bins: int = 40, marks: Sequence[tuple[float, str]] = ()) -> str:
+def histogram(
+    values: Sequence[float],
+    x_label: str,
+    *,
+    bins: int = 40,
+    marks: Sequence[tuple[float, str]] = (),
+    width: int = WIDTH,
+) -> str:
     """How often each value occurred; `marks` are labelled vertical lines. The last bin holds the 1 % that is larger."""
     if not values:
         return '<p class="quiet">No data.</p>'
@@ -141,7 +148,7 @@ def histogram(values: Sequence[float], x_label: str, *, bins: int = 40, marks: S
     counts = [0] * bins
     for value in values:
         counts[min(bins - 1, int((value - low) / step))] += 1
-    frame = _Frame((low, high), (0, max(counts)))
+    frame = _Frame((low, high), (0, max(counts)), width)
     parts = [frame.axes(x_label, "count")]
     for index, count in enumerate(counts):
         left, right, top = frame.px(low + index * step), frame.px(low + (index + 1) * step), frame.py(count)
@@ -154,12 +161,12 @@ def histogram(values: Sequence[float], x_label: str, *, bins: int = 40, marks: S
     for place, (value, name) in enumerate(marks):
         at = frame.px(value)
         parts.append(f'<line class="mark" x1="{at:.1f}" y1="{_TOP}" x2="{at:.1f}" y2="{frame.py(0):.1f}"/>')
-        side = ("end", -4) if at > WIDTH * 0.85 else ("start", 4)
+        side = ("end", -4) if at > width * 0.8 else ("start", 4)
         parts.append(
             f'<text class="note" x="{at + side[1]:.1f}" y="{_TOP + 12 + 14 * place}" text-anchor="{side[0]}">'
             f"{escape(name)}</text>"
         )
-    return _svg("".join(parts), WIDTH, HEIGHT, f"distribution of {x_label}")
+    return _svg("".join(parts), width, HEIGHT, f"distribution of {x_label}")
 
 
 def timeline(rows: Sequence[Row], end: float, x_label: str = "time in s") -> str:

@@ -1,0 +1,281 @@
+"""Whole evaluations of small bags with a policy whose actions can be read off the pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from bag_making import START_NS, Messages
+
+from mobile_vla.bags.writer import BagWriter
+from mobile_vla.config import with_values
+from mobile_vla.control import ControllerConfig
+from mobile_vla.errors import UserError
+from mobile_vla.evaluate.eval_figures import figure_report
+from mobile_vla.evaluate.eval_report import evaluation_page, verdicts
+from mobile_vla.evaluate.evaluation import Evaluation, NamedPolicy, evaluate
+from mobile_vla.evaluate.frames import Selection, read_ahead
+from mobile_vla.evaluate.moments import WorstMoments
+from mobile_vla.evaluate.rollout import Moment, Options
+from mobile_vla.policy.interface import Step
+
+FULL = (0.3, 0.8)
+AS_IT_IS = Options()
+ALL_OF_IT = Selection()
+CONTROLLER = ControllerConfig()
+
+
+class Reader:
+    """Acts by the grey level: 0 is full speed backwards, 200 full speed ahead; turns against it. Counts resets."""
+
+    def __init__(self, space: str = "diff") -> None:
+        self.card = SimpleNamespace(action_space=space, untrained=False, control_rate_hz=10.0)
+        self.description: dict[str, Any] = {"weights": "random"}
+        self.resets = 0
+        self.seen: list[tuple[int, str]] = []
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def step(self, frame_rgb: np.ndarray, instruction: str) -> Step:
+        level = int(frame_rgb[0, 0, 0])
+        self.seen.append((level, instruction))
+        forward = level / 100 - 1
+        return Step((forward, -forward), {"step": 1.0})
+
+    def self_check(self) -> None: ...
+
+
+def level_of(index: int) -> int:
+    return 100 + round(80 * np.sin(index / 5))
+
+
+def action_of(index: int) -> float:
+    return level_of(index) / 100 - 1
+
+
+def write(
+    folder: Path,
+    messages: Messages,
+    *,
+    frames: int = 60,
+    instruct: tuple[tuple[int, str], ...] = ((0, "go"),),
+    command: Callable[[int], tuple[float, float] | None] = lambda i: (0.3 * action_of(i), -0.8 * action_of(i)),
+    mode: Callable[[int], str] | None = None,
+    size: Callable[[int], tuple[int, int]] = lambda i: (24, 32),
+    stamp: Callable[[int], int] = lambda i: START_NS + i * 100_000_000,
+    encoding: str = "rgb8",
+) -> Path:
+    """10 frames a second; the recorded command lies 10 ms behind its frame."""
+    with BagWriter(folder) as bag:
+        for name, kind in (
+            ("/camera/image_raw", "sensor_msgs/msg/Image"),
+            ("/cmd_vel", "geometry_msgs/msg/Twist"),
+            ("/instruction", "std_msgs/msg/String"),
+            ("/controller/state", "diagnostic_msgs/msg/DiagnosticStatus"),
+        ):
+            bag.add_topic(name, kind)
+        for i in range(frames):
+            log_ns = START_NS + i * 100_000_000
+            for at, text in instruct:
+                if at == i:
+                    bag.write("/instruction", log_ns, messages.text(text))
+            if mode is not None:
+                bag.write("/controller/state", log_ns, messages.state("", mode=mode(i)))
+            pixels = np.full((*size(i), 3), level_of(i), np.uint8)
+            bag.write("/camera/image_raw", log_ns, messages.image(stamp(i), pixels, encoding))
+            recorded = command(i)
+            if recorded is not None:
+                bag.write("/cmd_vel", log_ns + 10_000_000, messages.command(*recorded))
+    return folder
+
+
+def run(
+    bag: Path, *policies: Reader, options: Options = AS_IT_IS, selection: Selection = ALL_OF_IT, **more: Any
+) -> Evaluation:
+    named = [NamedPolicy(name, policy) for name, policy in zip("AB", policies or (Reader(),), strict=False)]
+    return evaluate([bag], named, CONTROLLER, options, selection, **more)
+
+
+def test_a_policy_that_agrees_is_perfect(tmp_path: Path, messages: Messages) -> None:
+    result = run(write(tmp_path / "bag", messages)).results[0]
+    for axis, full in zip(result.axes, FULL, strict=True):
+        assert axis.full == full
+        assert axis.policy.n == 60
+        assert axis.policy.mae == pytest.approx(0.0, abs=1e-12)
+        assert axis.policy.r2 == pytest.approx(1.0)
+        assert axis.baselines["zero"].mae > 0.1 * full
+        assert axis.lag_ms == 0.0
+
+
+def test_same_bytes_in_same_bytes_out(tmp_path: Path, messages: Messages) -> None:
+    bag = write(tmp_path / "bag", messages)
+    options = Options(latency_ms=120, drop=0.3, seed=5, closed=True)
+    first, second = (figure_report(run(bag, options=options), "vla eval", {}).to_dict() for _ in range(2))
+    assert first["executed"]["predictions"] == second["executed"]["predictions"]
+    drop = "times_real_time"
+    assert [f for f in first["figures"] if f["name"] != drop] == [f for f in second["figures"] if f["name"] != drop]
+    other = figure_report(run(bag, options=options._replace(seed=6)), "vla eval", {}).to_dict()
+    assert other["executed"]["predictions"] != first["executed"]["predictions"]
+
+
+def test_latency_shows_as_lag(tmp_path: Path, messages: Messages) -> None:
+    bag = write(tmp_path / "bag", messages)
+    late = run(bag, options=Options(latency_ms=200.0)).results[0].axes[0]
+    assert late.lag_ms == pytest.approx(-200.0)  # the recording is 200 ms earlier than the delayed policy
+    assert late.policy.mae > 0.02
+
+
+def test_dropped_frames_hold_the_last_action(tmp_path: Path, messages: Messages) -> None:
+    policy = Reader()
+    evaluation = run(write(tmp_path / "bag", messages), policy, options=Options(drop=0.5, seed=1))
+    assert evaluation.columns.dropped == 60 - len(policy.seen)
+    assert 15 < evaluation.columns.dropped < 45
+    assert len(evaluation.columns.t) == 60
+
+
+def test_episodes_reset_the_policy(tmp_path: Path, messages: Messages) -> None:
+    policy = Reader()
+    bag = write(tmp_path / "bag", messages, instruct=((0, "red"), (20, "blue"), (40, "red")))
+    evaluation = run(bag, policy)
+    assert policy.resets == 3
+    assert {text for _, text in policy.seen} == {"red", "blue"}
+    result = evaluation.results[0]
+    assert [group.frames for group in result.by_episode] == [20, 20, 20]
+    assert [(group.name, group.frames) for group in result.by_instruction] == [("blue", 20), ("red", 40)]
+    assert result.axes[0].intervals["mae"] is not None
+
+
+def test_only_frames_while_armed_count_unless_asked(tmp_path: Path, messages: Messages) -> None:
+    bag = write(tmp_path / "bag", messages, mode=lambda i: "autonomy" if 20 <= i < 50 else "disarmed")
+    evaluation = run(bag)
+    assert (len(evaluation.columns.t), evaluation.columns.not_counted) == (30, 30)
+    assert "30 of 60 frames were recorded while the robot was not armed: not counted." in evaluation.notes
+    assert len(run(bag, options=Options(every_frame=True)).columns.t) == 60
+
+
+def test_an_instruction_of_the_callers(tmp_path: Path, messages: Messages) -> None:
+    policy = Reader()
+    run(write(tmp_path / "bag", messages), policy, options=Options(instruction="other"))
+    assert {text for _, text in policy.seen} == {"other"}
+
+
+def test_closed_the_limits_of_the_robot_hold(tmp_path: Path, messages: Messages) -> None:
+    bag = write(tmp_path / "bag", messages, frames=100)
+    columns = run(bag, options=Options(closed=True)).columns
+    forward = np.frombuffer(columns.predicted[0][0])
+    assert forward.max() > 0.1
+    assert forward.min() >= -CONTROLLER.limits.linear.reverse_mps - 1e-9
+    steps = np.diff(forward) / 0.1
+    assert steps.max() <= CONTROLLER.limits.linear.accel_mps2 + 0.2
+    open_loop = np.frombuffer(run(bag).columns.predicted[0][0])
+    assert open_loop.min() < -CONTROLLER.limits.linear.reverse_mps
+
+
+def test_two_policies_are_compared_on_the_same_frames(tmp_path: Path, messages: Messages) -> None:
+    class Worse(Reader):
+        def step(self, frame_rgb: np.ndarray, instruction: str) -> Step:
+            action = super().step(frame_rgb, instruction).action
+            return Step((action[0] * 0.5, action[1]), {"step": 1.0})
+
+    bag = write(tmp_path / "bag", messages, instruct=((0, "red"), (20, "blue"), (40, "green")))
+    evaluation = run(bag, Worse(), Reader())
+    (_, forward, interval), (_, turn, _) = evaluation.paired
+    assert forward < 0.0
+    assert turn == pytest.approx(0.0)
+    assert interval is not None
+    assert interval.high < 0.0
+    assert any("Forward: B errs" in sentence and "more than chance" in sentence for sentence in verdicts(evaluation))
+
+
+def test_without_commands_it_runs_and_says_what_is_missing(tmp_path: Path, messages: Messages) -> None:
+    evaluation = run(write(tmp_path / "bag", messages, command=lambda i: None))
+    assert evaluation.results[0].axes[0].policy.n == 0
+    assert evaluation.results[0].axes[0].character.flips_per_s > 0
+    assert any("cannot be computed" in note for note in evaluation.notes)
+    json.loads(figure_report(evaluation, "vla eval", {}).to_json())
+    assert "cannot be computed" in evaluation_page(evaluation, [])
+
+
+def test_the_worst_moments_are_the_worst(tmp_path: Path, messages: Messages) -> None:
+    def command(i: int) -> tuple[float, float]:
+        return 0.3 * action_of(i) + (0.2 if i == 33 else 0.1 if i == 12 else 0.0), -0.8 * action_of(i)
+
+    worst = WorstMoments(FULL, count=2)
+    seen: list[Moment] = []
+
+    def see(moment: Moment) -> None:
+        seen.append(moment)
+        worst(moment)
+
+    evaluation = run(write(tmp_path / "bag", messages, command=command), on_moment=see)
+    assert len(seen) == 60
+    kept = worst.worst_first()
+    assert [round(one.t, 1) for one in kept] == [3.3, 1.2]
+    assert kept[0].error == pytest.approx(0.2 / 0.3)
+    page = evaluation_page(evaluation, kept)
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "at 3.3 s" in page
+
+
+@pytest.mark.parametrize(
+    ("bag", "options", "sentence"),
+    [
+        ({"instruct": ()}, Options(), "no instruction; give one with --instruction"),
+        ({"mode": lambda i: "disarmed"}, Options(), "was the robot driven; count all with --every-frame"),
+        ({"size": lambda i: (24, 32) if i < 30 else (48, 64)}, Options(), r"changes from 32x24 to 64x48 at 3\.0 s"),
+        (
+            {"stamp": lambda i: START_NS + (i if i < 30 else i - 20) * 100_000_000},
+            Options(),
+            r"goes back 1\.90 s at 1\.0 s",
+        ),
+        ({"encoding": "purple8"}, Options(), r"/camera/image_raw at 0\.0 s: unknown image encoding 'purple8'"),
+    ],
+)
+def test_bags_that_cannot_be_evaluated(
+    tmp_path: Path, messages: Messages, bag: dict, options: Options, sentence: str
+) -> None:
+    with pytest.raises(UserError, match=sentence):
+        run(write(tmp_path / "bag", messages, **bag), options=options)
+
+
+def test_a_bag_without_a_camera(tmp_path: Path, messages: Messages) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
+        bag.write("/cmd_vel", START_NS, messages.command(0.0, 0.0))
+    with pytest.raises(UserError, match=r"has no camera topic .*; its topics: /cmd_vel"):
+        run(tmp_path / "bag")
+
+
+def test_the_wrong_robot_is_refused(tmp_path: Path, messages: Messages) -> None:
+    with pytest.raises(UserError, match="acts in space omni, the robot's controller is configured for diff"):
+        run(write(tmp_path / "bag", messages), Reader("omni"))
+
+
+def test_omni_compares_the_sideways_axis(tmp_path: Path, messages: Messages) -> None:
+    controller = with_values(ControllerConfig(), {"base.kind": "omni", "action.space": "omni"})
+    named = [NamedPolicy("A", Reader("omni"))]
+    evaluation = evaluate([write(tmp_path / "bag", messages)], named, controller, Options(), Selection())
+    assert evaluation.axes == ("linear", "lateral")
+    np.testing.assert_array_equal(np.frombuffer(evaluation.columns.recorded[1]), np.zeros(60))
+
+
+def test_reading_ahead_keeps_order_and_hands_over_errors() -> None:
+    assert list(read_ahead(range(1000))) == list(range(1000))
+
+    def broken() -> Any:
+        yield 1
+        raise UserError("broken")
+
+    items = read_ahead(broken())
+    assert next(items) == 1
+    with pytest.raises(UserError, match="broken"):
+        next(items)
+    endless = read_ahead(iter(int, 1))
+    next(endless)
+    endless.close()  # ends the thread
