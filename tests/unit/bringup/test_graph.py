@@ -52,6 +52,12 @@ def test_only_differences_become_parameters() -> None:
     assert "limits.linear.jerk_mps3" not in describe(Choice()).node("controller").parameters()
 
 
+def test_gamepad_runs_when_the_robot_has_one() -> None:
+    assert "gamepad" not in [node.name for node in describe(Choice()).nodes]
+    graph = describe(Choice(), {"gamepad": {"mapping": "f710"}})
+    assert graph.node("gamepad").parameters() == {"mapping": "f710"}
+
+
 def test_recorder_runs_when_a_bag_is_asked_for(tmp_path: Path) -> None:
     recorder = describe(Choice(bag=str(tmp_path / "drive"))).node("recorder")
     assert recorder.parameters() == {"out_dir": str(tmp_path), "name": "drive"}

@@ -63,6 +63,16 @@ def test_zeros_until_hand_back_and_silence_before_the_first_key() -> None:
     assert typist.asked(61_000) == STILL
 
 
+def test_only_the_same_key_while_it_is_held_repeats() -> None:
+    typist = Typist()
+    typist.press("w", 0)
+    typist.press("w", 5000)  # long let go, though nobody asked meanwhile
+    assert typist.asked(5699) == FORWARD
+    typist.press("s", 5699)
+    assert typist.asked(6398) == Velocity(-0.2, 0.0, 0.0)
+    assert typist.asked(6399) == STILL
+
+
 def test_the_newest_key_replaces_the_one_before() -> None:
     typist = Typist()
     typist.press("w", 0)

@@ -234,6 +234,43 @@ def test_an_emergency_stop_is_heard_in_a_damaged_state(hands: Hands, damage: str
     assert hands.pad.offer(axes, hands.buttons, stamp_ns, hands.now) == [PadAction.ESTOP]
 
 
+def test_a_zero_stamp_is_named_as_such() -> None:
+    hands = Hands()
+    hands.pad.offer(hands.axes, hands.buttons, 0, hands.now)
+    assert "driver must stamp" in hands.pad.trouble(hands.now)
+
+
+def test_an_inverted_axis() -> None:
+    mapping = with_values(XBOX, {"forward.inverted": True})
+    hands = Hands()
+    hands.pad = Pad(GamepadConfig(linear_mps=0.2), mapping)
+    hands.drive(100)
+    driving(hands, 50)
+    assert hands.ask() == Velocity(-0.2, 0.0, 0.0)
+
+
+def test_a_connected_device_that_says_nothing_new_is_alive_until_it_is_unplugged(hands: Hands) -> None:
+    driving(hands)
+    for _ in range(40):
+        hands.wait(50)
+        hands.pad.still_there(hands.now)
+        assert hands.ask() == Velocity(0.2, 0.0, 0.0)
+    hands.pad.gone()
+    hands.pad.still_there(hands.now)
+    assert hands.ask() is None
+    assert "no gamepad says anything; release the deadman" in hands.pad.trouble(hands.now)
+
+
+def test_a_device_plugged_in_with_the_deadman_held_drives_after_its_release(hands: Hands) -> None:
+    hands.pad.gone()
+    hands.hold("deadman")
+    assert hands.drive(200) == [None] * 4
+    hands.hold()
+    hands.drive(50)
+    hands.hold("deadman")
+    assert hands.drive(50) == [STILL]
+
+
 def test_keeping_control_until_hand_back() -> None:
     hands = Hands(keep_control=True)
     hands.drive(100)

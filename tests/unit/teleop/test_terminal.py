@@ -33,6 +33,7 @@ def test_keys_come_at_once_and_the_mode_is_put_back(pair: tuple[int, int]) -> No
     assert not changed[LFLAG] & (termios.ECHO | termios.ICANON)
     assert changed[LFLAG] & termios.ISIG, "Ctrl-C must work"
     assert changed[6][termios.VSUSP] == b"\x00", "Ctrl-Z must not"
+    assert before[0] & termios.IXON and not changed[0] & termios.IXON, "Ctrl-S must not either"
     assert os.get_blocking(theirs), "the shell's own description stays blocking"
     received, arrived = [], threading.Event()
     terminal.start(lambda data: (received.append(data), arrived.set()))
