@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mobile_vla.checkpoint import synthetic
+from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS
 from mobile_vla.checkpoint.load import Loaded, load
 from mobile_vla.engine.streaming import StreamingPolicy
@@ -73,7 +74,7 @@ class TorchExecutor:
             "dtype": self._stored,
             "weights": self._weights,
             "threads": self._threads,
-            "parameters": sum(parameter.numel() for parameter in self._model.parameters()),
+            "parameters": sum(tensor.numel() for name, tensor in self._model.named_parameters() if not is_scale(name)),
             "clip": self._clip_provider,
             "notes": list(self._notes),
             "versions": {

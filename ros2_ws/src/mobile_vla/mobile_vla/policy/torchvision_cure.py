@@ -25,7 +25,7 @@ _declared: list[torch.library.Library] = []
 
 def cure_torchvision() -> bool:
     """Declare the operators if they are missing; true when it was needed."""
-    if "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
+    if _declared or "torchvision" in sys.modules or importlib.util.find_spec("torchvision") is None:
         return False
     if _loads_its_operators():
         return False

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from mobile_vla.checkpoint.probe import frames
+from mobile_vla.engine.streaming import StreamingPolicy
+from mobile_vla.engine.torch_engine import TorchExecutor
+from mobile_vla.policy.batch import BatchPolicy
+from mobile_vla.policy.window import Window
+
+TEXT = "drive to the red ball"
+# towers over a batch round differently than over one frame; another window moves outputs by a tenth
+ROUNDING = 1e-5
+
+
+@pytest.fixture
+def policy(loaded) -> StreamingPolicy:
+    return StreamingPolicy(loaded.card, TorchExecutor(loaded, 1))
+
+
+def test_the_window_forgets_the_oldest() -> None:
+    window = Window(3)
+    for value in range(5):
+        rows = window.push(torch.full((1, 2), float(value)))
+    assert rows[0, :, 0].tolist() == [2.0, 3.0, 4.0]
+    window.reset()
+    assert len(window) == 0
+
+
+def test_steady_state_equals_a_batch_over_the_last_window_from_zero(policy: StreamingPolicy, loaded) -> None:
+    """The batch run is made with the module tree itself: towers, fusion, LSTM over exactly `window` frames, head."""
+    pictures = frames(3, 20)
+    streamed = [policy.raw(picture, TEXT) for picture in pictures]
+    window = loaded.card.window
+    with torch.inference_mode():
+        fused = BatchPolicy(loaded).fused(pictures[-window:], TEXT)
+        batch = loaded.model.actions(loaded.model.rnn(fused[None])[0][:, -1])[0]
+    np.testing.assert_allclose(streamed[-1], batch.tolist(), atol=ROUNDING)
+
+
+def test_the_same_rows_give_the_same_bits(policy: StreamingPolicy, loaded) -> None:
+    """Without the towers' rounding: streamed rows and the same rows as one batch."""
+    rows = torch.randn(11, 1, loaded.model.layout.head.rnn_in, generator=torch.Generator().manual_seed(0))
+    streamed = [policy._executor.act(row) for row in rows][-1]
+    with torch.inference_mode():
+        batch = loaded.model.act(rows[-loaded.card.window :].transpose(0, 1))[0]
+    assert streamed == tuple(batch.tolist())
+
+
+def test_every_step_equals_the_batch_run(policy: StreamingPolicy, loaded) -> None:
+    pictures = frames(4, 12)
+    streamed = [policy.raw(picture, TEXT) for picture in pictures]
+    np.testing.assert_allclose(streamed, BatchPolicy(loaded).raw_sequence(pictures, TEXT), atol=ROUNDING)
+
+
+def test_older_frames_than_the_window_leave_no_trace(policy: StreamingPolicy, loaded) -> None:
+    window = loaded.card.window
+    first, second, common = frames(5, 3), frames(6, 3), frames(7, window)
+    ends = []
+    for before in (first, second):
+        policy.reset()
+        ends.append([policy.raw(picture, TEXT) for picture in (*before, *common)])
+    assert ends[0][-1] == ends[1][-1]
+    assert ends[0][-2] != ends[1][-2]
+
+
+def test_reset_forgets(policy: StreamingPolicy) -> None:
+    picture = frames(8, 2)
+    fresh = policy.raw(picture[0], TEXT)
+    policy.raw(picture[1], TEXT)
+    assert policy.raw(picture[0], TEXT) != fresh
+    policy.reset()
+    assert policy.raw(picture[0], TEXT) == fresh
