@@ -24,6 +24,7 @@ from mobile_vla.errors import UserError
 
 RETRY_S = 5.0
 _SPACE_CHECK_S = 1.0
+_DRAIN_S = 0.03  # waking for every single message costs more than writing it
 _NAME_FORMAT = "vla_%Y%m%d_%H%M%S"
 
 
@@ -66,7 +67,8 @@ class Recorder:
         self._free_bytes = free_bytes
         self._wall = wall
         self._folder = Path(config.out_dir).expanduser()
-        self._condition = threading.Condition()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
         self._queue: deque[RawMessage | threading.Event] = deque()
         self._queued = 0
         self._dropped: Counter[str] = Counter()
@@ -94,42 +96,41 @@ class Recorder:
 
     def announce(self, topic: str, message_type: str, qos: Qos) -> None:
         """Messages of this topic may be offered from now on."""
-        with self._condition:
+        with self._lock:
             self._topics[topic] = _Announced(topic, message_type, qos)
 
     def offer(self, topic: str, log_ns: int, data: bytes) -> None:
         """Take one message, or drop and count it when the disk is too slow."""
-        with self._condition:
+        with self._lock:
             if self._queued + len(data) > self._config.queue_mb * 1_000_000:
                 self._dropped[topic] += 1
                 return
             self._queue.append(RawMessage(topic, self._topics[topic].type, log_ns, data))
             self._queued += len(data)
-            self._condition.notify()
 
     def save(self, timeout_s: float = 30.0) -> tuple[bool, str]:
         """Write the ring to a new bag (when continuous: flush the bag); whether it worked, and where to find it."""
         done = threading.Event()
-        with self._condition:
+        with self._lock:
             if not self._running:
                 return False, "the recorder has stopped"
             self._queue.append(done)
-            self._condition.notify()
+        self._wake.set()
         if not done.wait(timeout_s):
             return False, f"the disk did not take it within {timeout_s:g} s"
         return (not self._trouble, self._trouble or f"saved {self._path}")
 
     def finish(self) -> Path | None:
         """Write what waits, complete the bag, end the thread; the last bag's path."""
-        with self._condition:
+        with self._lock:
             self._running = False
-            self._condition.notify()
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
         return self._path
 
     def state(self) -> RecorderState:
-        with self._condition:
+        with self._lock:
             bag, ring = self._bag, self._ring
             return RecorderState(
                 bag is not None,
@@ -147,9 +148,9 @@ class Recorder:
 
     def _run(self) -> None:
         while True:
-            with self._condition:
-                if not self._queue and self._running:
-                    self._condition.wait(self._config.flush_s)
+            self._wake.wait(_DRAIN_S)
+            self._wake.clear()
+            with self._lock:
                 items = list(self._queue)
                 self._queue.clear()
                 running = self._running
@@ -171,13 +172,13 @@ class Recorder:
             else:
                 self._ring_for_now().add(item)
         finally:
-            with self._condition:
+            with self._lock:
                 self._queued -= len(item.data)
 
     def _record(self, message: RawMessage) -> None:
         bag = self._bag or self._open()
         if bag is None:
-            with self._condition:
+            with self._lock:
                 self._dropped[message.topic] += 1
             return
         self._write(bag, message)
