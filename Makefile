@@ -4,14 +4,14 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 BIN := .venv/bin
-WORKERS ?= auto
 ARGS ?=
 
 .PHONY: help setup setup-jazzy demo test test-fast test-jazzy lint format bench faults constraints clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
-	@echo "  PYTHON=python3.12 chooses the interpreter, ARGS=... is passed on (make demo ARGS='--seconds 20')"
+	@echo "  PYTHON=python3.12 chooses the interpreter, ARGS=... is passed on (make demo ARGS='--seconds 20'),"
+	@echo "  WORKERS=1 runs the tests in one process"
 
 setup:  ## make .venv when it is missing or stale (every target below does this first)
 	@$(PYTHON) tools/setup_env.py

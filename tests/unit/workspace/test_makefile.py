@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import shutil
@@ -19,7 +20,11 @@ TARGETS = {"demo", "test", "test-fast", "test-jazzy", "lint", "bench", "faults",
 def make(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    return subprocess.run(["make", *arguments], cwd=root, capture_output=True, text=True, check=False, timeout=60)
+    # Not a part of the make that may have started these tests.
+    environ = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+    return subprocess.run(
+        ["make", *arguments], cwd=root, env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 def test_help_lists_every_target_with_a_sentence(root: Path) -> None:
