@@ -18,7 +18,9 @@ from pathlib import Path
 import numpy as np
 from sensor_msgs.msg import Image
 
+from mobile_vla.control import ControllerConfig
 from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla_bringup.gate_bench import gate_tick_figure
 from mobile_vla_bringup.graph import Choice, Graph, describe
 from mobile_vla_bringup.operator import Operator
 from mobile_vla_bringup.session import open_session
@@ -64,7 +66,11 @@ def bench_graph(stream: Stream, policy: str, folder: Path, say: Callable[[str], 
             session.supervisor.poll()
         cpu_percent, rss_mb = controller.since_start()
         operator.spin(SETTLE_S)
-        return _report(operator, stream, camera.sent, cpu_percent, rss_mb)
+        report = _report(operator, stream, camera.sent, cpu_percent, rss_mb)
+    config = described.node("controller").config
+    assert isinstance(config, ControllerConfig)
+    report.figures.append(gate_tick_figure(config))
+    return report
 
 
 def _report(operator: Operator, stream: Stream, sent: int, cpu_percent: float, rss_mb: float) -> FigureReport:

@@ -26,7 +26,10 @@ def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = 
         console.print(f"  [dim]{key}[/] {text}")
     table = Table(box=None, header_style="bold")
     for column in ("figure", "value", "target", "", "n", "min / p95 / max", "baseline"):
-        table.add_column(column, justify="right" if column in ("value", "n") else "left")
+        numeric = column in ("value", "n")
+        table.add_column(
+            column, justify="right" if numeric else "left", no_wrap=column in ("figure", "value", "target", "")
+        )
     for figure in report.figures:
         sign = {"higher": ">=", "lower": "<=", "equal": "="}[figure.better]
         table.add_row(
