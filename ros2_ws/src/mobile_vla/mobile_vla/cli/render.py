@@ -25,23 +25,21 @@ def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = 
         text = ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
         console.print(f"  [dim]{key}[/] {text}")
     table = Table(box=None, header_style="bold")
-    for column in ("figure", "value", "target", "", "n", "min / p95 / max", "baseline"):
-        numeric = column in ("value", "n")
-        table.add_column(
-            column, justify="right" if numeric else "left", no_wrap=column in ("figure", "value", "target", "")
-        )
+    for column in ("figure", "value", "target", "", "min / p95 / max"):
+        table.add_column(column, justify="right" if column == "value" else "left", no_wrap=True)
     for figure in report.figures:
         sign = {"higher": ">=", "lower": "<=", "equal": "="}[figure.better]
         table.add_row(
             figure.name,
             "-" if figure.value is None else f"{figure.value:.4g} {figure.unit}",
-            "" if figure.target is None else f"{sign} {figure.target:g}",
+            "" if figure.target is None else f"{sign} {figure.target:.4g}",
             {True: "[green]met[/]", False: "[red]not met[/]", None: ""}[figure.met],
-            str(figure.n),
             " / ".join(f"{value:.3g}" for value in figure.spread),
-            figure.baseline,
         )
     console.print(table)
+    for figure in report.figures:
+        if figure.baseline:
+            console.print(f"  [dim]{figure.name}: {figure.baseline}[/]")
     return 0 if report.all_met else 1
 
 
