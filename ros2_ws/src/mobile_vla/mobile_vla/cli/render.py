@@ -39,7 +39,7 @@ def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = 
     console.print(table)
     for figure in report.figures:
         if figure.baseline:
-            console.print(f"  [dim]{figure.name}: {figure.baseline}[/]")
+            console.print(f"  [dim]{figure.name} against: {figure.baseline}[/]")
     return 0 if report.all_met else 1
 
 
