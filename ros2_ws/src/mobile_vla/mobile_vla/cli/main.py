@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "record": ("record", "record the graph into a bag"),
     "replay": ("replay", "publish a bag into the graph again"),
     "eval": ("eval", "replay bags through a policy and report how well it agrees"),
+    "dataset": ("dataset", "turn recordings into training data"),
+    "train": ("train", "fit a policy's head on a data set"),
     "bench": ("bench", "measure: graph, load, policy"),
     "sim": ("sim", "the simulated robot: closed-loop benchmark"),
     "faults": ("faults", "the fault battery against the real command path"),

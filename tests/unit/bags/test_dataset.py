@@ -1,0 +1,234 @@
+"""From bags to episodes and out again in every format."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import av
+import h5py
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from bag_making import COMMAND_DELAY_NS, FRAME_NS, START_NS, Messages
+
+from mobile_vla.bags.dataset import export_npz, hdf5, lerobot
+from mobile_vla.bags.dataset.build import BuildOptions, build, motion_shares, split
+from mobile_vla.bags.dataset.check import check
+from mobile_vla.bags.dataset.episode import Episode, read_episode, write_episode
+from mobile_vla.bags.dataset.manifest import EpisodeEntry, Manifest, load_manifest
+from mobile_vla.bags.reader import BagReader
+from mobile_vla.bags.roles import find_roles
+from mobile_vla.bags.types import Command, Frame, Instruction
+from mobile_vla.bags.writer import BagWriter
+from mobile_vla.errors import UserError
+
+SMALL = BuildOptions(least_frames=5, tolerance_ms=60)
+
+
+def picture(seed: int, index: int) -> np.ndarray:
+    """Smooth and different for every frame of every bag, so that JPEG keeps it and fingerprints differ."""
+    y, x = np.mgrid[0:48, 0:64]
+    phase = index / 7 + seed * 2.1
+    planes = [np.sin(x / (5 + seed) + phase), np.cos(y / 6 - phase), np.sin((x + y) / 9 + phase)]
+    return ((np.stack(planes, -1) + 1) * 120).astype(np.uint8)
+
+
+def drive(
+    folder: Path, messages: Messages, seed: int = 0, *, frames: int = 60, turn: float = 0.3, still: bool = False
+) -> Path:
+    """10 Hz; "red" for the first half, "blue" for the second."""
+    with BagWriter(folder) as bag:
+        bag.add_topic("/camera/image_raw", "sensor_msgs/msg/Image")
+        bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
+        bag.add_topic("/instruction", "std_msgs/msg/String")
+        for index in range(frames):
+            stamp = START_NS + index * FRAME_NS
+            if index in (0, frames // 2):
+                bag.write("/instruction", stamp, messages.text("red" if index == 0 else "blue"))
+            bag.write("/camera/image_raw", stamp, messages.image(stamp, picture(seed, 0 if still else index), "rgb8"))
+            sign = -1 if (index // 5) % 2 else 1
+            bag.write("/cmd_vel", stamp + COMMAND_DELAY_NS, messages.command(0.2, sign * turn))
+    return folder
+
+
+@pytest.fixture
+def built(tmp_path: Path, messages: Messages) -> Manifest:
+    bags = [drive(tmp_path / f"bag{seed}", messages, seed) for seed in range(3)]
+    return build(bags, tmp_path / "set", SMALL)
+
+
+def test_episodes_are_cut_at_the_instruction_and_aligned(built: Manifest) -> None:
+    assert [(entry.frames, entry.instruction) for entry in built.episodes] == [(30, "red"), (30, "blue")] * 3
+    episode = built.read(built.episodes[1])
+    assert (episode.stamps_ns == START_NS + (30 + np.arange(30)) * FRAME_NS).all()
+    np.testing.assert_allclose(episode.actions[:, 0], 0.2)
+    np.testing.assert_allclose(episode.actions[:10, 2], [0.3] * 5 + [-0.3] * 5, atol=1e-6)
+    shown = np.stack(list(episode.frames()))
+    assert shown.shape == (30, 48, 64, 3)
+    assert np.abs(shown[4].astype(int) - picture(0, 34)).mean() < 6  # JPEG
+
+
+def test_splits_are_by_episode_and_repeatable(built: Manifest) -> None:
+    splits = [entry.split for entry in built.episodes]
+    assert {name: splits.count(name) for name in set(splits)} == {"train": 4, "val": 1, "test": 1}
+    again = split(built.episodes, SMALL)
+    assert [entry.split for entry in again] == splits
+    other = [split(built.episodes, SMALL._replace(seed=seed)) for seed in range(1, 8)]
+    assert any([entry.split for entry in one] != splits for one in other)
+
+
+def test_the_manifest_survives_the_disk(built: Manifest) -> None:
+    loaded = load_manifest(built.folder)
+    assert loaded == built
+    assert loaded.statistics["actions"]["linear"]["mean"] == pytest.approx(0.2)
+    assert loaded.statistics["frames"] == 120
+    (built.folder / "manifest.json").write_text("{}")
+    with pytest.raises(UserError, match="is not a data set"):
+        load_manifest(built.folder)
+
+
+@pytest.mark.parametrize(("rate_hz", "expected"), [(10.0, 30), (5.0, 15), (2.0, 6), (0.0, 30)])
+def test_the_rate_is_kept(tmp_path: Path, messages: Messages, rate_hz: float, expected: int) -> None:
+    manifest = build([drive(tmp_path / "bag", messages)], tmp_path / "set", SMALL._replace(rate_hz=rate_hz))
+    assert [entry.frames for entry in manifest.episodes] == [expected, expected]
+
+
+def test_pictures_can_be_scaled(tmp_path: Path, messages: Messages) -> None:
+    manifest = build([drive(tmp_path / "bag", messages)], tmp_path / "set", SMALL._replace(width=32))
+    assert (manifest.width, manifest.height) == (32, 24)
+    assert next(manifest.read(manifest.episodes[0]).frames()).shape == (24, 32, 3)
+
+
+def test_nothing_usable_is_said(tmp_path: Path, messages: Messages) -> None:
+    bag = drive(tmp_path / "bag", messages)
+    with pytest.raises(UserError, match="60 frames in episodes that are too short"):
+        build([bag], tmp_path / "set", SMALL._replace(least_frames=500))
+    with pytest.raises(UserError, match="not an empty folder"):
+        build([bag], bag, SMALL)
+
+
+def test_a_sound_set_has_no_errors(built: Manifest) -> None:
+    assert [finding for finding in check(built) if finding.level == "error"] == []
+
+
+def test_a_stuck_camera_is_found(tmp_path: Path, messages: Messages) -> None:
+    bags = [drive(tmp_path / "ok", messages, 1), drive(tmp_path / "stuck", messages, 2, still=True)]
+    errors = [finding for finding in check(build(bags, tmp_path / "set", SMALL)) if finding.level == "error"]
+    assert [finding.what for finding in errors] == ["stuck camera", "stuck camera"]
+    assert "frozen for 2.9 s from 0.0 s on" in errors[0].sentence
+
+
+def test_the_same_recording_in_two_splits_is_a_leak(tmp_path: Path, messages: Messages) -> None:
+    bag = drive(tmp_path / "bag", messages, frames=120)
+    manifest = build([bag, bag, bag], tmp_path / "set", SMALL)
+    what = {(finding.level, finding.what) for finding in check(manifest)}
+    assert ("error", "leak") in what  # the same stretch of time
+    assert ("warning", "leak") in what  # the same pictures
+
+
+def test_one_sided_turning_and_constant_commands_are_said(tmp_path: Path, messages: Messages) -> None:
+    manifest = build([drive(tmp_path / "bag", messages)], tmp_path / "set", SMALL)
+    for entry in manifest.episodes:
+        episode = manifest.read(entry)
+        actions = np.tile(np.array([[0.1, 0.0, 0.5]], np.float32), (len(episode), 1))
+        write_episode(manifest.folder / entry.file, dataclasses.replace(episode, actions=actions))
+    sentences = " ".join(finding.sentence for finding in check(manifest))
+    assert "Turns go mostly left" in sentences
+    assert "one command throughout (0.10, 0.00, 0.50)" in sentences
+
+
+def test_motion_by_hand() -> None:
+    actions = np.array([[0, 0, 0], [0.2, 0, 0.05], [0.2, 0, 0.5], [0, 0, -0.5]], np.float32)
+    assert motion_shares(actions) == {"still": 0.25, "straight": 0.25, "left": 0.25, "right": 0.25}
+
+
+def test_episode_file_round_trip(tmp_path: Path) -> None:
+    episode = Episode("gehe zur roten Tür", np.arange(3), np.ones((3, 3), np.float32), [b"a", b"", b"ccc"])
+    write_episode(tmp_path / "e.npz", episode)
+    back = read_episode(tmp_path / "e.npz")
+    assert (back.instruction, back.jpegs) == (episode.instruction, episode.jpegs)
+    (tmp_path / "e.npz").write_bytes(b"nonsense")
+    with pytest.raises(UserError, match="not a readable episode"):
+        read_episode(tmp_path / "e.npz")
+
+
+def test_npz_export(built: Manifest, tmp_path: Path) -> None:
+    files = export_npz.export(built, tmp_path / "out")
+    assert len(files) == 6
+    with np.load(files[0]) as content:
+        assert content["images"].shape == (30, 48, 64, 3)
+        np.testing.assert_array_equal(content["actions"], built.read(built.episodes[0]).actions)
+        assert str(content["instruction"]) == "red"
+
+
+def test_hdf5_out_and_back_into_a_bag(built: Manifest, tmp_path: Path) -> None:
+    files = hdf5.export(built, tmp_path / "out")
+    with h5py.File(files[0]) as file:
+        assert set(file) == {"images", "actions", "action_event_types"}
+        assert file["images"].shape == (30, 48, 64, 3)
+        assert file["action_event_types"].asstr()[:6].tolist() == ["episode_start", *["hold"] * 4, "start_action"]
+    folder = hdf5.import_episode(files[0], tmp_path / "back", rate_hz=3.0)
+    with BagReader(folder) as reader:
+        read = list(reader.events(find_roles(reader.topics.values())))
+    commands = [event for event in read if isinstance(event, Command)]
+    frames = [event for event in read if isinstance(event, Frame)]
+    actions = built.read(built.episodes[0]).actions
+    np.testing.assert_allclose([command.angular_radps for command in commands], actions[:, 2], atol=1e-6)
+    assert {event.text for event in read if isinstance(event, Instruction)} == {"red"}
+    assert frames[1].stamp_ns - frames[0].stamp_ns == FRAME_NS  # the file's own duration beats 3 Hz
+
+
+def test_event_types_by_hand() -> None:
+    actions = np.array([[0, 0, 0], [0, 0, 0], [0.2, 0, 0], [0.2, 0, 0], [0.2, 0, 0.1], [0, 0, 0]], np.float32)
+    assert hdf5.event_types(actions) == ["episode_start", "hold", "start_action", "hold", "start_action", "stop_action"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({"images": np.zeros((2, 4, 4, 3), np.uint8)}, "has no 'actions'; it has images"),
+        ({"images": np.zeros((2, 4, 4, 3), np.uint8), "actions": np.zeros((3, 2))}, "one action per RGB image"),
+        ({"images": np.zeros((2, 4, 4, 3), np.uint8), "actions": np.zeros((2, 2))}, "carries no instruction"),
+    ],
+)
+def test_hdf5_that_cannot_be_imported(tmp_path: Path, content: dict, sentence: str) -> None:
+    with h5py.File(tmp_path / "e.h5", "w") as file:
+        for name, values in content.items():
+            file[name] = values
+    with pytest.raises(UserError, match=sentence):
+        hdf5.import_episode(tmp_path / "e.h5", tmp_path / "bag", 10.0)
+    assert not (tmp_path / "bag").exists()
+
+
+def test_lerobot_layout(built: Manifest, tmp_path: Path) -> None:
+    """The documented schema of v3.0; tests/unit/bags/test_lerobot.py opens it with the real library."""
+    out = lerobot.export(built, tmp_path / "out", fps=10)
+    info = json.loads((out / "meta/info.json").read_text())
+    assert (info["codebase_version"], info["fps"], info["total_episodes"], info["total_frames"]) == ("v3.0", 10, 6, 180)
+    assert info["splits"] == {"train": "0:4", "val": "4:5", "test": "5:6"}
+    data = pq.read_table(out / "data/chunk-000/file-000.parquet").to_pydict()
+    assert data["index"] == list(range(180))
+    assert data["episode_index"] == [number for number in range(6) for _ in range(30)]
+    assert data["timestamp"][:3] == pytest.approx([0.0, 0.1, 0.2])
+    ordered = [entry for name in ("train", "val", "test") for entry in built.of_split(name)]
+    np.testing.assert_allclose(data["action"][30:60], built.read(ordered[1]).actions, atol=1e-6)
+    tasks = pq.read_table(out / "meta/tasks.parquet").to_pydict()
+    named = dict(zip(tasks["task_index"], tasks["__index_level_0__"], strict=True))
+    assert [named[data["task_index"][number * 30]] for number in range(6)] == [entry.instruction for entry in ordered]
+    episodes = pq.read_table(out / "meta/episodes/chunk-000/file-000.parquet").to_pydict()
+    assert episodes["dataset_to_index"] == [30, 60, 90, 120, 150, 180]
+    stats = json.loads((out / "meta/stats.json").read_text())
+    every = np.concatenate([built.read(entry).actions for entry in ordered])
+    assert stats["action"]["mean"] == pytest.approx(every.mean(axis=0).tolist(), abs=1e-6)
+    with av.open(str(out / "videos/observation.images.front/chunk-000/file-000.mp4")) as container:
+        shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    assert len(shown) == 180
+    expected = list(built.read(ordered[2]).frames())[7]
+    assert np.abs(shown[67].astype(int) - expected).mean() < 8
+
+
+def test_manifest_entries_have_the_right_split_names() -> None:
+    entries = [EpisodeEntry(f"{i}", "train", "bag", i, i, 1, "go") for i in range(2)]
+    assert [entry.split for entry in split(entries, SMALL)] == ["train", "train"]
