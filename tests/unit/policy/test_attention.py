@@ -9,6 +9,14 @@ from mobile_vla.errors import UserError
 from mobile_vla.policy.attention import ensure_right_attention
 
 
+@pytest.fixture(autouse=True)
+def _has_a_choice(loaded) -> None:
+    attention = loaded.model.kosmos_model.image_to_text_projection.x_attn
+    if getattr(attention, "config", None) is None:
+        assert ensure_right_attention(loaded.model) == []
+        pytest.skip("this transformers (before 4.52) has one attention here, and it is right")
+
+
 def features(loaded) -> torch.Tensor:
     rows = torch.randn(1, 10, 64, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
@@ -27,8 +35,6 @@ def test_the_causal_defect_is_noticed_and_mended(loaded) -> None:
     """transformers 4.52 to 5.22 leave the cross-attention's `is_causal` unset, which SDPA reads as causal."""
     right = features(loaded)
     attention = loaded.model.kosmos_model.image_to_text_projection.x_attn
-    if not hasattr(attention, "is_causal"):
-        pytest.skip("this transformers has only the eager attention here")
     attention.is_causal = True
     assert not torch.allclose(features(loaded), right, atol=1e-2)
     (note,) = ensure_right_attention(loaded.model)

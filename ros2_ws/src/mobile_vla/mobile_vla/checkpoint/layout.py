@@ -123,7 +123,7 @@ def infer_layout(shapes: Shapes) -> Layout:
 def infer_head(shapes: Shapes) -> HeadDims:
     """The head alone, for reports about files whose towers are damaged."""
     fusion_in, fusion_out = None, None
-    if "feature_fusion.weight" in shapes:
+    if any(name.startswith("feature_fusion.") for name in shapes):
         fusion_out, fusion_in = _shape(shapes, "feature_fusion.weight", 2)
     rnn_in, hidden, layers = _rnn(shapes)
     if fusion_out is not None and fusion_out != rnn_in:

@@ -1,6 +1,6 @@
 """One loading task in a process of its own: `python -m mobile_vla.checkpoint.memory_task TASK FILE [DESTINATION]`.
 
-Prints one line of JSON: seconds, and the process's memory after the task. `naive` is the recipe of a newcomer, kept
+Prints one line of JSON: seconds, and the process's memory while everything that was loaded is still alive. `naive` is the recipe of a newcomer, kept
 here to be measured beside the others and used by nothing else.
 """
 
@@ -20,7 +20,7 @@ def load(file: Path, _destination: Path | None) -> dict[str, Any]:
     from mobile_vla.checkpoint import load as loading
 
     loaded = loading.load(file)
-    return {"dtype": loaded.dtype, "parameters": sum(parameter.numel() for parameter in loaded.model.parameters())}
+    return {"dtype": loaded.dtype, **own_memory()}
 
 
 def step(file: Path, _destination: Path | None) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def step(file: Path, _destination: Path | None) -> dict[str, Any]:
 
     loaded = loading.load(file)
     policy = StreamingPolicy(loaded.card, TorchExecutor(loaded, 1))
-    return {"dtype": loaded.dtype, "action": policy.step(frames(SEED, 1)[0], INSTRUCTION).action}
+    return {"dtype": loaded.dtype, "action": policy.step(frames(SEED, 1)[0], INSTRUCTION).action, **own_memory()}
 
 
 def convert(file: Path, destination: Path | None) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def convert(file: Path, destination: Path | None) -> dict[str, Any]:
 
     assert destination is not None
     result = converting.convert(converting.Job(file, destination, "bf16", force=True))
-    return {"probe_deviation": result["probe_deviation"], "bytes_out": result["bytes_out"]}
+    return {"probe_deviation": result["probe_deviation"], "bytes_out": result["bytes_out"], **own_memory()}
 
 
 def naive(file: Path, _destination: Path | None) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def naive(file: Path, _destination: Path | None) -> dict[str, Any]:
     with torch.serialization.safe_globals(list(ALLOWED_GLOBALS)):
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     model.load_state_dict(checkpoint["model_state_dict"])
-    return {"parameters": sum(parameter.numel() for parameter in model.parameters())}
+    return {"parameters": sum(parameter.numel() for parameter in model.parameters()), **own_memory()}
 
 
 TASKS = {"load": load, "step": step, "convert": convert, "naive": naive}
@@ -77,7 +77,7 @@ def main() -> None:
     destination = Path(sys.argv[3]) if len(sys.argv) > 3 else None
     started = time.monotonic()
     facts = TASKS[name](file, destination)
-    sys.stdout.write(json.dumps({**facts, "seconds": time.monotonic() - started, **own_memory()}) + "\n")
+    sys.stdout.write(json.dumps({**facts, "seconds": time.monotonic() - started}) + "\n")
 
 
 if __name__ == "__main__":
