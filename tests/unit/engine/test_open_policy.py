@@ -123,6 +123,11 @@ def test_int8_is_executed_and_close(policy: StreamingPolicy, tmp_path: Path) -> 
     assert other.description["parameters"] == policy.description["parameters"]
 
 
+def test_a_path_may_start_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(cached("synthetic:tiny").parent))
+    assert open_policy(InferenceConfig(checkpoint="~/policy.safetensors", allow_untrained=True)).card.untrained
+
+
 def test_a_device_that_is_not_there() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")

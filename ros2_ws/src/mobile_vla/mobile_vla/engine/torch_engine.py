@@ -34,8 +34,8 @@ def open_policy(config: InferenceConfig) -> StreamingPolicy:
         raise UserError("device is cuda but PyTorch finds no CUDA device; set device cpu or install a CUDA build")
     torch.set_num_threads(config.threads)
     named = config.checkpoint.startswith(synthetic.PREFIX)
-    checkpoint = synthetic.cached(config.checkpoint) if named else Path(config.checkpoint)
-    card_file = Path(config.card) if config.card else None
+    checkpoint = synthetic.cached(config.checkpoint) if named else Path(config.checkpoint).expanduser()
+    card_file = Path(config.card).expanduser() if config.card else None
     loaded = load(checkpoint, card_file, DTYPES[config.dtype], torch.device(config.device))
     if loaded.card.untrained and not config.allow_untrained:
         raise UserError(
