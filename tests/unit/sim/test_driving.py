@@ -265,3 +265,13 @@ def test_a_wall_and_an_object_hide_the_goal_but_a_crate_does_not(world: Make) ->
     assert not in_sight(dataclasses.replace(one.scene, things=hiding), one.scene.start, 0)
     clutter = World(with_values(SimulatorConfig(), {"scenario": "clutter"}), 0)
     assert in_sight(clutter.scene, Pose(-2.2, -2.0, 0.0), 0)
+
+
+def test_the_person_in_the_corridor_is_hit_by_whoever_does_not_wait() -> None:
+    corridor = World(with_values(SimulatorConfig(), {"scenario": "corridor_person"}), 0)
+    heedless = Expert(RULES.scale)
+    heedless._person_ahead = lambda world, pose: False  # type: ignore[method-assign]
+    result = drive(corridor, heedless)
+    assert (result.outcome, result.contact) == (COLLIDED, "person 0")
+    corridor.reset(0)
+    assert drive(corridor, Expert(RULES.scale)).outcome == ARRIVED

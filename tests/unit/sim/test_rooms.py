@@ -12,6 +12,7 @@ import pytest
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError
 from mobile_vla.resources import named_files
+from mobile_vla_sim import planner
 from mobile_vla_sim.config import COLOURS, KINDS, BaseConfig, RoomConfig, SimulatorConfig
 from mobile_vla_sim.language import TRAINED, UNSEEN, instruction, named_pair
 from mobile_vla_sim.planner import FloorMap, Route, clearance, distance_to_block
@@ -45,6 +46,23 @@ def test_every_room_has_a_way_to_the_goal_and_a_free_start(seed: int) -> None:
     assert room.goal_min_m <= math.dist((scene.target.x, scene.target.y), scene.start[:2]) <= room.goal_max_m
     assert named_pair(scene.instruction) == (scene.target.colour, scene.target.kind)
     assert len({thing.name for thing in scene.things}) == room.objects
+
+
+@pytest.mark.parametrize("seed", [3, 12, 13, 14, 26, 27])
+def test_crowded_rooms_without_a_way_are_thrown_away(seed: int) -> None:
+    """The first layout of each of these seeds has no way to the goal."""
+    crowded = RoomConfig(size_min_m=3.4, size_max_m=3.8, crates=7, objects=3, goal_min_m=1.2, look_alikes=False)
+    assert goal_reachable(random_scene(crowded, BASE, seed), BASE)
+
+
+def test_no_step_of_a_route_jumps_over_a_thin_wall() -> None:
+    price = np.ones((9, 9))
+    price[:, 4] = np.inf
+    goal = np.zeros((9, 9), bool)
+    goal[4, 1] = True
+    cost = planner._cost_to_go(price, goal)
+    assert np.isfinite(cost[:, :4]).all()
+    assert np.isinf(cost[:, 4:]).all()
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -146,7 +146,7 @@ def test_a_person_steps_out_when_the_robot_comes_near(world: Make, drive: Drive)
     start = one.walker_positions[0]
     one.advance(2.0)
     assert one.walker_positions[0] == start
-    drive(one, 6.0, 0.5, 0.0)
+    drive(one, 7.5, 0.5, 0.0)
     assert one.walker_positions[0][1] < start[1] - 0.5
 
 

@@ -1,10 +1,10 @@
-"""An expert that is pushed off its way now and then: episodes of it show how to come back, not only how to go."""
+"""Drives worth learning from: an expert that is pushed, and a policy that an expert corrects."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mobile_vla_sim.drivers import Action, ActionScale
+from mobile_vla_sim.drivers import Action, ActionScale, PolicyDriver
 from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.world import World
 
@@ -35,3 +35,30 @@ class NoisyExpert:
             )
         linear, turn = (value + push for value, push in zip(self.label, self._push, strict=True))
         return max(0.0, min(1.0, linear)), max(-1.0, min(1.0, turn))
+
+
+class Corrected:
+    """A policy drives; the expert, who sees everything, says at every moment what would have been right.
+
+    With `expert_share` the expert takes over for a moment now and then, so that the drives get further.
+    """
+
+    def __init__(self, policy: PolicyDriver, scale: ActionScale, expert_share: float = 0.2) -> None:
+        self._policy = policy
+        self._expert = Expert(scale)
+        self._expert_share = expert_share
+        self.label: Action = (0.0, 0.0)
+
+    def begin(self, world: World) -> None:
+        self._policy.begin(world)
+        self._expert.begin(world)
+        self._rng = np.random.default_rng((world.seed, 16))
+        self._by_expert, self._until_s = False, 0.0
+
+    def act(self, world: World) -> Action:
+        self.label = self._expert.act(world)
+        action = self._policy.act(world)
+        if world.time_s >= self._until_s:
+            self._by_expert = self._rng.random() < self._expert_share
+            self._until_s = world.time_s + float(self._rng.uniform(0.5, 2.0))
+        return self.label if self._by_expert else action

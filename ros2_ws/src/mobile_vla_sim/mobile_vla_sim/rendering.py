@@ -56,6 +56,24 @@ class Renderer:
         self._draw(data, camera, image, None)
         return image[::-1]
 
+    def geoms(self, data: mujoco.MjData, camera: str, width_px: int, height_px: int) -> npt.NDArray[np.int32]:
+        """Which geom is seen in every pixel, -1 for none; row 0 at the top."""
+        image = np.empty((height_px, width_px, 3), np.uint8)
+        assert self._scene is not None
+        flags = self._scene.flags.copy()
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = True
+        self._scene.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
+        try:
+            self._draw(data, camera, image, None)
+        finally:
+            self._scene.flags[:] = flags
+        number = image[::-1].astype(np.int32) @ np.array((1, 1 << 8, 1 << 16), np.int32)
+        geom_of = np.full(self._scene.ngeom + 1, -1, np.int32)
+        for drawn in self._scene.geoms[: self._scene.ngeom]:
+            if drawn.segid >= 0 and drawn.objtype == mujoco.mjtObj.mjOBJ_GEOM:
+                geom_of[drawn.segid + 1] = drawn.objid
+        return geom_of[number]
+
     def depth(self, data: mujoco.MjData, camera: str) -> npt.NDArray[np.float32]:
         """Metres along the optical axis for every pixel; the far plane (10 room sizes away) where nothing is drawn."""
         raw = np.empty((self._height_px, self._width_px), np.float32)

@@ -29,6 +29,11 @@ class Beams:
         self._distances = np.zeros(len(angles_rad), np.float64)
         self._directions = np.zeros((len(angles_rad), 3), np.float64)
 
+    @property
+    def hits(self) -> npt.NDArray[np.int32]:
+        """Which geom each ray of the last cast met; -1 for none, whatever its distance."""
+        return self._geoms
+
     def cast(self, room: RoomModel, data: mujoco.MjData, pose: Pose) -> npt.NDArray[np.float64]:
         """Distances along every ray, -1 where it leaves the measuring range. The array is reused by the next call."""
         angles = self.angles_rad + pose.yaw

@@ -19,7 +19,7 @@ from mobile_vla_sim.imaging import Sensor
 from mobile_vla_sim.rendering import Image, Renderer
 from mobile_vla_sim.scenario import scene_for
 from mobile_vla_sim.scene import Pose, Scene
-from mobile_vla_sim.sensors import Lidar, Odometry, RangeFinder, Ranges, WheelOdometry, wrapped
+from mobile_vla_sim.sensors import Beams, Lidar, Odometry, RangeFinder, Ranges, WheelOdometry, wrapped
 
 
 class Contact(NamedTuple):
@@ -113,6 +113,12 @@ class World:
                 x, y = walker.position(self._walked_m[index])
                 self._data.mocap_pos[self._room.walker_mocap[index]] = (x, y, 0.0)
 
+    def place(self, pose: Pose) -> None:
+        """Put the robot somewhere else, standing still. For pictures, not for driving."""
+        self._data.qpos[:3] = pose
+        self._data.qvel[:] = 0.0
+        mujoco.mj_forward(self._room.model, self._data)
+
     # -- truth ---------------------------------------------------------------------------------------------------
 
     @property
@@ -148,6 +154,15 @@ class World:
         return self._drive.watchdog_stopped
 
     @property
+    def geom_names(self) -> tuple[str, ...]:
+        """What each geom is: `red ball 0` (with the thing's index), `crate 1`, `wall east`, `floor`."""
+        return self._room.geom_names
+
+    def cast(self, beams: Beams) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+        """Distances (-1: nothing) and geoms that some beams meet from the robot's middle, without noise."""
+        return beams.cast(self._room, self._data, self.pose), beams.hits
+
+    @property
     def walker_positions(self) -> list[tuple[float, float]]:
         return [walker.position(walked) for walker, walked in zip(self.scene.walkers, self._walked_m, strict=True)]
 
@@ -177,6 +192,10 @@ class World:
     def render_depth(self) -> npt.NDArray[np.float32]:
         """Metres along the optical axis for every camera pixel."""
         return self._drawn().depth(self._data, room_model.CAMERA)
+
+    def render_geoms(self, width_px: int, height_px: int) -> npt.NDArray[np.int32]:
+        """Which geom (`geom_names`) the camera sees in every pixel, -1 where none."""
+        return self._drawn().geoms(self._data, room_model.CAMERA, width_px, height_px)
 
     def render_overview(self, width_px: int = 480, height_px: int = 480) -> Image:
         """The room from above, at most 640x480 or the camera's size: for people, not for the policy."""

@@ -1,0 +1,219 @@
+"""Pictures with labels for training, made in simulated rooms and stored in shards.
+
+Three kinds of shards: `poses` (many rooms, random places, no actions: for the towers), `episodes` (the pushed expert)
+and `corrected` (the policy drives, the expert says what would have been right). A shard is decided by its kind and
+number; it is written under a temporary name and renamed when complete, so making a data set can be interrupted and
+goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import math
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from mobile_vla.config import with_values
+from mobile_vla.policy.preprocess import Preprocess
+from mobile_vla_sim.config import SimulatorConfig
+from mobile_vla_sim.drivers import Action, ActionScale, Driver
+from mobile_vla_sim.episode import Direct, Rules, run_episode
+from mobile_vla_sim.labels import Labeller, clear_of_all
+from mobile_vla_sim.noisy import NoisyExpert
+from mobile_vla_sim.scene import Pose
+from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
+from mobile_vla_sim.world import World
+
+POSES, EPISODES, CORRECTED = "poses", "episodes", "corrected"
+# Rooms of two kinds never meet, and all stay below the benchmark's. (`vla sim record` starts at 0.)
+SEEDS = {
+    EPISODES: range(10_000, 60_000),
+    CORRECTED: range(60_000, 100_000),
+    POSES: range(100_000, FIRST_BENCHMARK_SEED),
+}
+_POSE_ROOMS_PER_SHARD, _EPISODES_PER_SHARD = 80, 10
+
+
+class Labelled(Driver, Protocol):
+    """A driver that also says what the expert would have done."""
+
+    @property
+    def label(self) -> Action:
+        """The expert's action for the moment of the last `act`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+    """What decides a data set."""
+
+    image_px: int = 96
+    patches: int = 8
+    pictures_per_room: int = 12
+    push_share: float = 0.35
+    scale: ActionScale = dataclasses.field(default_factory=ActionScale)
+    simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)
+
+    def world_config(self) -> SimulatorConfig:
+        """Training rooms: the standard suite's, as the camera sees them."""
+        return SUITES["standard"].config(self.simulator)
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One piece of a data set."""
+
+    kind: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.number:05d}"
+
+    @property
+    def seeds(self) -> range:
+        count = _POSE_ROOMS_PER_SHARD if self.kind == POSES else _EPISODES_PER_SHARD
+        start = SEEDS[self.kind].start + self.number * count
+        if start + count > SEEDS[self.kind].stop:
+            raise ValueError(f"{self.name} would use rooms that are kept for something else")
+        return range(start, start + count)
+
+
+def make(
+    folder: Path,
+    shards: Sequence[Shard],
+    spec: DatasetSpec,
+    image: Preprocess,
+    *,
+    workers: int = 1,
+    progress: Callable[[Shard], None] = lambda shard: None,
+) -> None:
+    """Make the shards that are not there yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for shard in shards:
+        if (folder / shard.name).is_dir():
+            progress(shard)
+    missing = [shard for shard in shards if not (folder / shard.name).is_dir()]
+    if workers <= 1:
+        for shard in missing:
+            make_shard(folder, shard, spec, image)
+            progress(shard)
+        return
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures = {pool.submit(make_shard, folder, shard, spec, image): shard for shard in missing}
+        try:
+            for future in concurrent.futures.as_completed(futures):
+                future.result()
+                progress(futures[future])
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def make_shard(
+    folder: Path, shard: Shard, spec: DatasetSpec, image: Preprocess, driver: Labelled | None = None
+) -> Path:
+    """Make one shard and give it its name. `driver` drives its episodes instead of the pushed expert."""
+    if shard.kind == POSES:
+        rows = list(_poses(shard, spec, image))
+    else:
+        rows = list(_episodes(shard, spec, image, driver or NoisyExpert(spec.scale, spec.push_share)))
+    temporary = folder / f".{shard.name}.partial"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    names = rows[0].keys()
+    np.save(temporary / "images.npy", np.stack([row["image"] for row in rows]))
+    labels: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in names if name != "image"}
+    np.savez(temporary / "labels.npz", **labels)
+    return temporary.rename(folder / shard.name)
+
+
+class Data:
+    """Shards, one after the other: labels in memory, pictures where the disk's cache has them."""
+
+    def __init__(self, folder: Path, shards: Sequence[Shard]) -> None:
+        self._images = [np.load(folder / shard.name / "images.npy", mmap_mode="r") for shard in shards]
+        self._ends = np.cumsum([len(images) for images in self._images])
+        parts: dict[str, list[np.ndarray]] = {}
+        for shard in shards:
+            with np.load(folder / shard.name / "labels.npz") as labels:
+                for name in labels.files:
+                    parts.setdefault(name, []).append(labels[name])
+                if "action" not in labels.files:
+                    parts.setdefault("action", []).append(np.full((len(labels["seed"]), 2), np.nan, np.float32))
+        self.labels = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def images(self, rows: np.ndarray) -> np.ndarray:
+        """The pictures of some rows, (rows, side, side, 3)."""
+        shards = np.searchsorted(self._ends, rows, side="right")
+        starts = self._ends - [len(images) for images in self._images]
+        return np.stack([self._images[shard][row - starts[shard]] for shard, row in zip(shards, rows, strict=True)])
+
+
+def _poses(shard: Shard, spec: DatasetSpec, image: Preprocess) -> Iterator[dict[str, Any]]:
+    with World(spec.world_config(), shard.seeds[0]) as world:
+        labeller = Labeller(world, spec.patches)
+        for seed in shard.seeds:
+            world.reset(seed)
+            labeller.begin()
+            rng = np.random.default_rng((seed, 20))
+            for _ in range(spec.pictures_per_room):
+                world.place(_random_pose(world, rng))
+                yield _row(world, labeller, image, seed)
+
+
+def _episodes(shard: Shard, spec: DatasetSpec, image: Preprocess, driver: Labelled) -> Iterator[dict[str, Any]]:
+    rules = Rules(scale=spec.scale, limit_s=45.0)
+    with World(spec.world_config(), shard.seeds[0]) as world:
+        labeller = Labeller(world, spec.patches)
+        for seed in shard.seeds:
+            world.reset(seed)
+            labeller.begin()
+            rows: list[dict[str, Any]] = []
+
+            def note(one: World, action: Action, rows: list[dict[str, Any]] = rows, seed: int = seed) -> None:
+                rows.append({**_row(one, labeller, image, seed), "action": np.array(driver.label, np.float32)})
+
+            run_episode(world, driver, Direct(spec.scale), rules, note)
+            yield from rows
+
+
+def _row(world: World, labeller: Labeller, image: Preprocess, seed: int) -> dict[str, Any]:
+    return {
+        "image": image.geometry(world.render()),
+        **labeller.label()._asdict(),
+        "seed": np.int64(seed),
+        "goal": np.int64(world.scene.goal),
+    }
+
+
+def _random_pose(world: World, rng: np.random.Generator) -> Pose:
+    """Anywhere free; often looking at an object, sometimes from as near as the robot stops."""
+    scene, radius = world.scene, world.config.base.radius_m
+    while True:
+        thing = scene.things[int(rng.integers(len(scene.things)))]
+        if rng.random() < 0.3:
+            away, side = rng.uniform(0.4, 1.2), rng.uniform(-math.pi, math.pi)
+            x, y = thing.x + away * math.cos(side), thing.y + away * math.sin(side)
+        else:
+            x, y = (rng.uniform(-size / 2.0, size / 2.0) for size in (scene.size_x_m, scene.size_y_m))
+        if clear_of_all(scene, x, y, radius + 0.02):
+            break
+    yaw = rng.uniform(-math.pi, math.pi)
+    if rng.random() < 0.6:
+        yaw = math.atan2(thing.y - y, thing.x - x) + rng.uniform(-0.75, 0.75)
+    return Pose(float(x), float(y), float(yaw))
+
+
+def small_camera(simulator: SimulatorConfig, width_px: int = 320, height_px: int = 240) -> SimulatorConfig:
+    """The same simulator with a camera that is fast to draw."""
+    return with_values(simulator, {"camera.width_px": width_px, "camera.height_px": height_px})

@@ -1,0 +1,215 @@
+"""The recipe of the shipped policy, from nothing to a checkpoint: data, towers, head, correction rounds, export.
+
+Every stage leaves its result in the work folder and is skipped when the result is there: a run that was interrupted
+goes on where it stopped. The same configuration gives the same run (on the same library versions).
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mobile_vla.checkpoint.card import Card
+from mobile_vla.config import to_mapping
+from mobile_vla.engine import open_policy
+from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.policy.model import PolicyModel, tower_facts
+from mobile_vla.policy.preprocess import Preprocess
+from mobile_vla.policy.tokens import tokens_of
+from mobile_vla.train.config import RecipeConfig
+from mobile_vla.train.export import export
+from mobile_vla.train.head_training import Drives, fit_head
+from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
+from mobile_vla.train.tower_net import TowerNet, initialise
+from mobile_vla.train.tower_training import fit_towers
+from mobile_vla_sim.config import COLOURS, KINDS, SimulatorConfig
+from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, Data, DatasetSpec, Shard, make, make_shard, small_camera
+from mobile_vla_sim.drivers import ActionScale, PolicyDriver
+from mobile_vla_sim.lessons import SIZES, Language, Lessons, words
+from mobile_vla_sim.noisy import Corrected
+
+CHECKPOINT = "policy.safetensors"
+_FEATURES_AT_ONCE = 256
+
+
+Say = Callable[[str], None]
+
+
+class Recipe:
+    """One training run in one work folder."""
+
+    def __init__(
+        self, config: RecipeConfig, simulator: SimulatorConfig, scale: ActionScale, work: Path, say: Say
+    ) -> None:
+        self.config, self.work, self._say = config, work, say
+        self._spec = DatasetSpec(
+            image_px=config.size.image_px,
+            patches=config.size.patches,
+            push_share=config.push_share,
+            scale=scale,
+            simulator=small_camera(simulator),
+        )
+        work.mkdir(parents=True, exist_ok=True)
+        tokens = write_tokenizer(work / TOKENIZER, words())
+        self.card: Card = card_of(
+            config.size, tokens, config.name, "simulated rooms of mobile_vla_sim, an expert's drives"
+        )
+        self._layout = layout_of(config.size, tokens)
+        self._language = Language(tokens_of(self.card, self._layout, work))
+        self._image = Preprocess(self.card.kosmos_image)
+        self._started = time.monotonic()
+        self._seconds: dict[str, float] = {}
+        torch.set_num_threads(config.threads)
+
+    def run(self) -> Path:
+        """Every stage; returns the checkpoint."""
+        self._timed("data", self.make_data)
+        net = self._timed("towers", self.train_towers)
+        self._timed("head", lambda: self.train_head(net, ()))
+        for number in range(self.config.rounds):
+            self._timed(f"round {number + 1}", functools.partial(self.correct, net, number))
+        return self.work / CHECKPOINT
+
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def make_data(self) -> None:
+        """Pictures and drives."""
+        shards = [*self._shards(EPISODES, self.config.episode_shards), *self._shards(POSES, self.config.pose_shards)]
+        done = 0
+
+        def progress(shard: Shard) -> None:
+            nonlocal done
+            done += 1
+            self._say(f"data: {done} of {len(shards)} shards ({shard.name})")
+
+        make(self.work / "data", shards, self._spec, self._image, workers=self.config.workers, progress=progress)
+
+    def train_towers(self) -> TowerNet:
+        """Towers that see where things are and which one is meant."""
+        config = self.config.towers
+        torch.manual_seed(config.seed)
+        policy = PolicyModel(self._layout, tower_facts(self._layout, self.card), self.card.final_activation)
+        initialise(policy, config.seed)
+        net = TowerNet(policy, SIZES, self._language.before)
+        episodes, poses = (
+            self._split(self._shards(kind, count))
+            for kind, count in ((EPISODES, self.config.episode_shards), (POSES, self.config.pose_shards))
+        )
+        lessons = self._lessons([*episodes[0], *poses[0]])
+        held_out = self._lessons([*episodes[1], *poses[1]]).held_out(4)
+
+        def progress(step: int, loss: float, seconds: float) -> None:
+            self._say(f"towers: step {step} of {config.steps}, loss {loss:.3f}, {seconds:.0f} s")
+
+        curve = fit_towers(
+            net,
+            config,
+            lessons.batch,
+            lambda: held_out,
+            self._language.pair_tokens,
+            state_file=self.work / "towers.pt",
+            progress=progress,
+        )
+        (self.work / "towers.json").write_text(json.dumps(curve.rows))
+        return net
+
+    def train_head(self, net: TowerNet, corrected: Sequence[Shard]) -> None:
+        """Fusion, LSTM and MLP on the towers' features; writes the checkpoint."""
+        name = f"head-{len(corrected) // self.config.shards_per_round}.pt"
+        file = self.work / name
+        policy = net.policy
+        if file.exists():
+            policy.load_state_dict(torch.load(file, weights_only=True))
+        else:
+            train, held_out = self._split(self._shards(EPISODES, self.config.episode_shards))
+            learned = self._drives(net, [*train, *corrected])
+            measured = self._drives(net, held_out)
+            loss = fit_head(
+                policy,
+                learned,
+                measured,
+                self.config.head,
+                self.config.size.window,
+                progress=lambda step, loss: self._say(
+                    f"head: step {step} of {self.config.head.steps}, loss {loss:.4f}"
+                ),
+            )
+            self._say(f"head: held-out loss {loss:.4f} over {len(measured.actions)} frames")
+            torch.save(policy.state_dict(), file)
+        self.card = export(policy, self.card, self.work / CHECKPOINT, {"recipe": json.dumps(to_mapping(self.config))})
+
+    def correct(self, net: TowerNet, number: int) -> None:
+        """The policy drives training rooms, the expert says what would have been right, the head learns again."""
+        per_round = self.config.shards_per_round
+        shards = [Shard(CORRECTED, index) for index in range(per_round * (number + 1))]
+        missing = [shard for shard in shards if not (self.work / "data" / shard.name).is_dir()]
+        if missing:
+            policy = open_policy(InferenceConfig(checkpoint=str(self.work / CHECKPOINT), threads=1))
+            driver = Corrected(PolicyDriver(policy), self._spec.scale, self.config.expert_share)
+            for shard in missing:
+                make_shard(self.work / "data", shard, self._spec, self._image, driver)
+                self._say(f"round {number + 1}: {shard.name}")
+            torch.set_num_threads(self.config.threads)
+        self.train_head(net, shards)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _lessons(self, shards: Sequence[Shard]) -> Lessons:
+        mean, std = (torch.tensor(values) for values in (self.card.kosmos_image.mean, self.card.kosmos_image.std))
+        config = self.config.towers
+        data = Data(self.work / "data", shards)
+        return Lessons(data, self._language, batch=config.batch, seed=config.seed, mean=mean, std=std)
+
+    @torch.inference_mode()
+    def _drives(self, net: TowerNet, shards: Sequence[Shard]) -> Drives:
+        """Features of every frame under one sentence per episode."""
+        mean, std = (
+            torch.tensor(values)[:, None, None] for values in (self.card.kosmos_image.mean, self.card.kosmos_image.std)
+        )
+        data = Data(self.work / "data", shards)
+        seeds, goal = data.labels["seed"], data.labels["goal"]
+        starts = np.flatnonzero(np.r_[True, seeds[1:] != seeds[:-1]])
+        start_of = np.repeat(starts, np.diff(np.r_[starts, len(seeds)]))
+        sentences = {}
+        for start in starts:
+            kind, colour = (data.labels[name][start][goal[start]] for name in ("thing_kind", "thing_colour"))
+            rng = np.random.default_rng((int(seeds[start]), 21))
+            sentences[int(start)] = self._language.sentence(_pair(colour, kind), rng)
+        features = []
+        for first in range(0, len(data), _FEATURES_AT_ONCE):
+            rows = np.arange(first, min(first + _FEATURES_AT_ONCE, len(data)))
+            images = torch.from_numpy(data.images(rows)).permute(0, 3, 1, 2).float() / 255.0
+            told = [sentences[int(start_of[row])] for row in rows]
+            parts = net.listen(
+                (images - mean) / std, torch.stack([one[0] for one in told]), torch.stack([one[1] for one in told])
+            )
+            features.append(torch.cat(parts, dim=1))
+        return Drives(torch.cat(features).clone(), torch.from_numpy(data.labels["action"]), torch.from_numpy(start_of))
+
+    def _shards(self, kind: str, count: int) -> list[Shard]:
+        return [Shard(kind, number) for number in range(count)]
+
+    def _split(self, shards: list[Shard]) -> tuple[list[Shard], list[Shard]]:
+        """The last shards are held out."""
+        count = max(1, round(len(shards) * self.config.held_out_share))
+        return shards[:-count], shards[-count:]
+
+    def _timed(self, name: str, stage: Callable[[], Any]) -> Any:
+        before = time.monotonic()
+        result = stage()
+        self._seconds[name] = time.monotonic() - before
+        self._say(f"{name}: done after {self._seconds[name]:.0f} s")
+        log = {"seconds": self._seconds, "config": to_mapping(self.config), "threads": torch.get_num_threads()}
+        (self.work / "recipe.json").write_text(json.dumps(log, indent=2))
+        return result
+
+
+def _pair(colour: int, kind: int) -> tuple[str, str]:
+    return COLOURS[colour], KINDS[kind]
