@@ -1,0 +1,119 @@
+"""Starting stand-ins, telling them what to do, killing and stopping them; and sweeping up after the killed."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from mobile_vla_bringup.faults.fault import Broken
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where the transport keeps its segments)
+_LOCK_SUFFIX = "_el"
+
+
+class Actor:
+    """One stand-in process. Nothing here waits: `replies` fills from a thread of its own."""
+
+    def __init__(self, role: str, environ: Mapping[str, str], folder: Path) -> None:
+        self.role = role
+        self.replies: list[int] = []
+        self._told = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / f"{role}_stand_in.log"
+        with self.log.open("ab") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mobile_vla_bringup.faults.stand_in", role],
+                env=dict(environ),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def tell(self, line: str) -> int:
+        """Send one line; the index its reply will have (the first reply says that the process has begun)."""
+        assert self._process.stdin is not None
+        self._told += 1
+        try:
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise Broken(f"the {self.role} stand-in has ended: {self.log.read_text()[-300:]}") from None
+        return self._told
+
+    def kill(self) -> int:
+        """SIGKILL; the steady time just before."""
+        segments = segments_of(self.pid)
+        struck_ns = time.monotonic_ns()
+        self._process.kill()
+        self._process.wait()
+        sweep(segments)
+        return struck_ns
+
+    def freeze(self) -> int:
+        """SIGSTOP; the steady time just before."""
+        struck_ns = time.monotonic_ns()
+        self._process.send_signal(signal.SIGSTOP)
+        return struck_ns
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def end(self) -> None:
+        """Ask it to end by closing its input; kill it when it does not."""
+        if self.ended:
+            return
+        self.thaw()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(2.0)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.replies.append(int(line))
+
+
+def segments_of(pid: int) -> list[Path]:
+    """Locks of the shared-memory segments a process holds; ask before killing it."""
+    held = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            target = entry.readlink()
+        except OSError:
+            continue  # closed in the meantime
+        if target.parent == SHARED_MEMORY and target.name.endswith(_LOCK_SUFFIX):
+            held.append(target)
+    return held
+
+
+def sweep(locks: list[Path]) -> None:
+    """Remove the segments of a killed process: those whose lock nobody holds any more."""
+    for lock in locks:
+        try:
+            with lock.open() as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            continue  # somebody else's, or gone
+        lock.unlink(missing_ok=True)
+        lock.with_name(lock.name.removesuffix(_LOCK_SUFFIX)).unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""The whole battery: several faults at once, each on a domain of its own; those that need the machine alone, alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
+
+from mobile_vla.errors import UserError, nearest
+from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla_bringup.faults.fault import Fault
+from mobile_vla_bringup.faults.registry import FAMILIES, FAULTS
+from mobile_vla_bringup.faults.trial import Result, run_fault
+
+REPEATS = 20
+QUICK_REPEATS = 2
+LANES_PER_CORE = 3
+
+
+def chosen(names: Sequence[str], quick: bool) -> list[Fault]:
+    """The faults by name or family; all (or all quick ones) when no name is given."""
+    if not names:
+        return [fault for fault in FAULTS.values() if fault.quick or not quick]
+    found: dict[str, Fault] = {}
+    for name in names:
+        faults = FAMILIES.get(name, (FAULTS[name],) if name in FAULTS else ())
+        if not faults:
+            raise UserError(f"unknown fault '{name}'; {nearest(name, {**FAULTS, **FAMILIES})}")
+        found |= {fault.name: fault for fault in faults}
+    return list(found.values())
+
+
+def run_battery(
+    faults: Sequence[Fault],
+    repeats: int,
+    on_result: Callable[[Result], None],
+    *,
+    lanes: int = 0,
+    changes: Mapping[str, Any] | None = None,
+) -> list[Result]:
+    """Run faults in processes of their own, those that are exclusive one at a time at the end."""
+    together = sorted((fault for fault in faults if not fault.exclusive), key=_slowest_first)
+    alone = [fault for fault in faults if fault.exclusive]
+    lanes = lanes or LANES_PER_CORE * (os.cpu_count() or 1)
+    results = {
+        result.name: result
+        for batch, width in ((together, lanes), (alone, 1))
+        for result in _run(batch, repeats, width, changes, on_result)
+    }
+    return [results[fault.name] for fault in faults]
+
+
+def report(results: Iterable[Result], command: str, **facts: Any) -> FigureReport:
+    """The figures, in the one shape."""
+    results = list(results)
+    failures = {result.name: (result.problems + result.violations)[:3] for result in results if not result.passed}
+    figures = [
+        Figure("faults_total", len(results), "faults", "higher"),
+        Figure(
+            "faults_passed", sum(r.passed for r in results), "faults", "higher", "faults_total", target=len(results)
+        ),
+        Figure("limit_violations", sum(len(r.violations) for r in results), "commands", "equal", target=0),
+    ]
+    for result in results:
+        figures += _figures(result)
+    return FigureReport(command, executed(weights="none", **facts, failures=failures), figures)
+
+
+def _figures(result: Result) -> list[Figure]:
+    timed = (
+        ("time_to_brake_worst_ms", result.braked_s, result.promised_brake_s),
+        ("time_to_zero_worst_ms", result.zero_s, result.promised_zero_s),
+    )
+    return [
+        Figure(
+            f"{result.name}.{name}",
+            round(max(seconds) * 1e3, 1) if seconds else None,
+            "ms",
+            target=round(promised * 1e3, 1),
+            n=len(seconds),
+            spread=tuple(round(value * 1e3, 1) for value in (min(seconds), sorted(seconds)[len(seconds) // 2]))
+            if seconds
+            else (),
+        )
+        for name, seconds, promised in timed
+        if promised is not None
+    ]
+
+
+def _run(
+    faults: Sequence[Fault],
+    repeats: int,
+    lanes: int,
+    changes: Mapping[str, Any] | None,
+    on_result: Callable[[Result], None],
+) -> list[Result]:
+    if not faults:
+        return []
+    results = []
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(lanes, len(faults)), mp_context=context) as pool:
+        waiting = [pool.submit(run_by_name, fault.name, repeats, dict(changes or {})) for fault in faults]
+        try:
+            for future in as_completed(waiting):
+                results.append(future.result())
+                on_result(results[-1])
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return results
+
+
+def run_by_name(name: str, repeats: int, changes: Mapping[str, Any]) -> Result:
+    """What a pool's process runs: a fault cannot travel to it, its name can."""
+    return run_fault(FAULTS[name], repeats, changes)
+
+
+def _slowest_first(fault: Fault) -> tuple[bool, bool, bool]:
+    """Faults whose repetitions start processes take longest and go first, so that the end is not one long wait."""
+    restarts = any(word in fault.name for word in ("killed", "respawned", "while_moving"))
+    return (not restarts, not fault.latched, not fault.setup.vision)

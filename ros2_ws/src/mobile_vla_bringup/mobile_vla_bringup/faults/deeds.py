@@ -1,0 +1,58 @@
+"""What faults are made of: small functions that break something in a rig, or mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mobile_vla_bringup.faults.rig import Rig
+
+Deed = Callable[[Rig], int]
+Repair = Callable[[Rig], None]
+NEUTRAL_S = 0.3
+
+
+def kill(role: str) -> Deed:
+    """SIGKILL a stand-in."""
+    return lambda rig: rig.actors[role].kill()
+
+
+def freeze(role: str) -> Deed:
+    """SIGSTOP a stand-in."""
+    return lambda rig: rig.actors[role].freeze()
+
+
+def tell(role: str, line: str) -> Callable[[Rig], int]:
+    """Have a stand-in behave in another way; as a repair, its result is not used."""
+    return lambda rig: rig.tell(role, line)
+
+
+def restart(role: str, neutral: bool = False) -> Repair:
+    """Start a killed stand-in again; a person shows neutral first."""
+
+    def repair(rig: Rig) -> None:
+        rig.enter(role)
+        if neutral:
+            show_neutral(role)(rig)
+
+    return repair
+
+
+def thaw(role: str, neutral: bool = False) -> Repair:
+    """SIGCONT; a person shows neutral first."""
+
+    def repair(rig: Rig) -> None:
+        rig.actors[role].thaw()
+        if neutral:
+            show_neutral(role)(rig)
+
+    return repair
+
+
+def show_neutral(role: str) -> Repair:
+    """The person lets the stick go, and the controller sees it."""
+
+    def repair(rig: Rig) -> None:
+        rig.tell(role, "ok 0 0" if role != "joy" else "released 0 0")
+        rig.spin(NEUTRAL_S)
+
+    return repair

@@ -1,0 +1,45 @@
+"""A few faults of every family against real processes; and proof that the battery can say no."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mobile_vla.cli import main
+from mobile_vla_bringup.faults.battery import report, run_battery
+from mobile_vla_bringup.faults.registry import FAULTS
+from mobile_vla_bringup.faults.trial import run_fault
+
+HERE = ("policy_killed", "policy_nan", "scan_stopped", "pad_killed", "takeover_by_pad", "estop_topic", "camera_frozen")
+LANES = 4
+
+
+def test_promises_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [argument for name in HERE for argument in ("--only", name)]
+    path = tmp_path / "faults.json"
+    code = main(["faults", *names, "--repeats", "2", "--lanes", str(LANES), "--json", "--out", str(path)])
+    printed = json.loads(capsys.readouterr().out)
+    figures = {figure["name"]: figure for figure in printed["figures"]}
+    assert printed == json.loads(path.read_text())
+    assert code == 0, printed["executed"]["failures"]
+    assert figures["faults_passed"]["value"] == figures["faults_total"]["value"] == len(HERE)
+    assert figures["limit_violations"]["value"] == 0
+    assert all(figures[f"{name}.time_to_zero_worst_ms"]["n"] == 2 for name in HERE)
+
+
+def test_a_gate_that_waits_too_long_is_caught() -> None:
+    changes = {"staleness.action_min_s": 1.5, "staleness.action_max_s": 2.0}
+    (result,) = run_battery([FAULTS["policy_stopped"]], 1, lambda _: None, changes=changes)
+    assert not result.passed
+    assert "braked after" in result.problems[0]
+    assert not report([result], "vla faults").all_met
+
+
+def test_a_gate_that_accelerates_too_hard_is_caught() -> None:
+    result = run_fault(
+        FAULTS["disarm_while_driving"], 1, {"limits.linear.accel_mps2": 2.0, "limits.linear.jerk_mps3": 90.0}
+    )
+    assert not result.passed
+    assert any("allowed 0.5" in sentence for sentence in result.violations)
