@@ -127,7 +127,10 @@ class ControllerNode(Node):
         return self._answer(response, self._gate.arm if request.data else self._gate.disarm)
 
     def _on_estop_request(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        return self._answer(response, partial(self._gate.estop, "service"))
+        """The zero leaves before the answer: sending that may wait 100 ms for a client that is new to this process."""
+        outcome = self._gate.estop("service", self._now())
+        self._send(0.0, 0.0, 0.0)
+        return self._answer(response, lambda _: outcome)
 
     def _on_reset_request(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         return self._answer(response, self._gate.reset_estop)
