@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mobile_vla_ros.environment import prepare
+from mobile_vla_ros.environment import log_arguments, prepare
 
 
 def test_fills_in_what_is_missing() -> None:
@@ -29,3 +29,15 @@ def test_the_users_settings_win() -> None:
     }
     environ = prepare(dict(mine))
     assert mine.items() <= environ.items()
+
+
+def test_a_log_folder_that_cannot_be_written_means_the_console_only(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert log_arguments({"ROS_LOG_DIR": str(tmp_path / "file" / "log")}) == [
+        "--ros-args",
+        "--disable-external-lib-logs",
+    ]
+    assert log_arguments({"HOME": "/proc/nowhere"}) != []
+    assert log_arguments({"ROS_LOG_DIR": str(tmp_path / "new" / "log")}) == []
+    assert log_arguments({"HOME": str(tmp_path)}) == []
+    assert (tmp_path / ".ros" / "log").is_dir()

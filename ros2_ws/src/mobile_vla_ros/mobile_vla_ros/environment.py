@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
@@ -42,6 +43,21 @@ def ros_distribution(environ: Mapping[str, str]) -> str:
     except importlib.metadata.PackageNotFoundError:
         return "kilted"
     return "jazzy"
+
+
+def log_arguments(environ: Mapping[str, str]) -> list[str]:
+    """ROS arguments that keep a process alive where its log folder cannot be written: it then logs to the console only.
+
+    rcl itself refuses to start there, and a robot must not stand still for want of a log file.
+    """
+    home = environ.get("ROS_HOME") or Path(environ.get("HOME", "/")) / ".ros"
+    folder = Path(environ.get("ROS_LOG_DIR") or Path(home) / "log").expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return []
+    except OSError:
+        return ["--ros-args", "--disable-external-lib-logs"]
 
 
 def _dds_profile() -> Path | None:

@@ -6,6 +6,7 @@ Here a signal only sets a flag; the node speaks its last words on a living conte
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -13,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from mobile_vla.errors import UserError
-from mobile_vla_ros.environment import prepare
+from mobile_vla_ros.environment import log_arguments, prepare
 
 prepare()
 
@@ -41,7 +42,11 @@ def run(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    rclpy.init(args=list(sys.argv if args is None else args), signal_handler_options=SignalHandlerOptions.NO)
+    console_only = log_arguments(os.environ)
+    if console_only:
+        sys.stderr.write("the log folder cannot be written, logging to the console only; set ROS_LOG_DIR\n")
+    arguments = [*(sys.argv if args is None else args), *console_only]
+    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = make_node()
     except UserError as error:
