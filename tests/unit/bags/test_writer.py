@@ -197,6 +197,22 @@ def test_full_disk_leaves_a_sound_bag(
             assert len(list(reader.messages())) == kept
 
 
+def test_a_disk_that_refuses_even_the_end_of_the_file(
+    tmp_path: Path, messages: Messages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EFBIG, "File too large")
+
+    bag = BagWriter(tmp_path / "bag")
+    bag.add_topic("/blob", "std_msgs/msg/String")
+    bag.write("/blob", START_NS, messages.text("x"))
+    monkeypatch.setattr(mcap_storage.os, "write", refuse)
+    monkeypatch.setattr(mcap_storage, "seal", refuse)
+    with pytest.raises(StorageError, match="File too large"):
+        bag.flush()
+    assert (bag.lost, bag.message_count) == (1, 0)
+
+
 def test_a_disk_that_is_full_from_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(descriptor: int, data: memoryview) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

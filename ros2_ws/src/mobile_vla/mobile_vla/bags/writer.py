@@ -234,7 +234,10 @@ class BagWriter:
         self._failed = True
         (self._temporary / _RESERVE).unlink(missing_ok=True)
         if not self._file.complete:
-            kept = self._file.storage.salvage()
+            try:
+                kept = self._file.storage.salvage()
+            except OSError:  # nothing can be written at all: what is there stays for `vla record --recover`
+                kept = {}
             self.lost = self._file.count - sum(kept.values())
             self._file.counts, self._file.count = kept, sum(kept.values())
         raise StorageError(
