@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from mobile_vla.cli import main
+from mobile_vla.cli import doctor, main
 from mobile_vla.device import checks
 from mobile_vla.device.checks import Verdict
 
@@ -18,6 +19,21 @@ def test_says_yes_here(capsys: pytest.CaptureFixture[str]) -> None:
     subjects = {finding["subject"] for finding in report["findings"]}
     assert {"machine", "python", "ros", "dds", "config", "torch", "renderer"} <= subjects
     assert report["ok"] is True
+
+
+@pytest.mark.parametrize("robot", ["sim", "diff", "omni", "ackermann"])
+def test_works_out_the_stop_distance(robot: str) -> None:
+    finding = doctor._stop_distance(robot, 0.1)
+    assert finding.verdict is Verdict.FINE
+    near, far = (float(number) for number in re.findall(r"([0-9.]+) m with", finding.text))
+    assert 0.05 < near < far < 1.0
+    assert f"robot {robot} at" in finding.text
+
+
+def test_a_robot_that_is_not_there_is_named() -> None:
+    finding = doctor._stop_distance("simm", 0.1)
+    assert finding.verdict is Verdict.BROKEN
+    assert "sim" in finding.text
 
 
 def test_a_broken_configuration_folder_makes_it_say_no(

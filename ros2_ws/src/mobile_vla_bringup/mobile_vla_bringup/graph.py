@@ -112,6 +112,15 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     return graph
 
 
+def node_configs(robot: str) -> dict[str, Config]:
+    """What a robot's file says to every kind of node that a robot has; the simulator's section is not looked at."""
+    sections = files.read("robots", robot, {*KINDS, "simulator"})
+    return {
+        name: from_mapping(kind.config, sections.get(name, {}), f"robot {robot}: {name}")
+        for name, kind in KINDS.items()
+    }
+
+
 def _runs(name: str, sections: Mapping[str, Any]) -> bool:
     if name == "camera":
         return "camera" in sections and "simulator" not in sections
