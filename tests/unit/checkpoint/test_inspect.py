@@ -90,7 +90,7 @@ def test_exit_codes(made: Path, tmp_path: Path, capsys) -> None:
     assert main(["checkpoint", "inspect", missing]) == 2
     assert "does not exist" in capsys.readouterr().err
     assert main(["checkpoint", "verify", good, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["proven"] is True
+    assert json.loads(capsys.readouterr().out)["proven"] is False  # its card has no probe
     assert main(["checkpoint", "diff", good, good]) == 0
     assert main(["checkpoint", "diff", good, str(made / "reconstructed.pth")]) == 1
 
@@ -117,7 +117,9 @@ def test_the_whole_way_from_a_pth(tmp_path: Path, capsys) -> None:
     assert main(["checkpoint", "card", "check", str(card), "--checkpoint", str(source)]) == 0
     out = tmp_path / "out" / "policy.safetensors"
     assert main(["checkpoint", "convert", str(source), str(out), "--dtype", "int8", "--json"]) == 0
-    assert main(["checkpoint", "verify", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["checkpoint", "verify", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["proven"] is True
     assert main(["checkpoint", "convert", str(source), str(out), "--dtype", "bf16"]) == 2
     reduced = [str(out), "--dtype", "bf16", "--force", "--keep", "kosmos.text=1"]
     assert main(["checkpoint", "convert", str(source), *reduced]) == 0

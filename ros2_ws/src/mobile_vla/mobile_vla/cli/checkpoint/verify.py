@@ -10,7 +10,8 @@ from mobile_vla.cli.render import print_json
 
 HELP = """Load a checkpoint as a robot would, and prove it: strict names and shapes, finite, sha256, probe, canary.
 
-Exit code 0: proven; 1: it loads, but does not do what was recorded or ignores its input; 2: it does not load."""
+Exit code 0: sound (and proven, where the card has a probe); 1: it loads, but does not do what was recorded or
+ignores its input; 2: it does not load."""
 EPILOG = """vla checkpoint verify policy.safetensors
 vla checkpoint verify policy.pth --card policy.yaml --json"""
 
@@ -56,10 +57,11 @@ def run(args: argparse.Namespace) -> int:
             out.print(f"[red]not proven[/]: {error}", soft_wrap=True)
         return 1
     if args.json:
-        print_json({**result, "proven": True})
+        print_json({**result, "proven": result["probe_deviation"] is not None})
         return 0
     for name, value in result.items():
         if value not in (None, "", []):
             out.print(f"[bold]{name:>16}[/]  {value}")
-    out.print("[green]proven[/]" + (" [yellow](UNTRAINED: random weights)[/]" if result["untrained"] else ""))
+    proven = "[green]proven[/]" if result["probe_deviation"] is not None else "[yellow]sound, but unproven[/]"
+    out.print(proven + (" [yellow](UNTRAINED: random weights)[/]" if result["untrained"] else ""))
     return 0
