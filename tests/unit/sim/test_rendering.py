@@ -103,6 +103,8 @@ def test_noise_blur_and_brightness_change_the_picture_reproducibly() -> None:
     clean = shot()
     noisy = shot(noise_std=10.0)
     assert np.array_equal(noisy, shot(noise_std=10.0))
+    with World(with_values(SimulatorConfig(), {**SMALL, "camera.noise_std": 10.0}), 1) as one:
+        assert not np.array_equal(one.render(), one.render())
     assert np.std(noisy.astype(float) - clean) == pytest.approx(10.0, rel=0.15)
     assert shot(brightness=0.5).mean() == pytest.approx(clean.mean() / 2, rel=0.02)
     assert (

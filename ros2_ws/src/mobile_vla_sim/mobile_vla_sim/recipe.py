@@ -19,6 +19,7 @@ import torch
 from mobile_vla.checkpoint.card import Card
 from mobile_vla.config import to_mapping
 from mobile_vla.engine import open_policy
+from mobile_vla.errors import UserError
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.model import PolicyModel, tower_facts
 from mobile_vla.policy.preprocess import Preprocess
@@ -67,6 +68,8 @@ class Recipe:
         self._started = time.monotonic()
         self._seconds: dict[str, float] = {}
         torch.set_num_threads(config.threads)
+        if config.device == "cuda" and not torch.cuda.is_available():
+            raise UserError("device is cuda but PyTorch finds no CUDA device; train on cpu, or install a CUDA build")
 
     def run(self) -> Path:
         """Every stage; returns the checkpoint."""
@@ -97,7 +100,7 @@ class Recipe:
         torch.manual_seed(config.seed)
         policy = PolicyModel(self._layout, tower_facts(self._layout, self.card), self.card.final_activation)
         initialise(policy, config.seed)
-        net = TowerNet(policy, SIZES, self._language.before)
+        net = TowerNet(policy, SIZES, self._language.before).to(self.config.device)
         episodes, poses = (
             self._split(self._shards(kind, count))
             for kind, count in ((EPISODES, self.config.episode_shards), (POSES, self.config.pose_shards))
@@ -117,6 +120,7 @@ class Recipe:
             state_file=self.work / "towers.pt",
             progress=progress,
         )
+        net.to("cpu")
         (self.work / "towers.json").write_text(json.dumps(curve.rows))
         return net
 

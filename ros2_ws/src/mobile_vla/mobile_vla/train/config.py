@@ -78,6 +78,7 @@ class RecipeConfig(Config):
     push_share: float = param(0.35, "Share of time in which the expert is pushed.", ge=0.0, le=1.0)
     held_out_share: float = param(0.05, "Share of shards that are only measured on.", gt=0.0, le=0.5)
     threads: int = param(1, "Threads of the arithmetic; more than there are idle cores makes it slower.", ge=1, le=64)
+    device: str = param("cpu", "Where the towers are trained.", choices=("cpu", "cuda"))
     workers: int = param(2, "Processes that make data.", ge=1, le=64)
     name: str = param("tiny-rooms", "Name of the policy on its card.")
     size: TinySize = section(TinySize)

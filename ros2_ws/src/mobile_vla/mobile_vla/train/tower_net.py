@@ -55,6 +55,10 @@ class Batch(NamedTuple):
     action: Tensor
     """(B, 2): what the expert did about the first instruction; NaN where unknown."""
 
+    def to(self, device: torch.device | str) -> Batch:
+        """The batch on a device."""
+        return Batch(*(tensor.to(device) for tensor in self))
+
 
 class AuxiliaryHeads(nn.Module):
     """What is asked of the towers."""

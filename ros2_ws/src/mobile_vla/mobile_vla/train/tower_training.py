@@ -66,6 +66,8 @@ def fit_towers(
     """Train `net` in place. `batch_at(step)` must give the same batch for the same step, so that a resumed run is the
     same run.
     """
+    device = next(net.parameters()).device
+    pair_tokens = pair_tokens.to(device)
     parameters = [value for name, value in net.named_parameters() if not _not_a_tower(name)]
     optimiser = torch.optim.AdamW(parameters, lr=config.rate, betas=(0.9, 0.98), weight_decay=config.decay)
     curve, first = Curve(), 0
@@ -75,7 +77,7 @@ def fit_towers(
     for step in range(first, config.steps):
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, config)
-        losses = net(batch_at(step), pair_tokens)
+        losses = net(batch_at(step).to(device), pair_tokens)
         total = torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
         optimiser.zero_grad(set_to_none=True)
         total.backward()
@@ -98,7 +100,7 @@ def evaluate(net: TowerNet, batches: list[Batch], pair_tokens: Tensor) -> dict[s
     """Mean losses over held-out batches."""
     sums: dict[str, float] = {}
     for batch in batches:
-        for name, value in net(batch, pair_tokens).items():
+        for name, value in net(batch.to(pair_tokens.device), pair_tokens).items():
             sums[name] = sums.get(name, 0.0) + value.item() / len(batches)
     return sums
 
@@ -115,7 +117,7 @@ def _save(net: TowerNet, optimiser: torch.optim.Optimizer, curve: Curve, step: i
 
 
 def _resume(net: TowerNet, optimiser: torch.optim.Optimizer, curve: Curve, file: Path) -> int:
-    state: dict[str, Any] = torch.load(file, weights_only=True)
+    state: dict[str, Any] = torch.load(file, weights_only=True, map_location=next(net.parameters()).device)
     net.load_state_dict(state["net"])
     optimiser.load_state_dict(state["optimiser"])
     curve.rows = [tuple(row) for row in state["curve"]]
