@@ -14,6 +14,8 @@ from rich.table import Table
 from mobile_vla.cli.render import print_json
 from mobile_vla.errors import UserError
 
+WIDTH = 120
+
 if TYPE_CHECKING:
     from mobile_vla_bringup.faults.fault import Fault
     from mobile_vla_bringup.faults.trial import Result
@@ -32,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quick", action="store_true", help="some of every family, twice each, within a minute")
     parser.add_argument("--repeats", type=int, metavar="N", help="repetitions of each fault (default: 20)")
-    parser.add_argument("--lanes", type=int, default=0, metavar="N", help="faults at once (default: 3 for each core)")
+    parser.add_argument("--lanes", type=int, default=0, metavar="N", help="faults at once (default: 4 for each core)")
     parser.add_argument("--list", action="store_true", help="list the faults and run none")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
@@ -78,6 +80,7 @@ def _list(faults: list[Fault], as_json: bool) -> int:
     table = Table(box=None, header_style="bold")
     for column in ("fault", "word", "what"):
         table.add_column(column)
+    table.columns[0].no_wrap = True
     for fault in faults:
         table.add_row(fault.name, fault.word.value, fault.what)
     Console().print(table)
@@ -86,10 +89,12 @@ def _list(faults: list[Fault], as_json: bool) -> int:
 
 def _print(faults: list[Fault], results: list[Result], executed: dict[str, object]) -> None:
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
     table = Table(box=None, header_style="bold")
-    table.add_column("fault")
-    table.add_column("word")
-    for column in ("n", "brakes worst", "promised", "stands median", "worst", "promised", "violations"):
+    table.add_column("fault", no_wrap=True)
+    table.add_column("word", no_wrap=True)
+    for column in ("n", "brakes", "promised", "stands median", "worst", "promised", "violations"):
         table.add_column(column, justify="right")
     table.add_column("verdict")
     for fault, result in zip(faults, results, strict=True):

@@ -15,6 +15,7 @@ from mobile_vla_bringup.faults.fault import Broken
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where the transport keeps its segments)
 _LOCK_SUFFIX = "_el"
+END_PATIENCE_S = 2.0
 
 
 class Actor:
@@ -81,12 +82,15 @@ class Actor:
         if self.ended:
             return
         self.thaw()
+        segments = segments_of(self.pid)
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(2.0)
+            self._process.wait(END_PATIENCE_S)
         except subprocess.TimeoutExpired:
-            self.kill()
+            self._process.kill()
+            self._process.wait()
+        sweep(segments)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None

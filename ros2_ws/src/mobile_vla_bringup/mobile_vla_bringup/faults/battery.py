@@ -16,7 +16,7 @@ from mobile_vla_bringup.faults.trial import Result, run_fault
 
 REPEATS = 20
 QUICK_REPEATS = 2
-LANES_PER_CORE = 3
+LANES_PER_CORE = 4
 
 
 def chosen(names: Sequence[str], quick: bool) -> list[Fault]:

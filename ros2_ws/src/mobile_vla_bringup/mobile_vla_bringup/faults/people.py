@@ -168,7 +168,7 @@ OVERRIDES = (
         name="takeover_by_pad",
         word=Word.OFF,
         what="a person takes over and stops; then hands back",
-        setup=Setup(actors=("policy", "pad")),
+        setup=Setup(actors=("policy", "pad"), parameters={"controller": {"limits.handover.duration_s": HANDOVER_S}}),
         strike=tell("pad", "ok 0 0"),
         heal=hand_back,
         notice_s=0.0,

@@ -48,7 +48,7 @@ class ScriptedPolicy:
         if self._failing.exists():
             raise RuntimeError("a kernel failed")
         buffer = np.empty(BUFFER_BYTES, np.uint8)  # reserved, never touched
-        return Step((1.0, 0.3), {"step": float(buffer.size > 0)})
+        return Step((0.7, 0.3), {"step": float(buffer.size > 0)})
 
     def self_check(self) -> None:
         """Always the recorded one."""

@@ -45,6 +45,7 @@ class StandIn:
         self._behaviour = role.first_behaviour
         self._since = 0.0
         self._publisher: Any = None
+        self._other: Node | None = None
         self._offer(self._behaviour)
         role.begin(self._node)
 
@@ -54,11 +55,12 @@ class StandIn:
         with self._condition:
             if numbers:
                 self._role.value = tuple(float(number) for number in numbers)
+            begun_ns = time.monotonic_ns()
             if word in OFFERED_OTHERWISE or self._behaviour in OFFERED_OTHERWISE:
                 self._offer(word)
             self._behaviour, self._since = word, time.monotonic()
             self._condition.notify()
-            return time.monotonic_ns()
+            return begun_ns
 
     def run(self) -> None:
         """Publish for ever."""
@@ -103,9 +105,11 @@ class StandIn:
 
     def _another_participant(self) -> Node:
         """One participant cannot know a topic under two types, not even one after the other."""
-        context = Context()
-        rclpy.init(context=context)
-        return rclpy.create_node(f"{self._role.name}_with_another_type", context=context)
+        if self._other is None:
+            context = Context()
+            rclpy.init(context=context)
+            self._other = rclpy.create_node(f"{self._role.name}_with_another_type", context=context)
+        return self._other
 
 
 def main() -> None:
