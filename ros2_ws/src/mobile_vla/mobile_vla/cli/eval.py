@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla.evaluate.moments import EvaluationVideo, WorstMoments
     from mobile_vla.evaluate.rollout import Moment, Options, full_speed
 
-    controller = _controller(args.robot)
+    controller = controller_of(args.robot)
     policies = _policies(args)
     untrained = [one.name for one in policies if one.policy.card.untrained]
     full = full_speed(controller)
@@ -139,7 +139,7 @@ def _check(args: argparse.Namespace) -> None:
             raise UserError(f"{path} cannot be written: there is no folder {path.resolve().parent}; make it first")
 
 
-def _controller(robot: str) -> ControllerConfig:
+def controller_of(robot: str) -> ControllerConfig:
     from mobile_vla.config import from_mapping
     from mobile_vla.control import ControllerConfig
     from mobile_vla_bringup.files import read

@@ -1,0 +1,201 @@
+"""From a checkpoint and a data set to a checkpoint with a head fitted on that data."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mobile_vla.bags.dataset.manifest import Manifest
+from mobile_vla.checkpoint import probe as probes
+from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path
+from mobile_vla.checkpoint.card_text import dump_card, embedded
+from mobile_vla.checkpoint.convert import bring_tokenizers
+from mobile_vla.checkpoint.load import Loaded, load
+from mobile_vla.checkpoint.source import sha256_of
+from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
+from mobile_vla.control import ControllerConfig
+from mobile_vla.errors import UserError
+from mobile_vla.evaluate import html, plots
+from mobile_vla.policy.batch import BatchPolicy
+from mobile_vla.train.head.config import FitConfig
+from mobile_vla.train.head.features import Encoded, FeatureCache
+from mobile_vla.train.head.fit import Drives, Epoch, Fit, joined
+
+CACHE = "features"
+STATE = "fit.pt"
+
+
+class HeadResult(NamedTuple):
+    """What was written, and how good it got. Errors are shares of full speed on the held-out episodes."""
+
+    checkpoint: Path
+    report: Path
+    best: Epoch
+    epochs: int
+    baseline_mae: tuple[float, float]
+    """Held-out error of always commanding the training mean."""
+    resumed_at: int
+    computed: int
+
+
+def fit_head(
+    base: Path,
+    manifest: Manifest,
+    destination: Path,
+    controller: ControllerConfig,
+    config: FitConfig,
+    *,
+    card_file: Path | None = None,
+    work: Path | None = None,
+    on_episode: Callable[[str], None] = lambda name: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> HeadResult:
+    """Fit and write. `work` keeps features and the run's state (default: inside the data set)."""
+    _check(manifest, destination)
+    loaded = load(base, card_file, torch.float32)
+    digest = sha256_of((base,))
+    work = work or manifest.folder / "training"
+    cache = FeatureCache(loaded, digest, work / CACHE)
+    train, val = (
+        _drives(cache.load(manifest, split, on_episode), loaded.card, controller) for split in ("train", "val")
+    )
+    state = work / f"{destination.stem}-{cache.key}-{STATE}"
+    fit = Fit(loaded.model, loaded.card.window, config, state, loaded.card.action.scale)
+    best = fit.run(train, val, on_epoch)
+    card = _card(loaded.card, manifest, best, len(fit.history))
+    write_checkpoint(destination, loaded, card)
+    scale = np.abs(np.array(loaded.card.action.scale))
+    constant = (train.targets.mean(0) - val.targets).abs().mean(0).numpy() * scale
+    result = HeadResult(
+        destination,
+        destination.with_name(f"{destination.stem}.training.html"),
+        best,
+        len(fit.history),
+        (float(constant[0]), float(constant[1])),
+        fit.resumed_at,
+        cache.computed,
+    )
+    write_text(result.report, _page(result, fit, manifest, val))
+    record = {"config": dataclasses.asdict(config), "history": [epoch._asdict() for epoch in fit.history]}
+    write_text(destination.with_name(f"{destination.stem}.training.json"), json.dumps(record, indent=1) + "\n")
+    return result
+
+
+def write_checkpoint(destination: Path, loaded: Loaded, card: Card) -> None:
+    """The model under its card, with a new probe and checksum; complete or not at all."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    bring_tokenizers(card, loaded.base, destination.parent)
+    state = {name: value.detach().contiguous() for name, value in loaded.model.named_parameters()}
+    recorded = probes.record_at_once(BatchPolicy(loaded), "fp32")
+    card = dataclasses.replace(card, probe=recorded, weights_sha256="")
+    entries = [Entry(name, value.dtype, tuple(value.shape)) for name, value in state.items()]
+    metadata = {"format": "pt", CARD_METADATA: embedded(card), "mobile_vla.dtype": "fp32"}
+    write_safetensors(destination, entries, lambda name: state[name], metadata)
+    digest = sha256_of((destination,))
+    write_text(card_path(destination), dump_card(dataclasses.replace(card, weights_sha256=digest)))
+
+
+def targets_of(actions: np.ndarray[Any, Any], card: Card, controller: ControllerConfig) -> Tensor:
+    """Recorded commands as the head's raw outputs: divided by the robot's full speed, then the card's scale undone."""
+    action = controller.action
+    if card.action_space != action.space:
+        raise UserError(f"the checkpoint acts in {card.action_space}, the robot is configured for {action.space}")
+    if action.space == "omni":
+        normalised = actions[:, [0, 1]] / (action.linear_mps, action.lateral_mps)
+    elif action.space == "diff":
+        normalised = actions[:, [0, 2]] / (action.linear_mps, action.turn_radps)
+    else:
+        angle = actions[:, 2]
+        if controller.base.ackermann_output == "yaw_rate":
+            speed = np.where(np.abs(actions[:, 0]) < 1e-3, math.inf, actions[:, 0])
+            angle = np.arctan(actions[:, 2] * controller.base.wheelbase_m / speed)
+        normalised = np.stack([actions[:, 0] / action.linear_mps, angle / action.steering_rad], axis=1)
+    raw = (np.clip(normalised, -1.0, 1.0) - card.action.offset) / card.action.scale
+    return torch.from_numpy(raw.astype(np.float32))
+
+
+def _drives(episodes: list[Encoded], card: Card, controller: ControllerConfig) -> Drives:
+    return joined([one.features for one in episodes], [targets_of(one.actions, card, controller) for one in episodes])
+
+
+def _check(manifest: Manifest, destination: Path) -> None:
+    for split in ("train", "val"):
+        if not manifest.of_split(split):
+            raise UserError(f"{manifest.folder} has no {split} episodes; record more, or build it with another split")
+    if destination.suffix != ".safetensors":
+        raise UserError(f"{destination} must end in .safetensors, the only format written; rename it")
+    if destination.exists():
+        raise UserError(f"{destination} exists already; choose another name or remove it")
+
+
+def _card(card: Card, manifest: Manifest, best: Epoch, epochs: int) -> Card:
+    bags = sorted({Path(entry.bag).name for entry in manifest.of_split("train")})
+    frames = sum(entry.frames for entry in manifest.of_split("train"))
+    shown = ", ".join(bags[:5]) + (f" and {len(bags) - 5} more" if len(bags) > 5 else "")
+    head = f"head: {frames} frames of {shown} at {manifest.built['rate_hz']:g} Hz, epoch {best.number + 1} of {epochs}"
+    return dataclasses.replace(
+        card,
+        name=f"{card.name}-head",
+        training_data=f"{card.training_data}; {head}",
+        control_rate_hz=float(manifest.built["rate_hz"]) or card.control_rate_hz,
+    )
+
+
+def _page(result: HeadResult, fit: Fit, manifest: Manifest, val: Drives) -> str:
+    numbers = [epoch.number + 1 for epoch in fit.history]
+    mae = [[epoch.val_mae[axis] for epoch in fit.history] for axis in (0, 1)]
+    curves = [
+        plots.Series("training", numbers, [epoch.train_loss for epoch in fit.history], "s2"),
+        plots.Series("held out", numbers, [epoch.val_loss for epoch in fit.history], "s1"),
+    ]
+    errors = [plots.Series(f"output {axis + 1}", numbers, mae[axis], f"s{axis + 1}") for axis in (0, 1)]
+    sentences = [
+        f"Output {axis + 1}: the held-out error is {result.best.val_mae[axis]:.3f} of full speed; "
+        f"always the training mean would err "
+        f"{result.baseline_mae[axis]:.3f}."
+        for axis in (0, 1)
+    ]
+    predicted = fit.predict(val)
+    t = [float(number) for number in range(len(predicted))]
+    drawn = [
+        plots.line_plot(
+            [
+                plots.Series("recorded", t, val.targets[:, axis].tolist(), "s2"),
+                plots.Series("fitted", t, predicted[:, axis].tolist(), "s1"),
+            ],
+            "held-out frame",
+            f"output {axis + 1}",
+            zero=True,
+        )
+        for axis in (0, 1)
+    ]
+    tiles = [
+        (str(len(fit.history)), "epochs"),
+        (str(result.best.number + 1), "best epoch"),
+        (str(sum(entry.frames for entry in manifest.of_split("train"))), "training frames"),
+        (str(len(val.targets)), "held-out frames"),
+    ]
+    return html.page(
+        f"Training of {result.checkpoint.stem}",
+        f"head on frozen towers, data set {manifest.folder.name}",
+        [
+            html.tiles(tiles),
+            html.section("In words", html.bullets(sentences)),
+            html.section("Loss", plots.line_plot(curves, "epoch", "Huber loss", zero=True)),
+            html.section("Held-out error, share of full speed", plots.line_plot(errors, "epoch", "error", zero=True)),
+            html.section("Held-out episodes", *drawn),
+        ],
+    )
+
+
+def as_dict(result: HeadResult) -> Mapping[str, Any]:
+    """For JSON."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in result._asdict().items()}
