@@ -30,6 +30,7 @@ from mobile_vla.train.head.run import fit_head, targets_of
 QUICK = FitConfig(epochs=16, patience=16, batch=32, rate=4e-3)
 START_NS = 1_700_000_000_000_000_000
 ROBOT = ControllerConfig()
+torch.set_num_threads(1)  # more than the free cores makes small models many times slower
 
 
 @pytest.fixture(scope="session")
