@@ -74,7 +74,7 @@ def bench_recorder(seconds: float, folder: Path, say: Callable[[str], None]) -> 
 def _message(topic: Topic, header: Header, pixels: array.array[int]) -> Image | TwistStamped | Odometry:
     if topic is CAMERA_IMAGE:
         return Image(header=header, height=480, width=640, encoding="bgr8", step=1920, data=pixels)
-    return topic.type(header=header)  # type: ignore[no-any-return]
+    return topic.type(header=header)
 
 
 def _frames() -> list[array.array[int]]:

@@ -106,7 +106,7 @@ class Fit:
             noisy = windows + torch.randn(windows.shape, generator=generator) * spread * config.noise
             loss = huber_loss(outputs(self._model, noisy, lengths), train.targets[rows], delta=config.huber)
             self._optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(self._parameters.values(), 1.0)
             self._optimiser.step()
             total, seen = total + loss.item() * len(rows), seen + len(rows)
