@@ -28,15 +28,16 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
         return Outcome(False, {}, "killed for memory")
 
     monkeypatch.setattr(load_bench, "run_limited", run_limited)
+    monkeypatch.setattr(load_bench, "_files", lambda plan, say: _tiny_files(plan.work))
     return seen
 
 
 def test_the_figure_is_the_last_limit_that_was_survived(attempts, tmp_path: Path) -> None:
     report = bench_load(Plan("tiny", None, tmp_path, naive=True, quick=False), lambda text: None)
     found = {figure.name: figure.value for figure in report.figures}
-    assert found["convert_min_limit_gb"] == 0.8
-    assert found["load_bf16_min_limit_gb"] == found["load_int8_min_limit_gb"] == 0.7
-    assert found["load_fp32_pth_min_limit_gb"] == 0.7
+    assert found["convert_min_limit_gb"] == 1.0
+    assert found["load_bf16_min_limit_gb"] == found["load_int8_min_limit_gb"] == 1.0
+    assert found["load_fp32_pth_min_limit_gb"] == 1.0
     assert found["naive_min_limit_gb"] == 14.0
     assert found["anon_after_load_gb"] == 0.25
     assert found["anon_after_load_naive_gb"] == 14.0
@@ -55,7 +56,6 @@ def test_quick_tries_the_promised_limits_only(attempts, tmp_path: Path) -> None:
 
 def test_a_death_at_the_promised_limit_is_a_target_missed(attempts, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(ALIVE_ABOVE, "load", 5.0)
-    monkeypatch.setattr(load_bench, "_files", lambda plan, say: _tiny_files(tmp_path))
     report = bench_load(Plan("full", None, tmp_path, naive=False, quick=True), lambda text: None)
     unmet = {figure.name for figure in report.figures if figure.met is False}
     assert {"load_bf16_min_limit_gb", "load_int8_min_limit_gb", "load_fp32_pth_min_limit_gb"} <= unmet
@@ -74,7 +74,8 @@ def _tiny_files(folder: Path) -> dict[str, Path]:
 @pytest.mark.parametrize("task", ["load", "step", "convert", "naive"])
 def test_each_task_runs_as_a_process_of_its_own(made: Path, tmp_path: Path, task: str) -> None:
     words = [sys.executable, "-m", "mobile_vla.checkpoint.memory_task", task, str(made / "reconstructed.pth")]
-    done = subprocess.run([*words, str(tmp_path / "o.safetensors")], capture_output=True, text=True, check=True)
+    words += [str(tmp_path / "o.safetensors"), "bf16"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
     facts = json.loads(done.stdout)
     assert facts["seconds"] > 0
     assert 100e6 < facts["anonymous"] < 2e9

@@ -12,12 +12,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 _MOUNT = Path("/sys/fs/cgroup")
+_REMOVE_TRIES, _REMOVE_PAUSE_S = 50, 0.1
 _RLIMIT = (
     "import os, resource, sys; limit = int(sys.argv[1]); resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)); "
     "os.execvp(sys.argv[2], sys.argv[2:])"
@@ -68,6 +70,13 @@ def run_limited(command: Sequence[str], limit_bytes: int, mapped_bytes: int, tim
     return Outcome(False, {}, f"exit code {done.returncode}: {last[:200]}")
 
 
+def forget_pages(file: Path) -> None:
+    """Drop a file from the page cache: pages that another process brought in are not charged to the limited one."""
+    with file.open("rb") as handle:
+        os.fdatasync(handle.fileno())
+        os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def own_memory() -> dict[str, int]:
     """Bytes of this process: anonymous and file-backed resident memory now, and the largest total so far."""
     rollup = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
@@ -98,7 +107,19 @@ def _group(name: str, limit_bytes: int) -> Iterator[_Group | None]:
                 (group.path / file).write_text("0" if file == "memory.swap.max" else str(limit_bytes))
         yield group
     finally:
-        group.path.rmdir()
+        _remove(group.path)
+
+
+def _remove(group: Path) -> None:
+    """The kernel needs a moment after the last process of a group has ended."""
+    for _ in range(_REMOVE_TRIES):
+        try:
+            group.rmdir()
+        except OSError:
+            time.sleep(_REMOVE_PAUSE_S)
+        else:
+            return
+    group.rmdir()
 
 
 def _make(name: str) -> _Group | None:

@@ -1,4 +1,4 @@
-"""One loading task in a process of its own: `python -m mobile_vla.checkpoint.memory_task TASK FILE [DESTINATION]`.
+"""One task in a process of its own: `python -m mobile_vla.checkpoint.memory_task TASK FILE [DESTINATION DTYPE]`.
 
 Prints one line of JSON: seconds, and the process's memory while everything that was loaded is still alive.
 `naive` is the recipe of a newcomer, kept here to be measured beside the others and used by nothing else.
@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from mobile_vla.checkpoint.limits import own_memory
 
 
-def load(file: Path, _destination: Path | None) -> dict[str, Any]:
+def load(file: Path, *_more: str) -> dict[str, Any]:
     """Strict loading as the engine does it."""
     from mobile_vla.checkpoint import load as loading
 
@@ -23,7 +24,7 @@ def load(file: Path, _destination: Path | None) -> dict[str, Any]:
     return {"dtype": loaded.dtype, **own_memory()}
 
 
-def step(file: Path, _destination: Path | None) -> dict[str, Any]:
+def step(file: Path, *_more: str) -> dict[str, Any]:
     """Strict loading and one whole step."""
     from mobile_vla.checkpoint import load as loading
     from mobile_vla.checkpoint.probe import INSTRUCTION, SEED, frames
@@ -35,16 +36,15 @@ def step(file: Path, _destination: Path | None) -> dict[str, Any]:
     return {"dtype": loaded.dtype, "action": policy.step(frames(SEED, 1)[0], INSTRUCTION).action, **own_memory()}
 
 
-def convert(file: Path, destination: Path | None) -> dict[str, Any]:
-    """Conversion to bf16 with probe, proof and hash."""
+def convert(file: Path, destination: str, dtype: str) -> dict[str, Any]:
+    """Conversion with probe, proof and hash."""
     from mobile_vla.checkpoint import convert as converting
 
-    assert destination is not None
-    result = converting.convert(converting.Job(file, destination, "bf16", force=True))
+    result = converting.convert(converting.Job(file, Path(destination), dtype, force=True))
     return {"probe_deviation": result["probe_deviation"], "bytes_out": result["bytes_out"], **own_memory()}
 
 
-def naive(file: Path, _destination: Path | None) -> dict[str, Any]:
+def naive(file: Path, *_more: str) -> dict[str, Any]:
     """Build the model in fp32, `torch.load` the file, `load_state_dict`: three sets of tensors meet."""
     import torch
 
@@ -65,7 +65,7 @@ def naive(file: Path, _destination: Path | None) -> dict[str, Any]:
     return {"parameters": sum(parameter.numel() for parameter in model.parameters()), **own_memory()}
 
 
-TASKS = {"load": load, "step": step, "convert": convert, "naive": naive}
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {"load": load, "step": step, "convert": convert, "naive": naive}
 
 
 def main() -> None:
@@ -73,10 +73,9 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
-    name, file = sys.argv[1], Path(sys.argv[2])
-    destination = Path(sys.argv[3]) if len(sys.argv) > 3 else None
+    name, file, *more = sys.argv[1:]
     started = time.monotonic()
-    facts = TASKS[name](file, destination)
+    facts = TASKS[name](Path(file), *more)
     sys.stdout.write(json.dumps({**facts, "seconds": time.monotonic() - started}) + "\n")
 
 
