@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from statistics import median
 from typing import Any
 
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla.timing import percentile
 from mobile_vla_bringup.faults.fault import Fault
 from mobile_vla_bringup.faults.registry import FAMILIES, FAULTS
+from mobile_vla_bringup.faults.scheduling import begin_lane, interrupted
 from mobile_vla_bringup.faults.trial import Result, run_fault
 
 REPEATS = 20
@@ -70,23 +74,29 @@ def report(results: Iterable[Result], command: str, **facts: Any) -> FigureRepor
 
 def _figures(result: Result) -> list[Figure]:
     timed = (
-        ("time_to_brake_worst_ms", result.braked_s, result.promised_brake_s),
-        ("time_to_zero_worst_ms", result.zero_s, result.promised_zero_s),
+        ("time_to_brake_worst_ms", max, result.braked_s, result.promised_brake_s),
+        ("time_to_zero_median_ms", median, result.zero_s, None),
+        ("time_to_zero_worst_ms", max, result.zero_s, result.promised_zero_s),
     )
+    if result.promised_zero_s is None:
+        return [Figure(f"{result.name}.repetitions", result.repeats, "", "higher", n=result.repeats)]
     return [
         Figure(
             f"{result.name}.{name}",
-            round(max(seconds) * 1e3, 1) if seconds else None,
+            round(pick(seconds) * 1e3, 1) if seconds else None,
             "ms",
-            target=round(promised * 1e3, 1),
+            target=None if promised is None else round(promised * 1e3, 1),
             n=len(seconds),
-            spread=tuple(round(value * 1e3, 1) for value in (min(seconds), sorted(seconds)[len(seconds) // 2]))
-            if seconds
-            else (),
+            spread=_spread(sorted(seconds)),
         )
-        for name, seconds, promised in timed
-        if promised is not None
+        for name, pick, seconds, promised in timed
     ]
+
+
+def _spread(seconds: list[float]) -> tuple[float, ...]:
+    if not seconds:
+        return ()
+    return tuple(round(value * 1e3, 1) for value in (seconds[0], percentile(seconds, 95), seconds[-1]))
 
 
 def _run(
@@ -100,7 +110,7 @@ def _run(
         return []
     results = []
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(lanes, len(faults)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(lanes, len(faults)), context, begin_lane) as pool:
         waiting = [pool.submit(run_by_name, fault.name, repeats, dict(changes or {})) for fault in faults]
         try:
             for future in as_completed(waiting):
@@ -108,12 +118,17 @@ def _run(
                 on_result(results[-1])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for lane in multiprocessing.active_children():
+                if lane.pid:
+                    os.kill(lane.pid, signal.SIGINT)
             raise
     return results
 
 
 def run_by_name(name: str, repeats: int, changes: Mapping[str, Any]) -> Result:
-    """What a pool's process runs: a fault cannot travel to it, its name can."""
+    """What a lane runs: a fault cannot travel to it, its name can. An interrupted lane begins nothing more."""
+    if interrupted():
+        raise KeyboardInterrupt
     return run_fault(FAULTS[name], repeats, changes)
 
 

@@ -14,6 +14,12 @@ from mobile_vla_bringup.faults.rig import Rig
 from mobile_vla_bringup.faults.sources import ACTION_S
 
 BURNERS_PER_CORE = 2
+BURN = """
+import signal
+from mobile_vla_bringup.faults.scheduling import die_with_parent
+die_with_parent(signal.SIGKILL)
+while True: pass
+"""
 SETTLE_S = 1.0
 DISK_BYTES = 4096
 UNWRITABLE = "/proc/mobile_vla_log"
@@ -23,7 +29,7 @@ DISK_TROUBLE_S = 15.0
 def starve(rig: Rig) -> None:
     """Two busy processes per core, until the rig is left."""
     burners = [
-        subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+        subprocess.Popen([sys.executable, "-c", BURN], start_new_session=True)
         for _ in range(BURNERS_PER_CORE * (os.cpu_count() or 1))
     ]
 

@@ -1,11 +1,35 @@
-"""The observer's own scheduling: on a busy machine it must not measure its own waiting."""
+"""How the battery's own processes run and end. On a busy machine the observer must not measure its own waiting."""
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 from pathlib import Path
 
 OBSERVER_PRIORITY = 9  # below the controller's
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent(number: signal.Signals) -> None:
+    """The kernel sends this process a signal when its parent ends, however it ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+
+
+def begin_lane() -> None:
+    """Set up a process that runs faults: it never outlives its parent, and cleans up undisturbed once interrupted."""
+    die_with_parent(signal.SIGTERM)
+    signal.signal(signal.SIGINT, _interrupt_once)
+
+
+def interrupted() -> bool:
+    """Whether this lane was told to stop."""
+    return signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def _interrupt_once(*_: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def prefer_this_process() -> str:

@@ -7,7 +7,6 @@ first line it prints says that it has begun.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import sys
@@ -27,8 +26,8 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
 from mobile_vla_bringup.faults.roles import ROLES, Role  # noqa: E402
+from mobile_vla_bringup.faults.scheduling import die_with_parent  # noqa: E402
 
-_PR_SET_PDEATHSIG = 1
 SLOWER = 10
 FLOOD_PERIOD_S = 0.001
 OFF_AND_ON_S = 1.0
@@ -114,7 +113,7 @@ class StandIn:
 
 def main() -> None:
     """Publish until standard input ends or the parent dies, even while this process is stopped."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent(signal.SIGKILL)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     role = ROLES[sys.argv[1]]()
     stand_in = StandIn(role)
