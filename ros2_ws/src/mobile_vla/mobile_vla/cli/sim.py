@@ -220,6 +220,7 @@ def _job(args: argparse.Namespace, drivers: list[str]) -> tuple[Any, dict[str, A
 
 def _graph(args: argparse.Namespace, policy: str, device: str) -> tuple[Any, Any]:
     """The settings that `vla up --robot sim` would use, with a smaller camera image, and what an action of 1 means."""
+    from mobile_vla.control import ControllerConfig
     from mobile_vla_bringup.graph import Choice, describe
     from mobile_vla_sim.drivers import ActionScale
 
@@ -227,7 +228,9 @@ def _graph(args: argparse.Namespace, policy: str, device: str) -> tuple[Any, Any
     for section, values in overrides_from(args).items():
         overrides.setdefault(section, {}).update(values)
     graph = describe(Choice(robot="sim", policy=policy, device=device), overrides)
-    action = graph.node("controller").config.action
+    controller = graph.node("controller").config
+    assert isinstance(controller, ControllerConfig)
+    action = controller.action
     return graph, ActionScale(action.linear_mps, action.turn_radps, action.lateral_mps)
 
 
