@@ -142,9 +142,13 @@ def page_of(
         parts.append(
             html.section("Episodes of the policy", html.details("show all", _episode_table(outcomes["policy"])))
         )
-    facts = [(key, str(value)) for key, value in report.executed.items()]
+    facts = [(key, _in_words(value)) for key, value in report.executed.items()]
     parts.append(html.section("What was executed", html.table(("", ""), facts, text_columns=2)))
     return html.page(f"Closed-loop benchmark: {suite}", report.command, parts)
+
+
+def _in_words(fact: Any) -> str:
+    return ", ".join(f"{name} {value}" for name, value in fact.items()) if isinstance(fact, dict) else str(fact)
 
 
 def _driver_table(outcomes: dict[str, Outcome]) -> str:

@@ -16,7 +16,7 @@ from mobile_vla_sim.planner import FloorMap, Route
 from mobile_vla_sim.randomise import ARRIVED_M
 from mobile_vla_sim.world import World
 
-STILL_MPS, STILL_RADPS = 0.02, 0.05
+STILL_MPS, STILL_RADPS = 0.03, 0.1
 STILL_FOR_S = 1.0
 # Nobody who has stood still for this long, far from everything, is going to arrive.
 GIVE_UP_S = 10.0
