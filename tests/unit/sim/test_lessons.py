@@ -226,3 +226,18 @@ def test_sentences_of_a_pair_end_with_their_last_word(language: Language) -> Non
         lengths.add(int(last) + 1)
         assert (tokens[last:] == tokens[last]).all()
     assert len(lengths) > 3
+
+
+def test_pairs_in_the_picture_are_those_that_are_large_enough(folder: Path) -> None:
+    labels = Data(folder, [Shard(POSES, 0)]).labels
+    answer = lessons._pairs_seen(labels)
+    assert {-1.0, 0.0, 1.0} >= set(np.unique(answer))
+    for row in range(len(answer)):
+        seen = {
+            (COLOURS[colour], KINDS[kind])
+            for colour, kind, share in zip(
+                labels["thing_colour"][row], labels["thing_kind"][row], labels["thing_seen"][row], strict=True
+            )
+            if share >= SEEN_SHARE
+        }
+        assert seen == {TRAINED_PAIRS[index] for index in np.flatnonzero(answer[row] == 1.0)}

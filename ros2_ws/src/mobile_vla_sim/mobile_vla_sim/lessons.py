@@ -22,6 +22,10 @@ SIZES = Sizes(kinds=len(SURFACES), colours=len(COLOURS), sectors=SECTORS, pairs=
 # An object that fills less of the picture is not asked for: nobody could tell what it is.
 SEEN_SHARE, UNSURE_SHARE = 0.0015, 0.0002
 _KINDS = len(KINDS)
+# Number of a trained pair by colour and surface; -1 for everything else.
+_PAIR_NUMBER = np.full((len(COLOURS) + 1, len(SURFACES)), -1)
+for _number, (_colour, _kind) in enumerate(TRAINED_PAIRS):
+    _PAIR_NUMBER[COLOURS.index(_colour), KINDS.index(_kind)] = _number
 
 
 class Sentences(NamedTuple):
@@ -154,22 +158,19 @@ class Lessons:
             gain = torch.from_numpy(rng.uniform(0.75, 1.25, (count, 1, 1, 1)).astype(np.float32))
             tint = torch.from_numpy(rng.uniform(0.95, 1.05, (count, 3, 1, 1)).astype(np.float32))
             spread = torch.from_numpy(rng.uniform(0.0, 0.03, (count, 1, 1, 1)).astype(np.float32))
-            noise = torch.from_numpy(rng.standard_normal(pixels.shape, np.float32))
+            generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
+            noise = torch.randn(pixels.shape, generator=generator)
             pixels = (pixels * gain * tint + spread * noise).clamp_(0.0, 1.0)
         return (pixels - self._mean) / self._std
 
 
 def _pairs_seen(labels: dict[str, np.ndarray]) -> np.ndarray:
     """(rows, trained pairs): 1 seen, 0 not, -1 too small to say."""
-    rows = len(labels["goal"])
-    answer = np.zeros((rows, len(TRAINED_PAIRS)), np.float32)
-    number = {pair: index for index, pair in enumerate(TRAINED_PAIRS)}
-    for row in range(rows):
-        for kind, colour, share in zip(
-            labels["thing_kind"][row], labels["thing_colour"][row], labels["thing_seen"][row], strict=True
-        ):
-            if kind < _KINDS and share >= UNSURE_SHARE:
-                answer[row, number[COLOURS[colour], KINDS[kind]]] = 1.0 if share >= SEEN_SHARE else -1.0
+    share = labels["thing_seen"]
+    pair = _PAIR_NUMBER[labels["thing_colour"], labels["thing_kind"]]
+    row, thing = np.nonzero((pair >= 0) & (share >= UNSURE_SHARE))
+    answer = np.zeros((len(share), len(TRAINED_PAIRS)), np.float32)
+    answer[row, pair[row, thing]] = np.where(share[row, thing] >= SEEN_SHARE, 1.0, -1.0)
     return answer
 
 
