@@ -15,7 +15,7 @@ from mobile_vla.bags.writer import BagWriter
 from mobile_vla.cli.main import main
 from mobile_vla.config import with_values
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.drivers import ActionScale
+from mobile_vla_sim.drivers import ActionScale, Straight
 from mobile_vla_sim.episode import Result, Rules
 from mobile_vla_sim.noisy import NoisyExpert
 from mobile_vla_sim.recording import START_NS, record_episodes
@@ -98,3 +98,35 @@ def test_the_command_writes_a_bag_and_keeps_off_the_benchmark(
     assert main(["sim", "record", str(tmp_path / "more"), "--first", "999999", "--episodes", "2"]) == 2
     assert "must not be measured on" in capsys.readouterr().err
     assert main(["sim", "record", str(tmp_path / "more"), "--push-share", "2"]) == 2
+
+
+def test_a_takeover_is_recorded_as_teleop(tmp_path: Path) -> None:
+    class TakesOver(Straight):
+        """A policy that drives, and somebody who holds the stick in the second second."""
+
+        by_expert = False
+
+        def act(self, world: World) -> tuple[float, float]:
+            self.by_expert = 1.0 <= world.time_s < 2.0
+            return (0.0, 0.5) if self.by_expert else (0.1, 0.0)
+
+    folder = tmp_path / "corrections"
+    with World(with_values(SimulatorConfig(), SMALL), 0) as world, BagWriter(folder) as bag:
+        record_episodes(world, range(1), TakesOver(), bag, Rules(limit_s=3.0))
+    with BagReader(folder) as bag:
+        events = list(bag.events(find_roles(bag.topics.values())))
+    modes = [(event.values["mode"], event.log_ns - START_NS) for event in events if isinstance(event, Mode)]
+    assert [mode for mode, _ in modes] == ["autonomy", "teleop", "autonomy", "disarmed"]
+    assert [at / 1e9 for _, at in modes] == pytest.approx([0.0, 1.0, 2.0, 3.0], abs=0.11)
+
+
+def test_corrections_of_a_policy_are_recorded_by_the_command(tmp_path: Path) -> None:
+    folder = tmp_path / "corrections"
+    small = [f"--set=simulator.{name}={value}" for name, value in SMALL.items()]
+    arguments = ["--policy", "untrained", "--episodes", "1", "--expert-share", "0.9"]
+    assert main(["sim", "record", str(folder), *arguments, *small]) == 0
+    with BagReader(folder) as bag:
+        events = list(bag.events(find_roles(bag.topics.values())))
+    modes = [event.values["mode"] for event in events if isinstance(event, Mode)]
+    assert "teleop" in modes
+    assert modes[0] == "autonomy"

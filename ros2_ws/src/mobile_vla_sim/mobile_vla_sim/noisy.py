@@ -40,7 +40,7 @@ class NoisyExpert:
 class Corrected:
     """A policy drives; the expert, who sees everything, says at every moment what would have been right.
 
-    With `expert_share` the expert takes over for a moment now and then, so that the drives get further.
+    With `expert_share` the expert takes over for a moment now and then (`by_expert`), so that the drives get further.
     """
 
     def __init__(self, policy: PolicyDriver, scale: ActionScale, expert_share: float = 0.2) -> None:
@@ -48,17 +48,18 @@ class Corrected:
         self._expert = Expert(scale)
         self._expert_share = expert_share
         self.label: Action = (0.0, 0.0)
+        self.by_expert = False
 
     def begin(self, world: World) -> None:
         self._policy.begin(world)
         self._expert.begin(world)
         self._rng = np.random.default_rng((world.seed, 16))
-        self._by_expert, self._until_s = False, 0.0
+        self.by_expert, self._until_s = False, 0.0
 
     def act(self, world: World) -> Action:
         self.label = self._expert.act(world)
         action = self._policy.act(world)
         if world.time_s >= self._until_s:
-            self._by_expert = self._rng.random() < self._expert_share
+            self.by_expert = self._rng.random() < self._expert_share
             self._until_s = world.time_s + float(self._rng.uniform(0.5, 2.0))
-        return self.label if self._by_expert else action
+        return self.label if self.by_expert else action

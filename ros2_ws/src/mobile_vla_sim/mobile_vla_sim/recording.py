@@ -60,13 +60,17 @@ class Recording:
         self._scans = Schedule(world.config.lidar.rate_hz)
         now = self._offset_ns
         self._write("/instruction", now, data=instruction)
-        self._status("/controller/state", now, "autonomy", {"mode": "autonomy", "source": "policy"})
+        self._by_person = False
+        self._mode(now, "autonomy", "policy")
         mark = Mark(True, self._number, instruction, "", 0.0)
         self._status(f"/{EPISODE_TOPIC}", now, "begin", mark.values())
 
-    def note(self, world: World, action: Action, image: np.ndarray) -> None:
-        """One control period: what the camera saw and what was done about it."""
+    def note(self, world: World, action: Action, image: np.ndarray, *, by_person: bool = False) -> None:
+        """One control period: what the camera saw and what was done about it, by the policy or by who took over."""
         now = self._offset_ns + world.time_ns
+        if by_person != self._by_person:
+            self._by_person = by_person
+            self._mode(now, *(("teleop", "joy") if by_person else ("autonomy", "policy")))
         header = self._header(now, world.config.camera_frame)
         pixels = compress(image, "rgb8", self._quality)
         self._write(
@@ -90,8 +94,11 @@ class Recording:
         now = self._offset_ns + world.time_ns
         mark = Mark(False, self._number, self._instruction, result.outcome, world.time_s)
         self._status(f"/{EPISODE_TOPIC}", now, "end", mark.values())
-        self._status("/controller/state", now, "disarmed", {"mode": "disarmed", "source": "none"})
+        self._mode(now, "disarmed", "none")
         self._offset_ns = now + _PAUSE_NS
+
+    def _mode(self, now: int, mode: str, source: str) -> None:
+        self._status("/controller/state", now, mode, {"mode": mode, "source": source})
 
     def _scan(self, now: int, world: World) -> None:
         lidar, config = world.lidar, world.lidar.config
@@ -164,19 +171,20 @@ def record_episodes(
     *,
     progress: Callable[[Result], None] | None = None,
 ) -> list[Result]:
-    """Drive the rooms of `seeds` and write every control period of every episode into `bag`."""
+    """Drive the rooms of `seeds` and write every control period of every episode into `bag`.
+
+    Where an expert takes over from a policy (`Corrected`), the bag says teleop: a correction like a person's.
+    """
     recording = Recording(bag, rules.scale)
     results = []
     for seed in seeds:
         world.reset(seed)
         recording.begin(world, world.scene.instruction)
-        result = run_episode(
-            world,
-            driver,
-            Direct(rules.scale),
-            rules,
-            lambda one, action: recording.note(one, action, one.render()),
-        )
+
+        def note(one: World, action: Action) -> None:
+            recording.note(one, action, one.render(), by_person=getattr(driver, "by_expert", False))
+
+        result = run_episode(world, driver, Direct(rules.scale), rules, note)
         recording.end(world, result)
         results.append(result)
         if progress is not None:

@@ -26,9 +26,10 @@ vla sim bench --drivers expert --suite hard --episodes 100
 vla sim bench --policy own --curves action_delay_s,camera.noise_std --episodes 50"""
 RECORD_HELP = """Drive training rooms with the expert and write a bag with the topics of a real robot.
 
-The expert is pushed off its way now and then, so that the bag shows how to come back. `vla train` and `vla eval` read
-the bag like any other."""
-RECORD_EPILOG = "vla sim record expert_bag --episodes 50\nvla sim record pushed_bag --push-share 0.6 --first 1000"
+The expert is pushed off its way now and then, so that the bag shows how to come back. With --policy the policy drives
+and the expert takes over now and then: the bag says teleop there, as when a person corrects a robot."""
+RECORD_EPILOG = """vla sim record expert_bag --episodes 50
+vla sim record corrections --policy own --episodes 30      # then: vla dataset build corrections --who teleop ..."""
 _COLUMNS = (
     TextColumn("{task.description}"),
     BarColumn(),
@@ -88,6 +89,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     record.add_argument(
         "--push-share", type=float, default=0.3, metavar="X", help="share of time the expert is pushed (default: 0.3)"
     )
+    record.add_argument("--policy", metavar="NAME", help="let this policy drive, corrected by the expert")
+    record.add_argument(
+        "--expert-share",
+        type=float,
+        default=0.3,
+        metavar="X",
+        help="share of time the expert takes over (default: 0.3)",
+    )
     add_set_flag(record)
     record.set_defaults(run=run_record)
 
@@ -95,40 +104,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run_record(args: argparse.Namespace) -> int:
     from mobile_vla.bags.writer import BagWriter
     from mobile_vla_sim.episode import Rules
-    from mobile_vla_sim.noisy import NoisyExpert
     from mobile_vla_sim.recording import record_episodes
     from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
     from mobile_vla_sim.world import World
 
-    if args.episodes < 1 or args.first < 0 or not 0 <= args.push_share <= 1:
+    if args.episodes < 1 or args.first < 0 or not 0 <= args.push_share <= 1 or not 0 <= args.expert_share <= 1:
         raise UserError(
-            "--episodes must be >= 1, --first >= 0 and --push-share from 0 to 1, "
-            f"got {args.episodes}, {args.first} and {args.push_share:g}"
+            "--episodes must be >= 1, --first >= 0, --push-share and --expert-share from 0 to 1, "
+            f"got {args.episodes}, {args.first}, {args.push_share:g} and {args.expert_share:g}"
         )
     if args.first + args.episodes > FIRST_BENCHMARK_SEED:
         raise UserError(
             f"--first and --episodes must stay below room {FIRST_BENCHMARK_SEED}, where the benchmark's rooms begin; "
             "what is recorded here must not be measured on"
         )
-    graph, scale = _graph(args, "untrained", "cpu")
+    graph, scale = _graph(args, args.policy or "untrained", "cpu")
+    driver = _recorded_driver(args, graph.node("inference").config, scale)
     seeds = range(args.first, args.first + args.episodes)
+    simulator = SUITES["standard"].config(graph.node("simulator").config)
     with Progress(*_COLUMNS, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("recording", total=args.episodes)
-        with (
-            World(SUITES["standard"].config(graph.node("simulator").config), args.first) as world,
-            BagWriter(args.bag) as bag,
-        ):
-            results = record_episodes(
-                world,
-                seeds,
-                NoisyExpert(scale, args.push_share),
-                bag,
-                Rules(scale=scale),
-                progress=lambda _: bar.advance(task),
-            )
+        with World(simulator, args.first) as world, BagWriter(args.bag) as bag:
+            rules = Rules(scale=scale)
+            results = record_episodes(world, seeds, driver, bag, rules, progress=lambda _: bar.advance(task))
     arrived = sum(result.success for result in results)
     Console(soft_wrap=True).print(f"{args.bag}: {len(results)} episodes, {arrived} arrived", highlight=False)
     return 0
+
+
+def _recorded_driver(args: argparse.Namespace, inference: Any, scale: Any) -> Any:
+    """The pushed expert, or a policy from which the expert takes over now and then."""
+    from mobile_vla_sim.noisy import Corrected, NoisyExpert
+
+    if not args.policy:
+        return NoisyExpert(scale, args.push_share)
+    from mobile_vla.engine import open_policy
+    from mobile_vla_sim.drivers import PolicyDriver
+
+    return Corrected(PolicyDriver(open_policy(inference)), scale, args.expert_share)
 
 
 def run_bench(args: argparse.Namespace) -> int:
