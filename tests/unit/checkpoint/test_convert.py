@@ -51,6 +51,18 @@ def test_a_converted_file_proves_itself(converted: Path, dtype: str) -> None:
     assert min(result["canary"].values()) > 1e-3
 
 
+def test_a_coarse_file_computed_finely_is_held_to_the_coarse_format(converted: Path) -> None:
+    loaded = load(converted / "bf16.safetensors", dtype=torch.float32)
+    assert (loaded.dtype, loaded.stored, loaded.precision) == ("fp32", "bf16", "bf16")
+    assert 0.01 < verify(converted / "bf16.safetensors", dtype=torch.float32)["probe_deviation"] < 0.25
+
+
+def test_a_converted_file_can_be_converted_again(converted: Path, tmp_path: Path) -> None:
+    convert(Job(converted / "bf16.safetensors", tmp_path / "p.safetensors", "fp32"))
+    # its probe was recorded in bf16, so it is held to that
+    assert 0.01 < verify(tmp_path / "p.safetensors")["probe_deviation"] < 0.1
+
+
 def test_the_card_comes_along(made: Path, converted: Path) -> None:
     card = load_card(card_path(converted / "bf16.safetensors"))
     original = load_card(card_path(made / "reconstructed.pth"))

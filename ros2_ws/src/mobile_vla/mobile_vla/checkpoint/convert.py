@@ -131,7 +131,7 @@ def bring_tokenizers(card: Card, base: Path, destination: Path) -> None:
 
 def _record(contents: Contents, card: Card, base: Path) -> Probe:
     loaded = load_contents(contents, card, base)
-    return probes.record_at_once(BatchPolicy(loaded), loaded.dtype)
+    return probes.record_at_once(BatchPolicy(loaded), loaded.precision)
 
 
 def _write(

@@ -18,6 +18,7 @@ from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
 from mobile_vla.checkpoint.card_text import all_required_fields, load_card, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.int8 import is_scale, use_int8
+from mobile_vla.checkpoint.probe import tolerance
 from mobile_vla.checkpoint.source import SourceError, TensorSource, open_source, sha256_of
 from mobile_vla.checkpoint.strict import require
 from mobile_vla.errors import UserError
@@ -28,13 +29,20 @@ from mobile_vla.policy.model import PolicyModel, check_geometry, meta_model
 
 
 class Loaded(NamedTuple):
-    """A model with its card. `notes` are sentences a person should see (fallbacks taken)."""
+    """A model with its card. `dtype` is computed in, `stored` is in the file; `notes` are sentences a person should
+    see (fallbacks taken)."""
 
     model: PolicyModel
     card: Card
     base: Path
     dtype: str
     notes: tuple[str, ...]
+    stored: str = "fp32"
+
+    @property
+    def precision(self) -> str:
+        """The coarser of the two number formats: what the outputs can be held to."""
+        return max(self.dtype, self.stored, key=tolerance)
 
 
 def find_card(source: TensorSource, card_file: Path | None) -> tuple[Card, Path]:
@@ -88,7 +96,9 @@ def load_contents(
     place(model, contents, wanted, device, progress)
     rebuild_buffers(model)
     notes += ensure_right_attention(model)
-    return Loaded(model, card, base, "int8" if int8 else _word(wanted), tuple(notes))
+    stored = _word(_most_common(contents))
+    words = ("int8", "int8") if int8 else (_word(wanted), stored)
+    return Loaded(model, card, base, words[0], tuple(notes), words[1])
 
 
 def place(
@@ -134,11 +144,7 @@ def _arithmetic(contents: Contents, dtype: torch.dtype | None, device: torch.dev
     """The number format to compute in: as asked, else the file's most common floating one."""
     if dtype is not None:
         return dtype, []
-    sizes: Counter[torch.dtype] = Counter()
-    for name, info in contents.tensors.items():
-        if info.dtype.is_floating_point and not is_scale(name):
-            sizes[info.dtype] += info.elements
-    stored = sizes.most_common(1)[0][0]
+    stored = _most_common(contents)
     if stored == torch.float16 and device.type == "cpu":
         return torch.float32, ["stored as fp16, computed in fp32: fp16 on this CPU would be slower"]
     if stored == torch.float64:
@@ -146,8 +152,16 @@ def _arithmetic(contents: Contents, dtype: torch.dtype | None, device: torch.dev
     return stored, []
 
 
+def _most_common(contents: Contents) -> torch.dtype:
+    sizes: Counter[torch.dtype] = Counter()
+    for name, info in contents.tensors.items():
+        if info.dtype.is_floating_point and not is_scale(name):
+            sizes[info.dtype] += info.elements
+    return sizes.most_common(1)[0][0]
+
+
 def _word(dtype: torch.dtype) -> str:
-    words = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+    words = {torch.float64: "fp32", torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
     if dtype not in words:
         raise UserError(f"a policy cannot be computed in {dtype}; choose fp32, bf16 or fp16")
     return words[dtype]

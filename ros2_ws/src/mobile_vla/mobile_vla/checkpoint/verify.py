@@ -26,12 +26,13 @@ def verify(
     loaded = load(checkpoint, card_file, dtype, progress=progress)
     load_s = time.monotonic() - started
     policy = StreamingPolicy(loaded.card, TorchExecutor(loaded, torch.get_num_threads()))
-    deviation = check_probe(policy, loaded.card, loaded.dtype)
+    deviation = check_probe(policy, loaded.card, loaded.precision)
     reaction = check_canary(policy, loaded.card.name)
     return {
         "file": str(checkpoint),
         "policy": loaded.card.name,
         "dtype": loaded.dtype,
+        "stored": loaded.stored,
         "strict": "every tensor used, every parameter filled",
         "finite": True,
         "sha256": "equal to the card's" if loaded.card.weights_sha256 else "the card records none",

@@ -72,7 +72,8 @@ class StreamingPolicy:
 
     def self_check(self) -> None:
         """Re-run the recorded probe and the canary; raises `UserError` when either fails."""
-        check_probe(self, self._card, str(self._executor.description["dtype"]))
+        description = self._executor.description
+        check_probe(self, self._card, str(description.get("precision", description["dtype"])))
         check_canary(self, self._card.name)
 
     def _raw(self, frame_rgb: NDArray[np.uint8], instruction: str) -> tuple[tuple[float, float], dict[str, float]]:

@@ -62,7 +62,7 @@ class TorchExecutor:
         weight = next(loaded.model.rnn.parameters())
         self._device, self._dtype = weight.device, weight.dtype
         published = layout.kosmos.text.width == FULL_SIZE_WIDTHS["kosmos.text"]
-        self._stored, self._notes = loaded.dtype, loaded.notes
+        self._dtypes, self._notes = (loaded.dtype, loaded.stored, loaded.precision), loaded.notes
         self._weights = "random" if card.untrained else "real" if published else "trained"
 
     @property
@@ -71,7 +71,9 @@ class TorchExecutor:
         return {
             "engine": "torch",
             "device": str(self._device),
-            "dtype": self._stored,
+            "dtype": self._dtypes[0],
+            "stored": self._dtypes[1],
+            "precision": self._dtypes[2],
             "weights": self._weights,
             "threads": self._threads,
             "parameters": sum(tensor.numel() for name, tensor in self._model.named_parameters() if not is_scale(name)),

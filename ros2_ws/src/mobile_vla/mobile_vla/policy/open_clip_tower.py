@@ -94,9 +94,7 @@ def tokenizer() -> Callable[[str], list[int]]:
 
 def _open_clip() -> Any:
     if importlib.util.find_spec("open_clip") is None:
-        raise UserError(
-            "open_clip is not installed; `pip install mobile_vla[open_clip]`, or name CLIP's tokenizer folder"
-        )
+        raise UserError("open_clip is not installed; `pip install open_clip_torch`, or name CLIP's tokenizer folder")
     cure_torchvision()
     import open_clip
 
