@@ -59,10 +59,14 @@ def run(args: argparse.Namespace) -> int:
         done += 1
         verdict = "[green]kept[/]" if result.passed else "[bold red]BROKEN[/]"
         progress.print(f"{done:3d}/{len(faults)} {result.name} {verdict} [dim]{result.seconds:.0f} s[/]")
+        for sentence in result.sentences[:1]:
+            progress.print(f"        {sentence}", markup=False, highlight=False)
 
-    started_s = time.monotonic()
+    started_s, busy = time.monotonic(), os.getloadavg()[0]
+    if busy > (os.cpu_count() or 1):
+        progress.print(f"[yellow]the machine is busy (load {busy:.1f}): expect later stops than on a quiet one[/]")
     results = battery.run_battery(faults, repeats, say, lanes=args.lanes)
-    facts = {"repeats": repeats, "seconds": round(time.monotonic() - started_s, 1), "uid": os.getuid()}
+    facts = {"repeats": repeats, "seconds": round(time.monotonic() - started_s, 1), "load_before": round(busy, 2)}
     report = battery.report(results, "vla faults", **facts)
     if args.out is not None:
         args.out.write_text(report.to_json() + "\n")
@@ -112,8 +116,8 @@ def _print(faults: list[Fault], results: list[Result], executed: dict[str, objec
         )
     console.print(table)
     for result in results:
-        for sentence in (result.problems + result.violations)[:3]:
-            console.print(f"[red]{result.name}[/]: {sentence}".replace("[a ", r"\[a "), highlight=False)
+        for sentence in result.sentences[:3]:
+            console.print(f"{result.name}: {sentence}", markup=False, highlight=False)
     passed = sum(result.passed for result in results)
     violations = sum(len(result.violations) for result in results)
     console.print(

@@ -21,6 +21,8 @@ from mobile_vla_bringup.faults.trial import Result, run_fault
 REPEATS = 20
 QUICK_REPEATS = 2
 LANES_PER_CORE = 4
+GAP_S = 0.1
+"""Longer gaps between two commands are reported, beside what the controller says of its own timer."""
 
 
 def chosen(names: Sequence[str], quick: bool) -> list[Fault]:
@@ -59,7 +61,8 @@ def run_battery(
 def report(results: Iterable[Result], command: str, **facts: Any) -> FigureReport:
     """The figures, in the one shape."""
     results = list(results)
-    failures = {result.name: (result.problems + result.violations)[:3] for result in results if not result.passed}
+    failures = {result.name: result.sentences[:3] for result in results if not result.passed}
+    gaps = {r.name: [round(r.longest_gap_s * 1e3), round(r.latest_tick_ms)] for r in results if r.longest_gap_s > GAP_S}
     figures = [
         Figure("faults_total", len(results), "faults", "higher"),
         Figure(
@@ -69,7 +72,9 @@ def report(results: Iterable[Result], command: str, **facts: Any) -> FigureRepor
     ]
     for result in results:
         figures += _figures(result)
-    return FigureReport(command, executed(weights="none", **facts, failures=failures), figures)
+    return FigureReport(
+        command, executed(weights="none", **facts, failures=failures, gap_and_late_tick_ms=gaps), figures
+    )
 
 
 def _figures(result: Result) -> list[Figure]:

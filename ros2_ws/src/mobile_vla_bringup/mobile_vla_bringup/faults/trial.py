@@ -37,7 +37,11 @@ class _Strike(NamedTuple):
 
 @dataclass
 class Result:
-    """What was seen of one fault. Times in seconds after the strike, promises beside them."""
+    """What was seen of one fault. Times in seconds after the strike, promises beside them.
+
+    `longest_gap_s` is between two commands as they arrived, `latest_tick_ms` what the controller says of its own timer:
+    a long gap with punctual ticks is the transport's or the observer's.
+    """
 
     name: str
     repeats: int = 0
@@ -48,12 +52,18 @@ class Result:
     promised_zero_s: float | None = None
     violations: list[str] = field(default_factory=list)
     longest_gap_s: float = 0.0
+    latest_tick_ms: float = 0.0
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     @property
     def passed(self) -> bool:
         return self.repeats > 0 and not self.violations and not self.problems
+
+    @property
+    def sentences(self) -> list[str]:
+        """Everything that speaks against it."""
+        return self.problems + self.violations
 
     @property
     def zero_median_s(self) -> float | None:
@@ -97,6 +107,8 @@ def _repeat(fault: Fault, rig: Rig, result: Result, repeats: int, chance: random
         rig.judge.abrupt_stop_allowed = False
         rig.cruise()
         result.recovered_s.append(time.monotonic() - healed_s)
+        said = rig.operator.value("controller", "tick_jitter_worst_ms")
+        result.latest_tick_ms = max(result.latest_tick_ms, float(said or 0.0))
 
 
 def _once(fault: Fault, rig: Rig, result: Result, cruise: Sample, first: bool) -> None:
