@@ -17,7 +17,7 @@ from mobile_vla.bags.roles import Roles
 from mobile_vla.errors import UserError
 
 T = TypeVar("T")
-READ_AHEAD = 6
+READ_AHEAD = 16
 
 
 class Selection(NamedTuple):
