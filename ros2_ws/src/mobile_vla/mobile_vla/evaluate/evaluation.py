@@ -181,8 +181,8 @@ def summarise(rollout: Rollout, policies: Sequence[NamedPolicy], facts: list[Bag
         compared = [column[known] for column in predicted]
         by_episode = _groups(*_episode_keys(columns, known), compared, frames)
         by_instruction = _groups(*_instruction_keys(columns, known), compared, frames)
-        steps = np.frombuffer(columns.step_ms[index])
-        step_ms = float(np.median(steps)) if len(steps) else float("nan")
+        timed = columns.step_ms[index].summary()
+        step_ms = timed.p50_ms if timed.count else float("nan")
         results.append(PolicyResult(one.name, axes, by_episode, by_instruction, step_ms, columns.digest()))
     paired = []
     if len(policies) == 2:

@@ -21,6 +21,7 @@ from mobile_vla.control.decode import decode_action, output_turn
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate.closed import GateOnBagTime
 from mobile_vla.policy.interface import Policy, StepError
+from mobile_vla.timing import Timings
 
 AXES = {"diff": ("linear", "angular"), "omni": ("linear", "lateral"), "ackermann": ("linear", "angular")}
 UNITS = {"linear": "m/s", "lateral": "m/s", "angular": "rad/s"}
@@ -51,13 +52,12 @@ class Columns:
         self.has_command = array("b")
         self.recorded = (array("d"), array("d"))
         self.predicted = [(array("d"), array("d")) for _ in range(policies)]
-        self.actions = [(array("d"), array("d")) for _ in range(policies)]
         self.episodes: list[Episode] = []
         self.frames = 0
         self.not_counted = 0
         self.dropped = 0
         self.without_instruction = 0
-        self.step_ms = [array("d") for _ in range(policies)]
+        self.step_ms = [Timings(keep=2000) for _ in range(policies)]
 
     def digest(self) -> str:
         """Changes when any predicted number changes in any bit: what determinism is checked by."""
@@ -179,7 +179,7 @@ class Rollout:
                 except StepError as error:
                     raise UserError(f"the policy gave no usable action for a frame: {error}") from error
                 self._pending[index].append((stamp_ns, step.action))
-                self.columns.step_ms[index].append(sum(step.timings_ms.values()))
+                self.columns.step_ms[index].add(sum(step.timings_ms.values()))
         for index, pending in enumerate(self._pending):
             while pending and pending[0][0] + self._latency_ns <= stamp_ns:
                 image_ns, self._held[index] = pending.popleft()
@@ -214,7 +214,6 @@ class Rollout:
             columns.recorded[axis].append(recorded[axis] if recorded is not None else 0.0)
             for index, command in enumerate(commands):
                 columns.predicted[index][axis].append(command[axis])
-                columns.actions[index][axis].append(self._held[index][axis])
 
 
 def full_speed(controller: ControllerConfig) -> tuple[float, float]:
