@@ -75,11 +75,12 @@ def _open(where: str, base: Path, tower: str) -> TextIds:
     from mobile_vla.policy.upstream import AutoTokenizer
 
     try:
-        slow = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else where)
+        # a robot fetches nothing by itself: a hub id works when its files have been downloaded before
+        slow = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else where, local_files_only=True)
     except Exception as error:  # transformers and the hub raise a dozen unrelated types here
         raise UserError(
             f"tokenizers.{tower} is '{where}', which is neither a folder with tokenizer.json beside the card nor a "
-            f"hub id that can be reached now; download its tokenizer files and name their folder in the card"
+            f"hub id downloaded before; download its tokenizer files and name their folder in the card"
         ) from error
     return lambda text: list(slow(text, add_special_tokens=False)["input_ids"])
 
