@@ -36,7 +36,9 @@ from mobile_vla_sim.drivers import ActionScale, PolicyDriver
 from mobile_vla_sim.lessons import SIZES, Language, Lessons, words
 from mobile_vla_sim.noisy import Corrected
 
-CHECKPOINT = "policy.safetensors"
+CHECKPOINT, LOG = "policy.safetensors", "recipe.json"
+# What does not change what is made, and what may be added to a finished run.
+_MAY_CHANGE = ("threads", "workers", "device", "rounds")
 _FEATURES_AT_ONCE = 256
 
 
@@ -65,8 +67,7 @@ class Recipe:
         self._layout = layout_of(config.size, tokens)
         self._language = Language(tokens_of(self.card, self._layout, work))
         self._image = Preprocess(self.card.kosmos_image)
-        self._started = time.monotonic()
-        self._seconds: dict[str, float] = {}
+        self._seconds = _seconds_so_far(work / LOG, config)
         torch.set_num_threads(config.threads)
         if config.device == "cuda" and not torch.cuda.is_available():
             raise UserError("device is cuda but PyTorch finds no CUDA device; train on cpu, or install a CUDA build")
@@ -208,11 +209,27 @@ class Recipe:
     def _timed(self, name: str, stage: Callable[[], Any]) -> Any:
         before = time.monotonic()
         result = stage()
-        self._seconds[name] = time.monotonic() - before
-        self._say(f"{name}: done after {self._seconds[name]:.0f} s")
-        log = {"seconds": self._seconds, "config": to_mapping(self.config), "threads": torch.get_num_threads()}
-        (self.work / "recipe.json").write_text(json.dumps(log, indent=2))
+        took = time.monotonic() - before
+        self._seconds[name] = self._seconds.get(name, 0.0) + took
+        self._say(f"{name}: done after {took:.0f} s")
+        log = {"seconds": self._seconds, "config": to_mapping(self.config)}
+        (self.work / LOG).write_text(json.dumps(log, indent=2))
         return result
+
+
+def _seconds_so_far(log: Path, config: RecipeConfig) -> dict[str, float]:
+    """What earlier runs in this work folder took; refuses a folder that was begun with another recipe."""
+    if not log.exists():
+        return {}
+    before = json.loads(log.read_text())
+    for name, value in to_mapping(config).items():
+        begun = before["config"].get(name)
+        if name not in _MAY_CHANGE and begun != value:
+            raise UserError(
+                f"{log.parent} was begun with {name} {begun}, not {value}; finish it with the same settings, "
+                "or name a new folder"
+            )
+    return {str(name): float(seconds) for name, seconds in before["seconds"].items()}
 
 
 def _pair(colour: int, kind: int) -> tuple[str, str]:

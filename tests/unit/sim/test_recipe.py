@@ -1,0 +1,81 @@
+"""A whole training run in miniature: every stage, interrupted and resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mobile_vla.config import with_values
+from mobile_vla.engine import open_policy
+from mobile_vla.errors import UserError
+from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.train.config import RecipeConfig
+from mobile_vla_sim import dataset, recipe
+from mobile_vla_sim.config import SimulatorConfig
+from mobile_vla_sim.drivers import ActionScale
+from mobile_vla_sim.recipe import Recipe
+
+TINY = with_values(
+    RecipeConfig(),
+    {
+        "pose_shards": 2,
+        "episode_shards": 2,
+        "rounds": 1,
+        "shards_per_round": 1,
+        "workers": 1,
+        "size.width": 32,
+        "size.vision_layers": 1,
+        "size.text_layers": 1,
+        "size.clip_layers": 1,
+        "size.hidden": 32,
+        "towers.steps": 2,
+        "towers.batch": 4,
+        "towers.warm_up": 1,
+        "head.steps": 2,
+        "head.batch": 4,
+    },
+)
+
+
+@pytest.mark.slow
+def test_a_run_makes_a_policy_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "_POSE_ROOMS_PER_SHARD", 2)
+    monkeypatch.setattr(dataset, "_EPISODES_PER_SHARD", 1)
+    monkeypatch.setattr(recipe, "small_camera", lambda simulator: dataset.small_camera(simulator, 64, 48))
+    said: list[str] = []
+
+    def start(config: RecipeConfig) -> Recipe:
+        return Recipe(config, SimulatorConfig(), ActionScale(), tmp_path, said.append)
+
+    checkpoint = start(TINY).run()
+    policy = open_policy(InferenceConfig(checkpoint=str(checkpoint)))
+    policy.self_check()
+    assert policy.description["weights"] == "trained"
+    assert policy.card.action_space == "diff"
+    shards = sorted(path.name for path in (tmp_path / "data").iterdir())
+    assert shards == ["corrected-00000", "episodes-00000", "episodes-00001", "poses-00000", "poses-00001"]
+    first = checkpoint.read_bytes()
+
+    (tmp_path / "head-1.pt").unlink()
+    monkeypatch.setattr(recipe, "make_shard", lambda *args: pytest.fail("data that is there is made again"))
+    monkeypatch.setattr(recipe, "fit_towers", _no_more_steps(recipe.fit_towers))
+    assert start(TINY).run().read_bytes() == first
+
+    with pytest.raises(UserError, match=r"was begun with head\.steps 2, not 3"):
+        start(with_values(TINY, {"head.steps": 3}))
+    start(with_values(TINY, {"threads": 1, "workers": 2}))
+
+
+def _no_more_steps(fit: object) -> object:
+    def resumed(net: object, config: object, batch_at: object, *args: object, **more: object) -> object:
+        return fit(net, config, lambda step: pytest.fail("towers are trained again"), *args, **more)  # type: ignore[operator]
+
+    return resumed
+
+
+def test_cuda_without_a_gpu_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe.torch.cuda, "is_available", lambda: False)
+    config = with_values(TINY, {"device": "cuda"})
+    with pytest.raises(UserError, match="PyTorch finds no CUDA device"):
+        Recipe(config, SimulatorConfig(), ActionScale(), tmp_path, lambda text: None)
