@@ -73,7 +73,6 @@ class Rig:
         self._estop = ESTOP.publisher(self.operator.node)
         self.operator.node.create_subscription(CMD_VEL.type, CMD_VEL.name, self._on_command, QoSProfile(depth=100))
         CONTROLLER_STATE.subscription(self.operator.node, self._on_state)
-        prefer_this_process()
 
     # life
 
@@ -238,6 +237,7 @@ class Rig:
 
     def cruise(self) -> Sample:
         """Armed and at a steady speed, under the driver of the set-up; the speed."""
+        prefer_this_process()  # the transport makes threads as others come and go
         driver = self.setup.driver
         teleop = driver != "policy"
         for role in self.setup.actors:
