@@ -15,7 +15,6 @@ EPILOG = "vla bench graph\nvla bench load --json"
 BENCHES = {
     "graph": "transport, latency and jitter of the real graph",
     "load": "memory and time of loading a checkpoint",
-    "policy": "one step of the policy against the naive step and the floor of this machine",
     "eval": "reading bags and replaying them",
 }
 

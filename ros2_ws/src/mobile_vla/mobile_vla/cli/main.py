@@ -25,9 +25,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("replay", "publish a bag into the graph again"),
     "eval": ("eval", "replay bags through a policy and report how well it agrees"),
     "dataset": ("dataset", "turn recordings into training data"),
-    "train": ("train", "fit a policy's head on a data set"),
-    "bench": ("bench", "measure: graph, load, policy"),
-    "sim": ("sim", "the simulated robot: closed-loop benchmark"),
+    "train": ("train", "fit a policy's head on recordings, or train the small policy"),
+    "bench": ("bench", "measure: graph, load, eval"),
+    "sim": ("sim", "the simulated robot: closed-loop benchmark, recordings"),
     "faults": ("faults", "the fault battery against the real command path"),
     "params": ("params", "every parameter of every node, as text or as the reference page"),
 }
