@@ -19,8 +19,8 @@ from mobile_vla.bags.types import Qos
 _COMPRESSION = {"zstd": CompressionType.ZSTD, "lz4": CompressionType.LZ4, "none": CompressionType.NONE}
 
 
-class _WholeWrites:
-    """A file in which every write happened completely or, after an OSError, not at all."""
+class _Unbuffered:
+    """A file without a buffer: what was written survives the death of this process. `seal` cuts a failed write off."""
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -29,13 +29,8 @@ class _WholeWrites:
     def write(self, data: bytes) -> int:
         view = memoryview(data)
         done = 0
-        try:
-            while done < len(view):
-                done += os.write(self._descriptor, view[done:])
-        except OSError:
-            os.ftruncate(self._descriptor, self._offset)
-            os.lseek(self._descriptor, self._offset, os.SEEK_SET)
-            raise
+        while done < len(view):
+            done += os.write(self._descriptor, view[done:])
         self._offset += done
         return done
 
@@ -43,7 +38,7 @@ class _WholeWrites:
         return self._offset
 
     def flush(self) -> None:
-        """Nothing is buffered here: what was written survives the death of this process."""
+        """Nothing is buffered here."""
 
     def close(self) -> None:
         if self._descriptor >= 0:
@@ -57,7 +52,7 @@ class McapStorage:
     def __init__(self, path: Path, version: int, compression: str = "zstd", chunk_kb: int = 4096) -> None:
         self.path = path
         self._version = version
-        self._stream = _WholeWrites(path)
+        self._stream = _Unbuffered(path)
         self._writer = Writer(self._stream, chunk_size=chunk_kb * 1024, compression=_COMPRESSION[compression])  # type: ignore[arg-type]
         self._writer.start(profile="ros2", library="mobile_vla")
         self._schemas: dict[str, int] = {}
