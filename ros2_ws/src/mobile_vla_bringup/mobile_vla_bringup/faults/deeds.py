@@ -8,7 +8,7 @@ from mobile_vla_bringup.faults.rig import Rig
 
 Deed = Callable[[Rig], int]
 Repair = Callable[[Rig], None]
-NEUTRAL_S = 0.3
+NEUTRAL_SEEN_S = 5.0
 
 
 def kill(role: str) -> Deed:
@@ -52,7 +52,7 @@ def show_neutral(role: str) -> Repair:
     """The person lets the stick go, and the controller sees it."""
 
     def repair(rig: Rig) -> None:
-        rig.tell(role, "ok 0 0" if role != "joy" else "released 0 0")
-        rig.spin(NEUTRAL_S)
+        since_ns = rig.tell(role, "ok 0 0" if role != "joy" else "released 0 0")
+        rig.until(lambda: "teleop" in rig.said(since_ns), NEUTRAL_SEEN_S, f"a neutral stick from {role}")
 
     return repair

@@ -137,7 +137,8 @@ CLOCKS = (
         setup=CLOCKED,
         strike=tell("clock", "paused"),
         heal=tell("clock", "ok"),
-        notice_s=ACTION_S + DEFAULTS.staleness.future_s,
+        # A stamp ahead of the clock that stands counts as new when it is read: at the tick after its arrival.
+        notice_s=ACTION_S + DEFAULTS.staleness.future_s + DEFAULTS.period_s,
         expect=("stale_action",),
         evidence=("controller", "ignored.action.future_stamp"),
     ),

@@ -93,7 +93,7 @@ def restart_gamepad(rig: Rig) -> None:
     """Another gamepad process, and a pad at rest."""
     rig.forget_evidence()
     rig.launch("gamepad")
-    show_neutral("joy")(rig)
+    rig.tell("joy", "released 0 0")
     rig.until(lambda: rig.evidence("gamepad", "ready"), 10.0, "a ready gamepad")
     rig.tell("joy", "ok 0 1")  # the deadman with the stick at rest: the controller sees neutral
     rig.spin(STILL_S)
