@@ -182,7 +182,7 @@ def summarise(rollout: Rollout, policies: Sequence[NamedPolicy], facts: list[Bag
         by_episode = _groups(*_episode_keys(columns, known), compared, frames)
         by_instruction = _groups(*_instruction_keys(columns, known), compared, frames)
         timed = columns.step_ms[index].summary()
-        step_ms = timed.p50_ms if timed.count else float("nan")
+        step_ms = timed.p50_ms if timed.total else float("nan")
         results.append(PolicyResult(one.name, axes, by_episode, by_instruction, step_ms, columns.digest()))
     paired = []
     if len(policies) == 2:
