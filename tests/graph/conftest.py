@@ -73,7 +73,7 @@ class GraphUnderTest:
         received = self.listen(topic, namespace)
         return lambda: received[-1] if received else None
 
-    def arm(self, namespace: str = "", timeout_s: float = 30.0) -> None:
+    def arm(self, namespace: str = "", timeout_s: float = 90.0) -> None:
         """Ask the controller until it agrees."""
 
         client = self.node.create_client(ARM.type, f"{namespace}/{ARM.name}" if namespace else ARM.name)
@@ -104,7 +104,7 @@ class GraphUnderTest:
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
-    def wait(self, condition: Callable[[], Any], timeout_s: float = 20.0, what: str = "the condition") -> Any:
+    def wait(self, condition: Callable[[], Any], timeout_s: float = 40.0, what: str = "the condition") -> Any:
         """Handle messages until the condition is true; fails with every process's output."""
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:

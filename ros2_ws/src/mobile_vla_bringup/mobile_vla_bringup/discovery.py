@@ -6,6 +6,7 @@ import time
 
 import rclpy
 from rclpy.context import Context
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from mobile_vla_ros.environment import prepare
 from mobile_vla_ros.topics import CMD_VEL
@@ -20,13 +21,18 @@ def publishers_of_cmd_vel(namespace: str, domain_id: int) -> list[str]:
     rclpy.init(context=context, domain_id=domain_id)
     node = rclpy.create_node("looker", namespace=namespace, context=context)
     try:
+        infos: list[TopicEndpointInfo] = []
         end = time.monotonic() + DISCOVERY_S
         while time.monotonic() < end:
             infos = node.get_publishers_info_by_topic(CMD_VEL.name)
-            if infos:
-                return sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in infos)
+            # A participant is discovered before its node names are: until then a publisher has none.
+            names = sorted(
+                f"{i.node_namespace.rstrip('/')}/{i.node_name}" for i in infos if "UNKNOWN" not in i.node_name
+            )
+            if names:
+                return names
             time.sleep(0.05)
-        return []
+        return ["a node without a name"] if infos else []
     finally:
         node.destroy_node()
         rclpy.shutdown(context=context)
