@@ -10,8 +10,6 @@ import sys
 from typing import Any
 
 from geometry_msgs.msg import TwistStamped
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.time import Time
 from sensor_msgs.msg import Image
@@ -31,7 +29,6 @@ from mobile_vla_ros.runtime import run
 from mobile_vla_ros.topics import ACTION, CAMERA_IMAGE, INSTRUCTION, POLICY_RESET
 
 AUTOSTART_DELAY_S = 0.05
-EXECUTOR_THREADS = 3  # images; lifecycle, which blocks while a policy loads; diagnostics
 
 
 class InferenceNode(LifecycleNode):
@@ -47,12 +44,10 @@ class InferenceNode(LifecycleNode):
         self._received = 0
         self._transport = Timings(keep=1000)
         self._camera_rate = RateMeter()
-        images, own_pace = MutuallyExclusiveCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        self._image_group = images
         self._action = ACTION.publisher(self)
-        self._instruction = INSTRUCTION.subscription(self, self._on_instruction, callback_group=own_pace)
+        self._instruction = INSTRUCTION.subscription(self, self._on_instruction)
         self._reset_service = POLICY_RESET.server(self, self._on_reset)
-        self._diagnostics = Diagnostics(self, self._report, callback_group=own_pace)
+        self._diagnostics = Diagnostics(self, self._report)
         self._wanted_instruction = self._settings.value.instruction
         self._autostart = self.create_timer(AUTOSTART_DELAY_S, self._start_by_itself)
 
@@ -63,6 +58,7 @@ class InferenceNode(LifecycleNode):
 
         config = self._settings.value
         self._trouble = f"loading {config.checkpoint}"
+        self._diagnostics.now()  # this thread says nothing more until the policy is loaded
         try:
             policy = open_policy(config)
             if policy.card.untrained and not config.allow_untrained:
@@ -97,7 +93,7 @@ class InferenceNode(LifecycleNode):
         )
         self._worker.instruct(self._wanted_instruction)
         self._worker.start()
-        self._subscription = CAMERA_IMAGE.subscription(self, self._on_image, callback_group=self._image_group)
+        self._subscription = CAMERA_IMAGE.subscription(self, self._on_image)
         self._trouble = ""
         self._diagnostics.now()  # whoever waits to arm need not wait for the next second
         return TransitionCallbackReturn.SUCCESS
@@ -219,7 +215,7 @@ def _one_line(description: dict[str, Any]) -> str:
 
 def main() -> None:
     """Run the node."""
-    sys.exit(run(InferenceNode, lambda: MultiThreadedExecutor(num_threads=EXECUTOR_THREADS)))
+    sys.exit(run(InferenceNode))
 
 
 if __name__ == "__main__":
