@@ -19,6 +19,8 @@ from typing import Any
 
 import yaml
 
+from mobile_vla_bringup.shared_memory import segments_of, sweep
+
 SIGINT_PATIENCE_S = 5.0
 SIGTERM_PATIENCE_S = 2.0
 _PR_SET_PDEATHSIG = 1
@@ -103,9 +105,11 @@ class NodeProcess:
         return int(self._process.returncode)
 
     def kill(self) -> None:
+        """SIGKILL, and removal of the shared memory that the process can no longer give back."""
+        segments = segments_of(self.pid) if self.returncode is None else []
         self.send(signal.SIGKILL)
-        self.send(signal.SIGCONT)
         self._process.wait()
+        sweep(segments)
 
 
 def stop_all(processes: Sequence[NodeProcess]) -> None:

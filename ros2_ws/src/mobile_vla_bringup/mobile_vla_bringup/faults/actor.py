@@ -1,8 +1,7 @@
-"""Starting stand-ins, telling them what to do, killing and stopping them; and sweeping up after the killed."""
+"""Starting stand-ins, telling them what to do, killing and stopping them."""
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import subprocess
 import sys
@@ -12,9 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mobile_vla_bringup.faults.fault import Broken
+from mobile_vla_bringup.shared_memory import segments_of, sweep
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  (where the transport keeps its segments)
-_LOCK_SUFFIX = "_el"
 END_PATIENCE_S = 2.0
 
 
@@ -96,28 +94,3 @@ class Actor:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.replies.append(int(line))
-
-
-def segments_of(pid: int) -> list[Path]:
-    """Locks of the shared-memory segments a process holds; ask before killing it."""
-    held = []
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            target = entry.readlink()
-        except OSError:
-            continue  # closed in the meantime
-        if target.parent == SHARED_MEMORY and target.name.endswith(_LOCK_SUFFIX):
-            held.append(target)
-    return held
-
-
-def sweep(locks: list[Path]) -> None:
-    """Remove the segments of a killed process: those whose lock nobody holds any more."""
-    for lock in locks:
-        try:
-            with lock.open() as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            continue  # somebody else's, or gone
-        lock.unlink(missing_ok=True)
-        lock.with_name(lock.name.removesuffix(_LOCK_SUFFIX)).unlink(missing_ok=True)

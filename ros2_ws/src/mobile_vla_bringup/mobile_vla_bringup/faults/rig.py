@@ -24,7 +24,7 @@ from std_srvs.srv import SetBool
 from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import UserError
-from mobile_vla_bringup.faults.actor import Actor, segments_of, sweep
+from mobile_vla_bringup.faults.actor import Actor
 from mobile_vla_bringup.faults.fault import Broken, Setup
 from mobile_vla_bringup.faults.judge import LimitJudge, Sample
 from mobile_vla_bringup.faults.scheduling import prefer_this_process
@@ -32,6 +32,7 @@ from mobile_vla_bringup.faults.scripted_inference import FOLDER
 from mobile_vla_bringup.graph import KINDS, Graph, NodeKind, NodeSpec
 from mobile_vla_bringup.operator import Operator
 from mobile_vla_bringup.processes import NodeProcess
+from mobile_vla_bringup.shared_memory import segments_of, sweep
 from mobile_vla_bringup.supervisor import Supervisor
 from mobile_vla_ros.environment import prepare
 from mobile_vla_ros.topics import ARM, CMD_VEL, CONTROLLER_STATE, ESTOP, Service
@@ -317,9 +318,6 @@ class Rig:
             os.kill(pid, signal.SIGKILL)
             self._closing.append(lambda: sweep(segments))
             return struck_ns
-        process = self.processes[name]
-        segments = segments_of(process.pid)
         struck_ns = time.monotonic_ns()
-        process.kill()
-        sweep(segments)
+        self.processes[name].kill()
         return struck_ns

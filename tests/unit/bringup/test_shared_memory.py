@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import subprocess
 from pathlib import Path
 
-from mobile_vla_bringup.faults.actor import sweep
+from mobile_vla_bringup.shared_memory import segments_of, sweep
 
 
 def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
@@ -15,3 +16,9 @@ def test_only_what_nobody_holds_is_removed(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         sweep([tmp_path / "fastdds_a_el", tmp_path / "fastdds_b_el", tmp_path / "fastdds_gone_el"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fastdds_b", "fastdds_b_el"]
+
+
+def test_a_process_that_has_ended_holds_nothing() -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    assert segments_of(process.pid) == []
