@@ -7,12 +7,10 @@ import json
 import pytest
 
 from mobile_vla.cli import main
-from mobile_vla.cli.main import COMMANDS, _exists
-
-PRESENT = [name for name, (module, _) in COMMANDS.items() if _exists(module)]
+from mobile_vla.cli.main import COMMANDS
 
 
-@pytest.mark.parametrize("name", PRESENT)
+@pytest.mark.parametrize("name", sorted(COMMANDS))
 def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"])

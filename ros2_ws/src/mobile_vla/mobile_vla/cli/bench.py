@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 
-from rich_argparse import RawDescriptionRichHelpFormatter
+from mobile_vla.cli.subcommands import add_module_commands
 
 HELP = (
     "Measure. Each benchmark prints what was executed, its baseline, ratio and target, and exits 1 when one is missed."
@@ -20,18 +18,5 @@ BENCHES = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    benches = parser.add_subparsers(title="benchmarks", metavar="NAME", dest="bench", required=True)
-    for name, help_line in BENCHES.items():
-        module_name = f"mobile_vla.cli.bench_{name}"
-        if importlib.util.find_spec(module_name) is None:
-            continue
-        module = importlib.import_module(module_name)
-        bench = benches.add_parser(
-            name,
-            help=help_line,
-            description=module.HELP,
-            epilog=getattr(module, "EPILOG", None),
-            formatter_class=RawDescriptionRichHelpFormatter,
-        )
-        module.add_arguments(bench)
-        bench.set_defaults(run=module.run)
+    """One parser per subcommand."""
+    add_module_commands(parser, "bench_", BENCHES)

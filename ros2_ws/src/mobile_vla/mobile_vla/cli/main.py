@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
-import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich_argparse import RawDescriptionRichHelpFormatter
 
+from mobile_vla.cli.subcommands import add_module_command
 from mobile_vla.errors import UserError
 
 # One line per command: its module under mobile_vla.cli, loaded only when the command is asked for.
@@ -63,27 +62,11 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, (module_name, help_line) in COMMANDS.items():
-        if not _exists(module_name):
-            continue
-        if name != wanted:
+        if name == wanted:
+            add_module_command(commands, name, module_name, help_line)
+        else:
             commands.add_parser(name, help=help_line, add_help=False)
-            continue
-        module = importlib.import_module(f"mobile_vla.cli.{module_name}")
-        command = commands.add_parser(
-            name,
-            help=help_line,
-            description=getattr(module, "HELP", help_line),
-            epilog=getattr(module, "EPILOG", None),
-            formatter_class=RawDescriptionRichHelpFormatter,
-        )
-        module.add_arguments(command)
-        if hasattr(module, "run"):  # a command with commands of its own sets it on those
-            command.set_defaults(run=module.run)
     return parser
-
-
-def _exists(module_name: str) -> bool:
-    return importlib.util.find_spec(f"mobile_vla.cli.{module_name}") is not None
 
 
 def _plain(text: str) -> str:

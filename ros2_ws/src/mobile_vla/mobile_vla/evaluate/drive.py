@@ -6,6 +6,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from mobile_vla.bags.reader import BagReader
@@ -77,14 +78,13 @@ class Drive:
 
     @property
     def path_m(self) -> float:
-        steps = zip(self.track.x, self.track.y, self.track.x[1:], self.track.y[1:], strict=False)
-        return sum(math.hypot(x1 - x0, y1 - y0) for x0, y0, x1, y1 in steps)
+        return sum(math.dist(*step) for step in pairwise(zip(self.track.x, self.track.y, strict=True)))
 
     @property
     def turned_rad(self) -> float:
         """All turning added up, both ways, from the measured rates."""
-        t, rate = self.track.t, self.track.angular
-        return sum(abs(value) * (after - before) for value, before, after in zip(rate, t, t[1:], strict=False))
+        measured = pairwise(zip(self.track.t, self.track.angular, strict=True))
+        return sum(abs(rate) * (after - before) for (before, rate), (after, _) in measured)
 
     @property
     def mode_seconds(self) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 from mobile_vla.control.modes import MEANING, REASONS, Mode
@@ -106,7 +107,7 @@ def _timing(drive: Drive) -> list[str]:
         )
     if len(drive.frames) > 1:
         span = drive.frames[-1] - drive.frames[0]
-        gaps = [after - before for before, after in zip(drive.frames, drive.frames[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(drive.frames)]
         rate = len(gaps) / span if span else 0.0
         sentences.append(
             f"{len(drive.frames)} images were recorded, {rate:.1f} a second, largest gap {max(gaps):.2f} s."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,7 @@ BEAMS = 90
 DEADMAN, FORWARD_AXIS, TREMBLING_AXIS = 4, 1, 2
 
 
-class Role:
+class Role(ABC):
     """A source: its topic, its rate, the values it sends."""
 
     name = ""
@@ -44,15 +45,15 @@ class Role:
         self.value: tuple[float, ...] = (0.0, 0.0)
         self._last_ns = 0
 
-    def begin(self, node: Node) -> None:
+    def begin(self, node: Node) -> None:  # noqa: B027  (a hook)
         """Whatever the role needs beside its publisher; the node is on no executor."""
 
-    def serve(self, node: Node) -> None:
+    def serve(self, node: Node) -> None:  # noqa: B027  (a hook)
         """Services and timers of a role that `serves`."""
 
+    @abstractmethod
     def message(self, behaviour: str, now_ns: int) -> Any:
         """The next message; None for none."""
-        raise NotImplementedError
 
     def stamp_ns(self, behaviour: str, now_ns: int) -> int:
         """The stamp a healthy or a broken sender would give."""

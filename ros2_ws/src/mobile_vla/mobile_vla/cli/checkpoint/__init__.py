@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 
-from rich_argparse import RawDescriptionRichHelpFormatter
+from mobile_vla.cli.subcommands import add_module_commands
 
 HELP = "Look into, prove, convert and compare the files that policies come in. Nothing is ever loaded loosely."
 EPILOG = """vla checkpoint inspect policy.pth
@@ -23,16 +22,4 @@ COMMANDS = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """One parser per subcommand."""
-    commands = parser.add_subparsers(title="subcommands", metavar="SUBCOMMAND", dest="subcommand", required=True)
-    for name, help_line in COMMANDS.items():
-        module = importlib.import_module(f"mobile_vla.cli.checkpoint.{name}")
-        command = commands.add_parser(
-            name,
-            help=help_line,
-            description=module.HELP,
-            epilog=module.EPILOG,
-            formatter_class=RawDescriptionRichHelpFormatter,
-        )
-        module.add_arguments(command)
-        if hasattr(module, "run"):
-            command.set_defaults(run=module.run)
+    add_module_commands(parser, "checkpoint.", COMMANDS)
