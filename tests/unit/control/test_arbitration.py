@@ -91,6 +91,14 @@ def test_a_frozen_pad_stops_and_lets_others_drive(arbiter: Arbiter) -> None:
     assert chosen(arbiter, 5070) == "joy"
 
 
+def test_a_source_that_comes_back_with_the_same_command_is_not_called_frozen_for_its_silence(arbiter: Arbiter) -> None:
+    send(arbiter, "joy", 0)
+    assert chosen(arbiter, 4000) == ""
+    for now_ms in range(4000, 8000, 50):
+        send(arbiter, "joy", now_ms)
+    assert chosen(arbiter, 8000) == "joy", "four seconds of sending, five are allowed"
+
+
 def test_a_steady_neutral_stick_is_not_frozen(arbiter: Arbiter) -> None:
     for moment in range(0, 8001, 50):
         send(arbiter, "joy", moment, STILL)

@@ -70,7 +70,7 @@ class Arbiter:
                 f"{name} command is {age_ns / NS_PER_S:.3f} s old on arrival; check clocks and network",
             )
         velocity = check_teleop(name, velocity, self._config)
-        if velocity != source.velocity or source.arrival_ns is None:
+        if velocity != source.velocity or not source.fresh(now.steady_ns):  # silence says nothing about the stick
             source.changed_ns = now.steady_ns
         source.velocity = velocity
         source.neutral = self.neutral(velocity)
