@@ -50,6 +50,18 @@ def test_the_last_command_is_zero(graph: Any, number: signal.Signals) -> None:
         assert controller.returncode == 0, controller.output()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_policy_that_loads_is_not_waited_for(graph: Any, number: signal.Signals) -> None:
+    inference = graph.start_robot(only=("inference",))["inference"]
+    graph.wait(lambda: "inference" in graph.node.get_node_names(), what="the node's name")
+    graph.spin(0.3)
+    inference.send(number)
+    graph.wait(lambda: inference.returncode is not None, what="the end of the inference node")
+    assert inference.returncode == 0, inference.output()
+    assert "policy ready" not in inference.output()
+    assert "Traceback" not in inference.output()
+
+
 def test_every_process_can_be_killed_and_started_again(graph: Any) -> None:
     processes = graph.start_robot()
     instruction = graph.publisher(INSTRUCTION)

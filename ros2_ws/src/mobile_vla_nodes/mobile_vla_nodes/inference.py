@@ -6,6 +6,7 @@ itself. The image callback only stores; `InferenceWorker` owns the model and its
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -25,7 +26,7 @@ from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.images import image_to_rgb
 from mobile_vla_ros.parameters import Parameters
-from mobile_vla_ros.runtime import run
+from mobile_vla_ros.runtime import may_be_cut_short, run
 from mobile_vla_ros.topics import ACTION, CAMERA_IMAGE, INSTRUCTION, POLICY_RESET
 
 AUTOSTART_DELAY_S = 0.05
@@ -54,24 +55,19 @@ class InferenceNode(LifecycleNode):
     # lifecycle
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        from mobile_vla.engine import open_policy  # torch is loaded here and not before
-
         config = self._settings.value
         self._trouble = f"loading {config.checkpoint}"
         self._diagnostics.now()  # this thread says nothing more until the policy is loaded
         try:
-            policy = open_policy(config)
-            if policy.card.untrained and not config.allow_untrained:
-                raise UserError(
-                    f"policy {config.checkpoint} is untrained; give a trained checkpoint "
-                    "(allow_untrained is for simulators only)"
-                )
-            policy.self_check()
+            with may_be_cut_short():
+                policy = _checked_policy(config)
         except UserError as error:
             self._trouble = str(error)
             self.get_logger().error(self._trouble)
             return TransitionCallbackReturn.FAILURE
         self._policy = policy
+        gc.collect()
+        gc.freeze()  # a collection that walks all of PyTorch takes longer than the time between two frames
         self._trouble = "configured, not active"
         self.get_logger().info(f"policy ready: {_one_line(policy.description)}")
         if policy.card.untrained:
@@ -207,6 +203,19 @@ class InferenceNode(LifecycleNode):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+
+def _checked_policy(config: InferenceConfig) -> Policy:
+    from mobile_vla.engine import open_policy  # torch is loaded here and not before
+
+    policy = open_policy(config)
+    if policy.card.untrained and not config.allow_untrained:
+        raise UserError(
+            f"policy {config.checkpoint} is untrained; give a trained checkpoint "
+            "(allow_untrained is for simulators only)"
+        )
+    policy.self_check()
+    return policy
 
 
 def _one_line(description: dict[str, Any]) -> str:

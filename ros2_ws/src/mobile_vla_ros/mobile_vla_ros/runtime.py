@@ -6,11 +6,11 @@ Here a signal only sets a flag; the node speaks its last words on a living conte
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from mobile_vla.errors import UserError
@@ -26,6 +26,38 @@ from rclpy.signals import SignalHandlerOptions
 SPIN_SLICE_S = 0.1
 
 
+class Ended(BaseException):
+    """A signal ended the process in the middle of work that may be left in the middle."""
+
+
+class _Ending:
+    """Whether a signal has asked for the end, and whether it may cut the present work short."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.may_cut = False
+
+    def ask(self, *_: object) -> None:
+        self.asked = True
+        if self.may_cut:
+            raise Ended
+
+
+_ending = _Ending()
+
+
+@contextlib.contextmanager
+def may_be_cut_short() -> Iterator[None]:
+    """Inside, a signal ends the process at once: for long work of a node that commands nothing (loading a policy)."""
+    if _ending.asked:
+        raise Ended
+    _ending.may_cut = True
+    try:
+        yield
+    finally:
+        _ending.may_cut = False
+
+
 @runtime_checkable
 class HasLastWords(Protocol):
     """A node that must still publish something before its process ends."""
@@ -39,9 +71,8 @@ def run(
     args: Sequence[str] | None = None,
 ) -> int:
     """Run one node until SIGINT or SIGTERM (any number of times); 0 after a clean end, 2 when it could not start."""
-    stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, _ending.ask)
     console_only = log_arguments(os.environ)
     if console_only:
         sys.stderr.write("the log folder cannot be written, logging to the console only; set ROS_LOG_DIR\n")
@@ -56,8 +87,10 @@ def run(
     executor = make_executor()
     executor.add_node(node)
     try:
-        while not stop.is_set() and rclpy.ok():
+        while not _ending.asked and rclpy.ok():
             executor.spin_once(timeout_sec=SPIN_SLICE_S)
+    except Ended:
+        pass
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
