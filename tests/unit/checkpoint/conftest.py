@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.source import open_source
+from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.synthetic import Order, synthesize
 
 

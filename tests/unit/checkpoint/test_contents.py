@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from mobile_vla.checkpoint.contents import LM_HEAD, TIED_RULE, Contents, strip_prefixes
-from mobile_vla.checkpoint.source import SourceError, open_source
+from mobile_vla.checkpoint.opening import open_source
+from mobile_vla.checkpoint.source import SourceError
 from mobile_vla.checkpoint.strict import examine
 from mobile_vla.errors import UserError
 

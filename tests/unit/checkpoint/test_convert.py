@@ -15,8 +15,9 @@ from mobile_vla.checkpoint.convert import Job, convert
 from mobile_vla.checkpoint.diff import compare
 from mobile_vla.checkpoint.int8 import Int8Linear, quantise
 from mobile_vla.checkpoint.load import load
+from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.probe import ProbeError, check_canary, check_probe
-from mobile_vla.checkpoint.source import SourceError, open_source, sha256_of
+from mobile_vla.checkpoint.source import SourceError, sha256_of
 from mobile_vla.checkpoint.verify import verify
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.engine.torch_engine import TorchExecutor

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.load import load
-from mobile_vla.checkpoint.source import open_source
+from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.policy.batch import BatchPolicy
 
 FILES = ["documented.safetensors", "reconstructed.pth", "tanh.pt"]

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from mobile_vla.checkpoint.card import FULL_SIZE_TOWERS
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.open_clip_names import from_transformers, to_transformers
+from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.sizes import synthetic_layout
-from mobile_vla.checkpoint.source import open_source
 from mobile_vla.checkpoint.strict import examine
 from mobile_vla.errors import UserError
 from mobile_vla.policy.clip import TransformersClip

@@ -10,7 +10,7 @@ from mobile_vla.checkpoint.card import FEATURES, FORMAT
 from mobile_vla.checkpoint.card_text import missing_fields, template
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS, Layout
-from mobile_vla.checkpoint.source import open_source
+from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.strict import require
 from mobile_vla.policy.features import feature_width
 

@@ -24,8 +24,9 @@ from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, Quantised, is_quantisable, is_scale, quantise
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.load import check_finite, check_sha256, find_card, load_contents
+from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.reduce import ReducedContents, kept_layers, sentence
-from mobile_vla.checkpoint.source import SourceError, open_source, sha256_of
+from mobile_vla.checkpoint.source import SourceError, sha256_of
 from mobile_vla.checkpoint.strict import require
 from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
 from mobile_vla.errors import UserError

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_scale
-from mobile_vla.checkpoint.source import open_source
+from mobile_vla.checkpoint.opening import open_source
 
 _ROWS = 2048
 

@@ -18,8 +18,9 @@ from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
 from mobile_vla.checkpoint.card_text import all_required_fields, load_card, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.int8 import is_scale, use_int8
+from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.probe import tolerance
-from mobile_vla.checkpoint.source import SourceError, TensorSource, open_source, sha256_of
+from mobile_vla.checkpoint.source import SourceError, TensorSource, sha256_of
 from mobile_vla.checkpoint.strict import require
 from mobile_vla.errors import UserError
 from mobile_vla.policy.attention import ensure_right_attention

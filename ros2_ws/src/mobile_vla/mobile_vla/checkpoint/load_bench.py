@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mobile_vla.checkpoint.limits import Outcome, forget_pages, limiter, run_limited
 from mobile_vla.checkpoint.load import find_card
-from mobile_vla.checkpoint.source import open_source
+from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.synthetic import Order, synthesize
 from mobile_vla.errors import UserError
 from mobile_vla.figures import Figure, FigureReport, executed

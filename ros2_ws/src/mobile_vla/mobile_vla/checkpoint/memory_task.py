@@ -50,8 +50,8 @@ def naive(file: Path, *_more: str) -> dict[str, Any]:
 
     from mobile_vla.checkpoint.contents import Contents
     from mobile_vla.checkpoint.load import find_card
+    from mobile_vla.checkpoint.opening import open_source
     from mobile_vla.checkpoint.pth import ALLOWED_GLOBALS
-    from mobile_vla.checkpoint.source import open_source
     from mobile_vla.checkpoint.strict import require
     from mobile_vla.policy.model import PolicyModel, tower_facts
 

@@ -12,7 +12,8 @@ from mobile_vla.checkpoint.card_text import all_required_fields, load_card, miss
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import HeadDims, Layout
-from mobile_vla.checkpoint.source import DTYPE_WORDS, open_source
+from mobile_vla.checkpoint.opening import open_source
+from mobile_vla.checkpoint.source import DTYPE_WORDS
 from mobile_vla.checkpoint.strict import Examined, examine
 from mobile_vla.policy.features import FeatureSet
 from mobile_vla.policy.model import check_geometry, tower_facts
