@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mobile_vla_bringup.faults.fault import Broken
+from mobile_vla_bringup.faults.setup import Broken
 from mobile_vla_bringup.shared_memory import segments_of, sweep
 
 END_PATIENCE_S = 2.0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from mobile_vla_bringup.faults.rig import Rig
+from mobile_vla_bringup.faults.rig import Rig
+from mobile_vla_bringup.faults.setup import Setup
 
 
 class Word(str, Enum):
@@ -21,30 +20,6 @@ class Word(str, Enum):
     SLOW = "slow"
     DELAYED = "delayed"
     INTERMITTENT = "intermittent"
-
-
-class Broken(Exception):
-    """A promise that was not kept, in words."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Setup:
-    """Who takes part beside the controller, and what differs from the defaults.
-
-    `actors` are stand-ins (see `stand_in`), started in this order. `vision` puts the real inference process between
-    the camera stand-in and the controller, `gamepad` the real gamepad process behind the joy stand-in. Processes in
-    `supervised` are kept alive by the supervisor of `vla up`. `parameters` are per node, `environ` is laid over the
-    environment of every process.
-    """
-
-    actors: tuple[str, ...] = ("policy",)
-    vision: bool = False
-    gamepad: bool = False
-    recorder: bool = False
-    supervised: tuple[str, ...] = ()
-    driver: str = "policy"
-    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 def nothing(rig: Rig) -> None:
@@ -68,7 +43,7 @@ class Fault:
     strike: Callable[[Rig], int]
     heal: Callable[[Rig], object] = nothing
     ready: Callable[[Rig], object] = nothing
-    setup: Setup = Setup()
+    setup: Setup = field(default_factory=Setup)
     notice_s: float | None
     expect: tuple[str, ...] = ()
     evidence: tuple[str, str] | None = None

@@ -8,9 +8,10 @@ import subprocess
 import sys
 
 from mobile_vla_bringup.faults.deeds import freeze, tell, thaw
-from mobile_vla_bringup.faults.fault import Fault, Setup, Word
+from mobile_vla_bringup.faults.fault import Fault, Word
 from mobile_vla_bringup.faults.people import reset, stop_by_device
 from mobile_vla_bringup.faults.rig import Rig
+from mobile_vla_bringup.faults.setup import Setup
 from mobile_vla_bringup.faults.sources import ACTION_S
 
 BURNERS_PER_CORE = 2

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mobile_vla_bringup.faults.deeds import show_neutral, tell
-from mobile_vla_bringup.faults.fault import Fault, Setup, Word
+from mobile_vla_bringup.faults.fault import Fault, Word
+from mobile_vla_bringup.faults.setup import Setup
 from mobile_vla_bringup.faults.sources import (
     ACTION_S,
     DEFAULTS,

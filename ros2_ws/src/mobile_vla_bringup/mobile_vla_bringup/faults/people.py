@@ -7,9 +7,10 @@ from std_srvs.srv import SetBool
 from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla_bringup.faults.deeds import freeze, kill, restart, show_neutral, tell, thaw
-from mobile_vla_bringup.faults.fault import Broken, Fault, Setup, Word
+from mobile_vla_bringup.faults.fault import Fault, Word
 from mobile_vla_bringup.faults.judge import LimitJudge
 from mobile_vla_bringup.faults.rig import Rig
+from mobile_vla_bringup.faults.setup import Broken, Setup
 from mobile_vla_bringup.faults.sources import DEFAULTS, JOY_S
 from mobile_vla_ros.topics import ARM, RESET_ESTOP, TRIGGER_ESTOP
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from mobile_vla.camera.config import HealthConfig
 from mobile_vla_bringup.faults.deeds import Deed, freeze, kill, restart, tell, thaw
-from mobile_vla_bringup.faults.fault import Broken, Fault, Setup, Word
+from mobile_vla_bringup.faults.fault import Fault, Word
 from mobile_vla_bringup.faults.rig import Rig
 from mobile_vla_bringup.faults.scripted_inference import EXCEPTIONS
+from mobile_vla_bringup.faults.setup import Broken, Setup
 from mobile_vla_bringup.faults.sources import ACTION_S
 
 FRAME_S = 0.1

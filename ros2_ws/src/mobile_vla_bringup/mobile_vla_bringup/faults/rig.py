@@ -25,10 +25,10 @@ from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla_bringup.faults.actor import Actor
-from mobile_vla_bringup.faults.fault import Broken, Setup
 from mobile_vla_bringup.faults.judge import LimitJudge, Sample
 from mobile_vla_bringup.faults.scheduling import prefer_this_process
 from mobile_vla_bringup.faults.scripted_inference import FOLDER
+from mobile_vla_bringup.faults.setup import Broken, Setup
 from mobile_vla_bringup.graph import KINDS, Graph, NodeKind, NodeSpec
 from mobile_vla_bringup.operator import Operator
 from mobile_vla_bringup.processes import NodeProcess

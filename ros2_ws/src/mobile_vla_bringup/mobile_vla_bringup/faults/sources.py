@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla_bringup.faults.deeds import freeze, kill, restart, tell, thaw
-from mobile_vla_bringup.faults.fault import Fault, Setup, Word
+from mobile_vla_bringup.faults.fault import Fault, Word
+from mobile_vla_bringup.faults.setup import Setup
 
 DEFAULTS = ControllerConfig()
 ACTION_S = DEFAULTS.staleness.action_min_s

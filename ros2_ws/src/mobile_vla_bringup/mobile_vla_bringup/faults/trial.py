@@ -12,9 +12,10 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from mobile_vla.errors import UserError
-from mobile_vla_bringup.faults.fault import Broken, Fault
+from mobile_vla_bringup.faults.fault import Fault
 from mobile_vla_bringup.faults.judge import Sample, Stop, braking_s, find_stop
 from mobile_vla_bringup.faults.rig import Rig
+from mobile_vla_bringup.faults.setup import Broken
 from mobile_vla_ros.domain import borrowed
 
 SLACK_S = 0.010
