@@ -27,9 +27,10 @@ def config_dir() -> Path:
     raise UserError("no config/ folder was found; run from a checkout or a built workspace, or set MOBILE_VLA_CONFIG")
 
 
-def checkpoints_dir() -> Path | None:
-    """The folder with the shipped policy, where there is one."""
-    return next((root / "checkpoints" for root in _roots() if (root / "checkpoints").is_dir()), None)
+def shipped_policies() -> dict[str, Path]:
+    """Every policy in `checkpoints/`, by the name of its folder."""
+    folder = next((root / "checkpoints" for root in _roots() if (root / "checkpoints").is_dir()), None)
+    return {path.parent.name: path for path in sorted(folder.glob("*/policy.safetensors"))} if folder else {}
 
 
 def named_file(kind: str, name: str) -> Path:

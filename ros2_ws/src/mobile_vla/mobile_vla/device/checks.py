@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobile_vla.errors import UserError
-from mobile_vla.resources import checkpoints_dir, config_dir
+from mobile_vla.resources import config_dir, shipped_policies
 
 LEAST_FREE_GB = 2.0
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
@@ -100,12 +100,11 @@ def resources() -> Iterable[Finding]:
         yield Finding("config", Verdict.FINE, str(config_dir()))
     except UserError as error:
         yield Finding("config", Verdict.BROKEN, str(error))
-    folder = checkpoints_dir()
-    shipped = sorted(folder.glob("*.safetensors")) if folder is not None else []
+    shipped = shipped_policies()
     if shipped:
-        yield Finding("policy", Verdict.FINE, ", ".join(path.name for path in shipped))
+        yield Finding("policy", Verdict.FINE, ", ".join(f"{name} ({path.parent})" for name, path in shipped.items()))
     else:
-        yield Finding("policy", Verdict.MISSING, "no trained policy ships yet; the simulator runs an untrained one")
+        yield Finding("policy", Verdict.MISSING, "no checkpoints/ folder with a policy; name a checkpoint of your own")
 
 
 def _devices(subject: str, folder: Path, pattern: str, group: str, otherwise: str) -> Iterable[Finding]:

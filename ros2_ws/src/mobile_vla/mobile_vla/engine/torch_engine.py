@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mobile_vla.checkpoint import synthetic
 from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS
 from mobile_vla.checkpoint.load import Loaded, load
+from mobile_vla.checkpoint.named import checkpoint_file
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.errors import UserError
 from mobile_vla.policy import upstream
@@ -33,10 +33,8 @@ def open_policy(config: InferenceConfig) -> StreamingPolicy:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError("device is cuda but PyTorch finds no CUDA device; set device cpu or install a CUDA build")
     torch.set_num_threads(config.threads)
-    named = config.checkpoint.startswith(synthetic.PREFIX)
-    checkpoint = synthetic.cached(config.checkpoint) if named else Path(config.checkpoint).expanduser()
     card_file = Path(config.card).expanduser() if config.card else None
-    loaded = load(checkpoint, card_file, DTYPES[config.dtype], torch.device(config.device))
+    loaded = load(checkpoint_file(config.checkpoint), card_file, DTYPES[config.dtype], torch.device(config.device))
     if loaded.card.untrained and not config.allow_untrained:
         raise UserError(
             f"policy '{loaded.card.name}' is untrained (random weights); set allow_untrained for a simulator, "

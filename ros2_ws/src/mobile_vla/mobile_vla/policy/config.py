@@ -17,8 +17,8 @@ class InferenceConfig(Config):
 
     checkpoint: str = param(
         "synthetic:tiny",
-        "path of a .pth, .pt or .safetensors file, or of a .safetensors.index.json; `synthetic:tiny` generates "
-        "a small policy with random weights, for the simulator only",
+        "path of a .pth, .pt or .safetensors file, or of a .safetensors.index.json; `shipped:small` is the policy that "
+        "comes with mobile_vla, `synthetic:tiny` generates one with random weights, both for the simulator",
     )
     card: str = param("", "path of the checkpoint's card; empty: <checkpoint>.card.yaml, or the card inside the file")
     allow_untrained: bool = param(

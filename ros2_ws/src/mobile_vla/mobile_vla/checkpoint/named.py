@@ -1,0 +1,32 @@
+"""What a setting may name as a checkpoint: a path, `shipped:<name>` or `synthetic:<size>`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mobile_vla.checkpoint import synthetic
+from mobile_vla.errors import UserError, nearest
+from mobile_vla.resources import shipped_policies
+
+SHIPPED = "shipped:"
+
+
+def checkpoint_file(name: str) -> Path:
+    """The file that a name stands for; a synthetic one is generated when it is not there yet."""
+    if name.startswith(synthetic.PREFIX):
+        return synthetic.cached(name)
+    if name.startswith(SHIPPED):
+        return _shipped(name.removeprefix(SHIPPED))
+    return Path(name).expanduser()
+
+
+def _shipped(name: str) -> Path:
+    known = shipped_policies()
+    if not known:
+        raise UserError(
+            f"no policy lies in a checkpoints/ folder, so {SHIPPED}{name} names nothing; "
+            "run from a checkout or a built workspace, or name a file"
+        )
+    if name not in known:
+        raise UserError(f"unknown shipped policy '{name}'; {nearest(name, known)}")
+    return known[name]
