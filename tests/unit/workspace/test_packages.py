@@ -186,5 +186,6 @@ def test_shared_files_are_installed_and_none_is_forgotten(name: str) -> None:
         return
     patterns = [pattern for value in files.values() for pattern in value.split()]
     installed = {path.resolve() for pattern in patterns for path in (SOURCES / name).glob(pattern)}
-    shipped = {path for folder in ("launch", "config", "checkpoints") for path in (ROOT / folder).rglob("*") if path.is_file()}
+    folders = ("launch", "config", "checkpoints")
+    shipped = {path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()}
     assert {path for path in shipped if "__pycache__" not in path.parts} - installed == set()
