@@ -12,7 +12,7 @@ from mobile_vla.checkpoint.limits import Outcome
 from mobile_vla.checkpoint.load_bench import GB, Plan, bench_load
 from mobile_vla.cli.main import main
 
-ALIVE_ABOVE = {"load": 0.6, "step": 0.9, "convert": 0.75, "naive": 13.0}
+ALIVE_ABOVE = {"synthesize": 0.6, "inspect": 0.3, "load": 0.6, "step": 0.9, "convert": 0.75, "naive": 13.0}
 
 
 @pytest.fixture
@@ -35,6 +35,8 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
 def test_the_figure_is_the_last_limit_that_was_survived(attempts, tmp_path: Path) -> None:
     report = bench_load(Plan("tiny", None, tmp_path, naive=True, quick=False), lambda text: None)
     found = {figure.name: figure.value for figure in report.figures}
+    assert found["synthesize_min_limit_gb"] == 0.7
+    assert found["inspect_min_limit_gb"] == 0.4
     assert found["convert_min_limit_gb"] == 1.0
     assert found["load_bf16_min_limit_gb"] == found["load_int8_min_limit_gb"] == 1.0
     assert found["load_fp32_pth_min_limit_gb"] == 1.0
@@ -50,7 +52,8 @@ def test_the_figure_is_the_last_limit_that_was_survived(attempts, tmp_path: Path
 
 def test_quick_tries_the_promised_limits_only(attempts, tmp_path: Path) -> None:
     report = bench_load(Plan("tiny", None, tmp_path, naive=False, quick=True), lambda text: None)
-    assert attempts == [("convert", 1.0), ("load", 2.0), ("load", 2.0), ("load", 1.0)]
+    made = [("synthesize", 1.0), ("inspect", 1.0), ("convert", 1.0)]
+    assert attempts == [*made, ("load", 2.0), ("load", 2.0), ("load", 1.0)]
     assert report.all_met  # a tiny file is held to no target
 
 
@@ -67,11 +70,11 @@ def _tiny_files(folder: Path) -> dict[str, Path]:
 
     path = folder / "p.pth"
     synthesize(path, Order("tiny", "reconstructed", wild=True))
-    return {"pth": path, "bf16": path, "int8": path}
+    return {"pth": path, "bf16": path, "int8": path, "made": folder / "made.pth"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["load", "step", "convert", "naive"])
+@pytest.mark.parametrize("task", ["load", "step", "convert", "inspect", "naive"])
 def test_each_task_runs_as_a_process_of_its_own(made: Path, tmp_path: Path, task: str) -> None:
     words = [sys.executable, "-m", "mobile_vla.checkpoint.memory_task", task, str(made / "reconstructed.pth")]
     words += [str(tmp_path / "o.safetensors"), "bf16"]
@@ -79,6 +82,14 @@ def test_each_task_runs_as_a_process_of_its_own(made: Path, tmp_path: Path, task
     facts = json.loads(done.stdout)
     assert facts["seconds"] > 0
     assert 100e6 < facts["anonymous"] < 2e9
+
+
+@pytest.mark.slow
+def test_the_generating_task_writes_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "made.pth"
+    words = [sys.executable, "-m", "mobile_vla.checkpoint.memory_task", "synthesize", str(file), "tiny"]
+    facts = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    assert facts["bytes_out"] == file.stat().st_size > 0
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,12 @@ class _Task(NamedTuple):
     file: str
     ladder_gb: tuple[float, ...]
     target_gb: float | None
+    makes_file: bool = False
+    """The task writes its file instead of reading it."""
 
 
+SYNTHESIZE = _Task("synthesize_min_limit_gb", "synthesize", "made", (1.0, 0.7, 0.5, 0.4), 1.0, makes_file=True)
+INSPECT = _Task("inspect_min_limit_gb", "inspect", "pth", (1.0, 0.5, 0.4), 1.0)
 CONVERT = _Task("convert_min_limit_gb", "convert", "pth", (1.0, 0.7, 0.6, 0.5), 1.0)
 LOADS = (
     _Task("load_bf16_min_limit_gb", "load", "bf16", (2.0, 1.0, 0.5, 0.4), 2.0),
@@ -61,7 +65,8 @@ def bench_load(plan: Plan, say: Callable[[str], None]) -> FigureReport:
     """Measure; files are made in `plan.work`, which the caller removes."""
     files = _files(plan, say)
     full = plan.size == "full"
-    tasks = [CONVERT, *LOADS, *([] if plan.quick else STEPS), *([NAIVE] if plan.naive else [])]
+    made = [SYNTHESIZE] if plan.checkpoint is None else []
+    tasks = [*made, INSPECT, CONVERT, *LOADS, *([] if plan.quick else STEPS), *([NAIVE] if plan.naive else [])]
     figures: list[Figure] = []
     anonymous: dict[str, int] = {}
     seconds: dict[str, float] = {}
@@ -105,7 +110,7 @@ def _files(plan: Plan, say: Callable[[str], None]) -> dict[str, Path]:
         source = plan.work / "policy.pth"
         say(f"generating {source.name}, size {plan.size}, in the shape of a training script's file")
         synthesize(source, Order(plan.size, "reconstructed", wild=True))
-    files = {"pth": source}
+    files = {"pth": source, "made": plan.work / "made.pth"}
     for dtype in ("bf16", "int8"):
         files[dtype] = plan.work / f"policy-{dtype}.safetensors"
         say(f"converting to {dtype}, to have something to load")
@@ -131,17 +136,23 @@ def _walk(
 ) -> tuple[float | None, list[tuple[float, Outcome]]]:
     """Down the ladder until one attempt dies; the smallest limit that was survived, and every attempt."""
     file = files[task.file]
-    more: list[str | Path] = [plan.work / "converted.safetensors", "bf16"] if task.task == "convert" else []
-    command = _command(task.task, file, *more)
-    mapped = 0 if task.task == "naive" else file.stat().st_size
+    more: dict[str, list[str | Path]] = {
+        "convert": [plan.work / "converted.safetensors", "bf16"],
+        "synthesize": [plan.size],
+    }
+    command = _command(task.task, file, *more.get(task.task, []))
+    mapped = 0 if task.makes_file or task.task == "naive" else file.stat().st_size
     outcomes: list[tuple[float, Outcome]] = []
     lived = None
     for limit in task.ladder_gb[:1] if plan.quick else task.ladder_gb:
-        forget_pages(file)
+        if not task.makes_file:
+            forget_pages(file)
         outcome = run_limited(command, int(limit * GB), mapped, TIMEOUT_S)
         outcomes.append((limit, outcome))
         say(f"{task.task} {task.file} under {limit:g} GB: {_verdict(outcome)}")
         if not outcome.survived:
             break
         lived = limit
+    if task.makes_file:
+        file.unlink(missing_ok=True)
     return lived, outcomes

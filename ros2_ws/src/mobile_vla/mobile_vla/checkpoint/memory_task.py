@@ -1,4 +1,4 @@
-"""One task in a process of its own: `python -m mobile_vla.checkpoint.memory_task TASK FILE [DESTINATION DTYPE]`.
+"""One task in a process of its own: `python -m mobile_vla.checkpoint.memory_task TASK FILE [MORE …]`.
 
 Prints one line of JSON: seconds, and the process's memory while everything that was loaded is still alive.
 `naive` is the recipe of a newcomer, kept here to be measured beside the others and used by nothing else.
@@ -44,6 +44,22 @@ def convert(file: Path, destination: str, dtype: str) -> dict[str, Any]:
     return {"probe_deviation": result["probe_deviation"], "bytes_out": result["bytes_out"], **own_memory()}
 
 
+def synthesize(file: Path, size: str) -> dict[str, Any]:
+    """A generated file in the shape of a training script's."""
+    from mobile_vla.checkpoint import synthetic
+
+    synthetic.synthesize(file, synthetic.Order(size, "reconstructed", wild=True))
+    return {"bytes_out": file.stat().st_size, **own_memory()}
+
+
+def inspect(file: Path, *_more: str) -> dict[str, Any]:
+    """The report of `vla checkpoint inspect`."""
+    from mobile_vla.checkpoint.report import inspect as examine
+
+    examine(file)
+    return own_memory()
+
+
 def naive(file: Path, *_more: str) -> dict[str, Any]:
     """Build the model in fp32, `torch.load` the file, `load_state_dict`: three sets of tensors meet."""
     import torch
@@ -65,7 +81,14 @@ def naive(file: Path, *_more: str) -> dict[str, Any]:
     return {"parameters": sum(parameter.numel() for parameter in model.parameters()), **own_memory()}
 
 
-TASKS: dict[str, Callable[..., dict[str, Any]]] = {"load": load, "step": step, "convert": convert, "naive": naive}
+TASKS: dict[str, Callable[..., dict[str, Any]]] = {
+    "load": load,
+    "step": step,
+    "convert": convert,
+    "synthesize": synthesize,
+    "inspect": inspect,
+    "naive": naive,
+}
 
 
 def main() -> None:
