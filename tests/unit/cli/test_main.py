@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +64,19 @@ def test_params_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_dry_run_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--dry-run"]) == 0
     assert "controller" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_sigterm_cleans_up_as_ctrl_c_does(tmp_path: Path) -> None:
+    words = [str(Path(sys.executable).with_name("vla")), "bench", "load", "--size", "small", "--no-naive"]
+    process = subprocess.Popen([*words, "--work", str(tmp_path)], stderr=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 60.0
+        while not list(tmp_path.iterdir()):
+            assert time.monotonic() < end, "the command never made its folder"
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(30) == 143
+    finally:
+        process.kill()
+    assert list(tmp_path.iterdir()) == []

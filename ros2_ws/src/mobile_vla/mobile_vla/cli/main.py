@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -35,6 +36,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn mistakes into one sentence on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:  # this is the process's own command, not a call from another program
+        signal.signal(signal.SIGTERM, _leave)
     try:
         args = _parser(arguments).parse_args(arguments)
         if not hasattr(args, "run"):
@@ -50,6 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         Console(stderr=True).print("[yellow]stopped[/]")
         return 130
+
+
+def _leave(number: int, _frame: object) -> None:
+    """SIGTERM ends a command as Ctrl-C does: through every clean-up on the way out."""
+    raise SystemExit(128 + number)
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
