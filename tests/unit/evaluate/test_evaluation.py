@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,9 +21,10 @@ from mobile_vla.errors import UserError
 from mobile_vla.evaluate.eval_figures import figure_report
 from mobile_vla.evaluate.eval_report import evaluation_page, verdicts
 from mobile_vla.evaluate.evaluation import Evaluation, NamedPolicy, evaluate
-from mobile_vla.evaluate.frames import Selection, read_ahead
+from mobile_vla.evaluate.frames import Selection, done_ahead
 from mobile_vla.evaluate.moments import WorstMoments
-from mobile_vla.evaluate.rollout import Moment, Options
+from mobile_vla.evaluate.rollout import Moment
+from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Step
 
 FULL = (0.3, 0.8)
@@ -265,17 +268,29 @@ def test_omni_compares_the_sideways_axis(tmp_path: Path, messages: Messages) -> 
     np.testing.assert_array_equal(np.frombuffer(evaluation.columns.recorded[1]), np.zeros(60))
 
 
-def test_reading_ahead_keeps_order_and_hands_over_errors() -> None:
-    assert list(read_ahead(range(1000))) == list(range(1000))
+def test_work_done_ahead_keeps_order_and_hands_over_errors() -> None:
+    def slow_when_even(number: int) -> int:
+        time.sleep(0.002 * (number % 2 == 0))
+        return number
+
+    assert list(done_ahead(range(200), slow_when_even)) == list(range(200))
+    with pytest.raises(ZeroDivisionError):
+        list(done_ahead([1, 0], lambda number: 1 / number))
 
     def broken() -> Any:
         yield 1
         raise UserError("broken")
 
-    items = read_ahead(broken())
-    assert next(items) == 1
     with pytest.raises(UserError, match="broken"):
-        next(items)
-    endless = read_ahead(iter(int, 1))
-    next(endless)
-    endless.close()  # ends the thread
+        list(done_ahead(broken(), abs))
+
+
+def test_work_is_done_a_bounded_number_of_items_ahead() -> None:
+    taken: list[int] = []
+    items = done_ahead((taken.append(i) or i for i in range(1000)), abs, depth=5)
+    next(items)
+    assert len(taken) == 6
+    before = threading.active_count()
+    items.close()
+    assert threading.active_count() < before
+    assert len(taken) == 6

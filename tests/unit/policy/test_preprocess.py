@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mobile_vla.checkpoint.card import MEAN_STD, ImageSpec
 from mobile_vla.checkpoint.sizes import clip_normalised
 from mobile_vla.policy.interface import StepError
-from mobile_vla.policy.preprocess import Preprocess
+from mobile_vla.policy.preprocess import Preparation, Preprocess
 from mobile_vla.policy.torchvision_cure import cure_torchvision
 
 SHAPES = [(480, 640), (640, 480), (224, 224), (120, 160), (721, 1283), (97, 333)]
@@ -112,3 +114,40 @@ def test_a_view_with_strides_is_fine() -> None:
     np.testing.assert_array_equal(
         Preprocess(clip_normalised(96, "crop"))(flipped), Preprocess(clip_normalised(96, "crop"))(flipped.copy())
     )
+
+
+SQUASH, CROP = clip_normalised(96, "squash"), clip_normalised(96, "crop")
+UNIT = dataclasses.replace(SQUASH, mean=MEAN_STD["unit"][0], std=MEAN_STD["unit"][1], channel_order="bgr")
+
+
+@pytest.mark.parametrize("clip", [SQUASH, CROP, UNIT], ids=["same", "other geometry", "other normalisation"])
+def test_both_towers_at_once_get_what_each_would_alone(clip: ImageSpec) -> None:
+    picture = frame(480, 640)
+    prepared = Preparation(SQUASH, clip)(picture)
+    np.testing.assert_array_equal(prepared.kosmos, Preprocess(SQUASH)(picture))
+    np.testing.assert_array_equal(prepared.clip, Preprocess(clip)(picture))
+    assert (prepared.clip is prepared.kosmos) == (clip == SQUASH)
+
+
+@pytest.mark.parametrize(("clip", "resizes"), [(SQUASH, 1), (UNIT, 1), (CROP, 2)])
+def test_one_geometry_is_resized_once(clip: ImageSpec, resizes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    resized, count = Preprocess.resized, []
+    monkeypatch.setattr(Preprocess, "resized", lambda self, image: count.append(1) or resized(self, image))
+    Preparation(SQUASH, clip)(frame(480, 640))
+    assert len(count) == resizes
+
+
+def test_preparations_are_equal_where_the_cards_are() -> None:
+    assert Preparation(SQUASH, CROP) == Preparation(clip_normalised(96, "squash"), CROP)
+    assert len({Preparation(SQUASH, CROP), Preparation(SQUASH, CROP), Preparation(CROP, SQUASH)}) == 2
+
+
+@pytest.mark.parametrize("shapes", [[(480, 640), (48, 64), (480, 640), (64, 48)], [(480, 640)] * 40])
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_frame_leaves_no_trace_in_another(shapes: list[tuple[int, int]], threads: int) -> None:
+    """Pillow's copy of a frame is kept and written over, by each thread its own."""
+    pictures = [frame(*shape, seed) for seed, shape in enumerate(shapes)]
+    tower = Preprocess(CROP)
+    expected = [tower.normalised(tower.resized(Image.fromarray(picture))) for picture in pictures]
+    with ThreadPoolExecutor(threads) as pool:
+        np.testing.assert_array_equal(list(pool.map(tower, pictures)), expected)

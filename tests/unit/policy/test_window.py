@@ -43,7 +43,7 @@ def test_steady_state_equals_a_batch_over_the_last_window_from_zero(policy: Stre
 def test_the_same_rows_give_the_same_bits(policy: StreamingPolicy, loaded) -> None:
     """Without the towers' rounding: streamed rows and the same rows as one batch."""
     rows = torch.randn(11, 1, loaded.model.layout.head.rnn_in, generator=torch.Generator().manual_seed(0))
-    streamed = [policy._executor.act(row) for row in rows][-1]
+    streamed = [policy._executor.act([row])[0] for row in rows][-1]
     with torch.inference_mode():
         batch = loaded.model.act(rows[-loaded.card.window :].transpose(0, 1))[0]
     assert streamed == tuple(batch.tolist())
@@ -53,6 +53,27 @@ def test_every_step_equals_the_batch_run(policy: StreamingPolicy, loaded) -> Non
     pictures = frames(4, 12)
     streamed = [policy.raw(picture, TEXT) for picture in pictures]
     np.testing.assert_allclose(streamed, BatchPolicy(loaded).raw_sequence(pictures, TEXT), atol=ROUNDING)
+
+
+@pytest.mark.parametrize("at_once", [2, 5, 16])
+def test_frames_handed_over_together_equal_single_steps(policy: StreamingPolicy, at_once: int) -> None:
+    """From an empty window, over the moment it fills, and on."""
+    pictures = frames(9, 21)
+    streamed = [policy.step(picture, TEXT).action for picture in pictures]
+    policy.reset()
+    together = []
+    for begin in range(0, len(pictures), at_once):
+        part = [policy.prepare(picture) for picture in pictures[begin : begin + at_once]]
+        together += [step.action for step in policy.steps(part, TEXT)]
+    assert np.ptp(streamed, axis=0).min() > 0.1
+    np.testing.assert_allclose(together, streamed, atol=ROUNDING)
+
+
+def test_one_frame_handed_over_is_a_step_bit_by_bit(policy: StreamingPolicy) -> None:
+    picture = frames(10, 1)[0]
+    single = policy.step(picture, TEXT).action
+    policy.reset()
+    assert policy.steps([policy.prepare(picture)], TEXT)[0].action == single
 
 
 def test_older_frames_than_the_window_leave_no_trace(policy: StreamingPolicy, loaded) -> None:

@@ -18,30 +18,29 @@ vla bench eval --json --quick"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--checkpoint", default="synthetic:tiny", metavar="C", help="policy for the speed of evaluation"
+        "--checkpoint", default="", metavar="C", help="policy for the speed of evaluation (default: the shipped one)"
     )
     parser.add_argument("--quick", action="store_true", help="shorter bags: for a look, not for a verdict")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
-    from mobile_vla.engine import open_policy
+    from mobile_vla.cli.eval import open_checked
     from mobile_vla.evaluate import bench
     from mobile_vla.figures import FigureReport, executed
-    from mobile_vla.policy.config import InferenceConfig
     from mobile_vla_bringup.recorder_bench import bench_recorder
 
     console = Console(stderr=True, highlight=False)
     seconds, recorded_s = (60, 10.0) if args.quick else (300, 30.0)
-    policy = open_policy(InferenceConfig(checkpoint=args.checkpoint, allow_untrained=True))
+    name, policy = open_checked("", args.checkpoint, threads=1)
     report = FigureReport("vla bench eval", executed(**policy.description, bag=f"{seconds} s of 640x480 JPEG at 10 Hz"))
-    with tempfile.TemporaryDirectory(prefix="vla_bench_eval_") as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory(prefix="vla_bench_eval_") as temporary:
+        folder = Path(temporary)
         bag = bench.make_bag(folder / "bag", seconds)
         console.print("reading and aligning")
         report.figures.append(bench.ratio_to_iteration(bag))
         console.print("evaluating")
-        report.figures.append(bench.times_real_time(bag, seconds, policy, args.checkpoint))
+        report.figures += bench.times_real_time(bag, seconds, policy, name)
         console.print("memory")
         long_s = 1200 if args.quick else bench.LONG_S
         report.figures.append(bench.memory_growth(folder, 120 if args.quick else bench.SHORT_S, long_s))

@@ -76,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla.evaluate.evaluation import evaluate
     from mobile_vla.evaluate.frames import Selection
     from mobile_vla.evaluate.moments import EvaluationVideo, WorstMoments
-    from mobile_vla.evaluate.rollout import Moment, Options, full_speed
+    from mobile_vla.evaluate.rollout import Moment, full_speed
+    from mobile_vla.evaluate.schedule import Options
 
     controller = controller_of(args.robot)
     policies = _policies(args)
@@ -151,26 +152,32 @@ def controller_of(robot: str) -> ControllerConfig:
 
 def _policies(args: argparse.Namespace) -> list[NamedPolicy]:
     """Open and check what was named. No robot moves here, so an untrained policy may run; reports say so."""
+    policies = [open_checked(args.policy, checkpoint, args.threads) for checkpoint in args.checkpoint or [""]]
+    if len(policies) == 2 and policies[0].name == policies[1].name:
+        policies = [one._replace(name=f"{one.name} ({place})") for place, one in zip("AB", policies, strict=True)]
+    return policies
+
+
+def open_checked(name: str, checkpoint: str, threads: int) -> NamedPolicy:
+    """A policy of config/policies (the shipped one unless named), with another checkpoint if given; self-checked."""
     from mobile_vla.config import from_mapping
     from mobile_vla.engine import open_policy
     from mobile_vla.evaluate.evaluation import NamedPolicy
     from mobile_vla.policy.config import InferenceConfig
     from mobile_vla_bringup.files import read
 
-    name = args.policy or _default_policy()
+    name = name or _default_policy()
     settings: dict[str, Any] = read("policies", name, {"inference"}).get("inference", {})
-    named = [(Path(path).stem if args.checkpoint.count(path) == 1 else path, path) for path in args.checkpoint]
-    policies = []
-    for label, checkpoint in named or [(name, "")]:
-        values = {**settings, "allow_untrained": True, "threads": args.threads}
-        if checkpoint:
-            values["checkpoint"] = checkpoint
-        policy = open_policy(from_mapping(InferenceConfig, values, f"policy {label}"))
-        policy.self_check()
-        policies.append(NamedPolicy(label, policy))
-    if len(policies) == 2 and policies[0].name == policies[1].name:
-        policies = [one._replace(name=f"{one.name} ({place})") for place, one in zip("AB", policies, strict=True)]
-    return policies
+    label = Path(checkpoint).stem if checkpoint else name
+    values = {
+        **settings,
+        "allow_untrained": True,
+        "threads": threads,
+        **({"checkpoint": checkpoint} if checkpoint else {}),
+    }
+    policy = open_policy(from_mapping(InferenceConfig, values, f"policy {label}"))
+    policy.self_check()
+    return NamedPolicy(label, policy)
 
 
 def _default_policy() -> str:

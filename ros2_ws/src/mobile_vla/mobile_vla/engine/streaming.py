@@ -1,9 +1,15 @@
-"""One step of a policy, whatever executes the towers: picture in, window forward, action out."""
+"""One step of a policy, whatever executes the towers: picture in, window forward, action out.
+
+A recording is known in advance, so its frames can be prepared on other threads and encoded several at once (`prepare`,
+`steps`); a live step is the same with one frame. Sums over several frames round differently than over one: outputs
+agree to about 1e-6, not bit by bit.
+"""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -11,7 +17,7 @@ from numpy.typing import NDArray
 
 from mobile_vla.checkpoint.probe import check_canary, check_probe
 from mobile_vla.policy.interface import Step, StepError
-from mobile_vla.policy.preprocess import Preprocess
+from mobile_vla.policy.preprocess import Preparation, Prepared
 
 if TYPE_CHECKING:
     from mobile_vla.checkpoint.card import Card
@@ -24,11 +30,15 @@ class Executor(Protocol):
     def description(self) -> dict[str, Any]:
         """What is executed."""
 
-    def encode(self, kosmos: NDArray[np.float32], clip: NDArray[np.float32], instruction: str) -> Any:
-        """Pixels (3, side, side) of both towers to one fused row, in the engine's own type."""
+    @property
+    def frames_at_once(self) -> int:
+        """How many frames are worth encoding together."""
 
-    def act(self, row: Any) -> tuple[float, float]:
-        """Push one row into the window and return the raw outputs."""
+    def encode(self, frames: Sequence[Prepared], instruction: str) -> Sequence[Any]:
+        """Fused rows, one per frame, in the engine's own type."""
+
+    def act(self, rows: Sequence[Any]) -> list[tuple[float, float]]:
+        """Push the rows into the window, one after the other; the raw outputs after each."""
 
     def reset(self) -> None:
         """Forget the window."""
@@ -40,8 +50,8 @@ class StreamingPolicy:
     def __init__(self, card: Card, executor: Executor) -> None:
         self._card = card
         self._executor = executor
-        self._kosmos = Preprocess(card.kosmos_image)
-        self._clip = Preprocess(card.clip_image)
+        self.prepare = Preparation(card.kosmos_image, card.clip_image)
+        """What a step does before the towers. The one part for any thread."""
 
     @property
     def card(self) -> Card:
@@ -53,6 +63,11 @@ class StreamingPolicy:
         """What is executed."""
         return {**self._executor.description, "policy": self._card.name}
 
+    @property
+    def frames_at_once(self) -> int:
+        """How many frames are worth handing over together."""
+        return self._executor.frames_at_once
+
     def reset(self) -> None:
         """Forget every earlier frame."""
         self._executor.reset()
@@ -60,11 +75,13 @@ class StreamingPolicy:
     def step(self, frame_rgb: NDArray[np.uint8], instruction: str) -> Step:
         """Encode one frame and act; the action is scaled as the card says and clipped to [-1, 1]."""
         outputs, timings = self._raw(frame_rgb, instruction)
-        action = self._card.action
-        scaled = [
-            value * scale + offset for value, scale, offset in zip(outputs, action.scale, action.offset, strict=True)
-        ]
-        return Step((_clip(scaled[0]), _clip(scaled[1])), timings)
+        return Step(self._action(outputs), timings)
+
+    def steps(self, frames: Sequence[Prepared], instruction: str) -> list[Step]:
+        """Consecutive steps at once; each one's timings are its share. Raises `StepError` for all of them."""
+        outputs, timings = self._outputs(frames, instruction)
+        shares = {name: value / len(frames) for name, value in timings.items()}
+        return [Step(self._action(output), shares) for output in outputs]
 
     def raw(self, frame_rgb: NDArray[np.uint8], instruction: str) -> tuple[float, float]:
         """The unscaled outputs of one step: what probes record."""
@@ -77,18 +94,32 @@ class StreamingPolicy:
         check_canary(self, self._card.name)
 
     def _raw(self, frame_rgb: NDArray[np.uint8], instruction: str) -> tuple[tuple[float, float], dict[str, float]]:
+        began_ns = time.perf_counter_ns()
+        prepared = self.prepare(frame_rgb)
+        preprocess_ms = (time.perf_counter_ns() - began_ns) / 1e6
+        outputs, timings = self._outputs((prepared,), instruction)
+        return outputs[0], {"preprocess": preprocess_ms, **timings}
+
+    def _outputs(
+        self, frames: Sequence[Prepared], instruction: str
+    ) -> tuple[list[tuple[float, float]], dict[str, float]]:
         marks = [time.perf_counter_ns()]
-        kosmos, clip = self._kosmos(frame_rgb), self._clip(frame_rgb)
+        rows = self._executor.encode(frames, instruction)
         marks.append(time.perf_counter_ns())
-        row = self._executor.encode(kosmos, clip, instruction)
+        outputs = self._executor.act(rows)
         marks.append(time.perf_counter_ns())
-        outputs = self._executor.act(row)
-        marks.append(time.perf_counter_ns())
-        if not all(map(math.isfinite, outputs)):
-            self._executor.reset()
-            raise StepError(f"the policy's output is not finite: {outputs}; the recurrent window was cleared")
-        names = ("preprocess", "encode", "head")
-        return outputs, {name: (marks[i + 1] - marks[i]) / 1e6 for i, name in enumerate(names)}
+        for output in outputs:
+            if not all(map(math.isfinite, output)):
+                self._executor.reset()
+                raise StepError(f"the policy's output is not finite: {output}; the recurrent window was cleared")
+        return outputs, {"encode": (marks[1] - marks[0]) / 1e6, "head": (marks[2] - marks[1]) / 1e6}
+
+    def _action(self, outputs: tuple[float, float]) -> tuple[float, float]:
+        action = self._card.action
+        first, second = (
+            value * scale + offset for value, scale, offset in zip(outputs, action.scale, action.offset, strict=True)
+        )
+        return _clip(first), _clip(second)
 
 
 def _clip(value: float) -> float:

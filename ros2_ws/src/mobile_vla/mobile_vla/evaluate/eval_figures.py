@@ -28,7 +28,7 @@ def figure_report(evaluation: Evaluation, command: str, descriptions: dict[str, 
         prefix = f"{result.name}." if several else ""
         for axis in result.axes:
             report.figures += _axis(prefix, axis)
-        report.figures.append(Figure(f"{prefix}step_ms", _known(result.step_ms), "ms"))
+        report.figures.append(Figure(f"{prefix}model_ms_per_frame", _known(result.model_ms), "ms"))
     for name, value, interval in evaluation.paired:
         first, second = (result.name for result in evaluation.results)
         report.figures.append(

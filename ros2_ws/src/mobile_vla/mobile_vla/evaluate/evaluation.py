@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,11 @@ from mobile_vla.bags.roles import Roles, find_roles
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate import metrics
-from mobile_vla.evaluate.frames import Selection, decoded_samples
+from mobile_vla.evaluate.columns import Columns
+from mobile_vla.evaluate.frames import Selection, pixels_of, samples_of
 from mobile_vla.evaluate.metrics import Agreement, Character, Interval, Values
-from mobile_vla.evaluate.rollout import UNITS, Columns, Moment, Options, Rollout
+from mobile_vla.evaluate.rollout import UNITS, Moment, Rollout
+from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Policy
 
 BASELINES = ("mean", "repeat", "zero")
@@ -67,7 +70,7 @@ class PolicyResult(NamedTuple):
     axes: list[AxisResult]
     by_episode: list[Group]
     by_instruction: list[Group]
-    step_ms: float
+    model_ms: float
     digest: str
 
 
@@ -124,7 +127,8 @@ def evaluate(
             if selection.start_s >= reader.duration_s:
                 raise UserError(f"{path} ends at {reader.duration_s:.1f} s, --start-s is {selection.start_s:g}")
             on_bag(str(path), min(seconds, reader.duration_s - selection.start_s))
-            for moment in rollout.feed(str(path), reader.start_ns, decoded_samples(reader, roles, selection)):
+            samples = samples_of(reader, roles, selection)
+            for moment in rollout.feed(str(path), reader.start_ns, samples, partial(pixels_of, reader)):
                 on_moment(moment)
             damage = reader.damage.sentence if reader.damage is not None else ""
             facts.append(BagFacts(str(path), min(seconds, reader.duration_s - selection.start_s), roles, damage))
@@ -181,9 +185,9 @@ def summarise(rollout: Rollout, policies: Sequence[NamedPolicy], facts: list[Bag
         compared = [column[known] for column in predicted]
         by_episode = _groups(*_episode_keys(columns, known), compared, frames)
         by_instruction = _groups(*_instruction_keys(columns, known), compared, frames)
-        timed = columns.step_ms[index].summary()
-        step_ms = timed.p50_ms if timed.total else float("nan")
-        results.append(PolicyResult(one.name, axes, by_episode, by_instruction, step_ms, columns.digest()))
+        timed = columns.model_ms[index].summary()
+        model_ms = timed.p50_ms if timed.total else float("nan")
+        results.append(PolicyResult(one.name, axes, by_episode, by_instruction, model_ms, columns.digest()))
     paired = []
     if len(policies) == 2:
         for axis, name in enumerate(rollout.axes):

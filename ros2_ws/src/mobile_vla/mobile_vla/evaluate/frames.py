@@ -1,10 +1,10 @@
-"""Aligned, decoded frames of a bag, read ahead on a thread so that decoding and the policy share two cores."""
+"""Aligned frames of a bag, and their pixels made ahead on other threads, because decoding and resizing need no GIL."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -17,7 +17,10 @@ from mobile_vla.bags.roles import Roles
 from mobile_vla.errors import UserError
 
 T = TypeVar("T")
-READ_AHEAD = 16
+R = TypeVar("R")
+READ_AHEAD = 24
+WORKERS = 2
+"""One is not enough: preparing a frame takes longer than a small policy needs for it."""
 
 
 class Selection(NamedTuple):
@@ -31,61 +34,36 @@ class Selection(NamedTuple):
     tolerance_ms: float = 100.0
 
 
-def decoded_samples(
-    reader: BagReader, roles: Roles, selection: Selection
-) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-    """Every frame with its command and its pixels. Raises `UserError` for a frame that cannot be decoded."""
+def samples_of(reader: BagReader, roles: Roles, selection: Selection) -> Iterator[Sample]:
+    """Every frame of the selection with its command, not decoded."""
     start_ns = reader.start_ns + int(selection.start_s * 1e9) if selection.start_s else None
     end_ns = reader.start_ns + int(selection.end_s * 1e9) if selection.end_s else None
     events = reader.events(roles, start_ns, end_ns)
-    samples = align(events, int(selection.delay_ms * 1e6), int(selection.tolerance_ms * 1e6))
-    return read_ahead(_decoded(samples, reader))
+    return align(events, int(selection.delay_ms * 1e6), int(selection.tolerance_ms * 1e6))
 
 
-def _decoded(samples: Iterable[Sample], reader: BagReader) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-    for sample in samples:
-        try:
-            yield sample, rgb(sample.frame)
-        except UserError as error:
-            at = (sample.frame.stamp_ns - reader.start_ns) / 1e9
-            raise UserError(f"{reader.path}: {sample.frame.topic} at {at:.1f} s: {error}") from error
+def pixels_of(reader: BagReader, sample: Sample) -> NDArray[np.uint8]:
+    """The picture of a frame. Raises `UserError` when it cannot be decoded. May be called on any thread."""
+    try:
+        return rgb(sample.frame)
+    except UserError as error:
+        at = (sample.frame.stamp_ns - reader.start_ns) / 1e9
+        raise UserError(f"{reader.path}: {sample.frame.topic} at {at:.1f} s: {error}") from error
 
 
-class _End(NamedTuple):
-    error: BaseException | None
-
-
-def read_ahead(items: Iterable[T], depth: int = READ_AHEAD) -> Generator[T, None, None]:
-    """The same items in the same order, made on another thread; its exceptions are raised here."""
-    ready: queue.Queue[T | _End] = queue.Queue(depth)
-    stop = threading.Event()
-
-    def put(item: T | _End) -> None:
-        while not stop.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-            return
-
-    def fill() -> None:
+def done_ahead(
+    items: Iterable[T], work: Callable[[T], R], depth: int = READ_AHEAD, workers: int = WORKERS
+) -> Generator[R, None, None]:
+    """`work` of each item, in order, done on other threads up to `depth` items ahead; exceptions are raised here."""
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="ahead") as pool:
         try:
             for item in items:
-                put(item)
-                if stop.is_set():
-                    return
-        except BaseException as error:  # noqa: BLE001  (handed over whole, raised by the consumer)
-            put(_End(error))
-            return
-        put(_End(None))
-
-    thread = threading.Thread(target=fill, name="read ahead", daemon=True)
-    thread.start()
-    try:
-        while not isinstance(item := ready.get(), _End):
-            yield item
-        if item.error is not None:
-            raise item.error
-    finally:
-        stop.set()
-        thread.join()
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > depth:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

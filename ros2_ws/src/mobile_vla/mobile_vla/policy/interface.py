@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -60,3 +62,19 @@ class Policy(Protocol):
 
         Resets the recurrent state.
         """
+
+
+@runtime_checkable
+class AheadPolicy(Policy, Protocol):
+    """A policy that can be told many frames in advance, as a recording allows; results equal `step`'s to rounding."""
+
+    @property
+    def frames_at_once(self) -> int:
+        """How many frames are worth handing over together; 1: results equal `step`'s bit by bit."""
+
+    @property
+    def prepare(self) -> Callable[[Frame], Any]:
+        """What a step does before the model; callable on any thread. Equal ones make equal results."""
+
+    def steps(self, frames: Sequence[Any], instruction: str) -> list[Step]:
+        """The steps of consecutive prepared frames at once."""
