@@ -14,12 +14,9 @@ from mobile_vla_sim.drivers import Action, ActionScale, Driver
 from mobile_vla_sim.language import named_pair
 from mobile_vla_sim.planner import FloorMap, Route
 from mobile_vla_sim.randomise import ARRIVED_M
+from mobile_vla_sim.standing import GIVE_UP_S, STILL_FOR_S, Standing
 from mobile_vla_sim.world import World
 
-STILL_MPS, STILL_RADPS = 0.03, 0.1
-STILL_FOR_S = 1.0
-# Nobody who has stood still for this long, far from everything, is going to arrive.
-GIVE_UP_S = 10.0
 DECISIONS_HZ = 10.0
 
 ARRIVED, OTHER, COLLIDED, TIMED_OUT = "arrived", "other object", "collided", "timed out"
@@ -125,7 +122,7 @@ def run_episode(
     period = 1.0 / (rules.control_rate_hz or getattr(driver, "control_rate_hz", DECISIONS_HZ))
     delay = max(0, round(rules.action_delay_s / period))
     actions: list[Action] = [(0.0, 0.0)] * (delay + 1)
-    still_since: float | None = None
+    standing = Standing()
     outcome = TIMED_OUT
     while world.time_s < rules.limit_s:
         if rules.hold_share <= 0.0 or luck.random() >= rules.hold_share:
@@ -139,20 +136,13 @@ def run_episode(
         if world.collided:
             outcome = COLLIDED
             break
-        velocity = world.velocity
-        if (
-            abs(velocity.linear_mps) + abs(velocity.lateral_mps) > STILL_MPS
-            or abs(velocity.angular_radps) > STILL_RADPS
-        ):
-            still_since = None
-            continue
-        still_since = world.time_s if still_since is None else still_since
-        if world.time_s - still_since >= STILL_FOR_S:
+        still_s = standing.seconds(world.time_s, world.velocity)
+        if still_s >= STILL_FOR_S:
             near = nearest_thing(world)
             if world.distance_to(near) <= ARRIVED_M:
                 outcome = ARRIVED if near == world.scene.goal else OTHER
                 break
-        if world.time_s - still_since >= GIVE_UP_S:
+        if still_s >= GIVE_UP_S:
             break
     near = nearest_thing(world)
     instruction = getattr(driver, "instruction", world.scene.instruction)

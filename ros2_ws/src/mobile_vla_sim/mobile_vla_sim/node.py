@@ -39,7 +39,8 @@ from mobile_vla_ros.topics import (
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.messages import odometry_message, range_message, scan_message, velocity_of
 from mobile_vla_sim.pacing import NS, Pacer, Schedule, Shutter
-from mobile_vla_sim.randomise import ARRIVED_M
+from mobile_vla_sim.standing import Standing
+from mobile_vla_sim.truth import truth_values
 from mobile_vla_sim.world import World
 
 TICK_S = 0.01
@@ -121,6 +122,7 @@ class SimulatorNode(Node):
         self._scan_due = Schedule(config.lidar.rate_hz)
         self._range_due = Schedule(config.range.rate_hz)
         self._sideways_wanted = False
+        self._standing, self._still_s = Standing(), 0.0
 
     # -- the timer decides ---------------------------------------------------------------------------------------
 
@@ -152,6 +154,7 @@ class SimulatorNode(Node):
     def _measure(self, now_ns: int) -> None:
         """Publish what is due at this moment of the episode."""
         world, config = self._world, self._world.config
+        self._still_s = self._standing.seconds(world.time_s, world.velocity)
         if self._odom_due.due(now_ns):
             self._odom.publish(odometry_message(world.odometry(), self._header(config.odom_frame), config.base_frame))
         if self._scan_due.due(now_ns):
@@ -180,22 +183,13 @@ class SimulatorNode(Node):
 
     def _report(self) -> Status:
         world, now_ns = self._world, time.monotonic_ns()
-        pose, goal = world.pose, world.scene.goal
-        distance = world.distance_to(goal)
+        pose = world.pose
         values = {
-            "time_s": f"{world.time_s:.2f}",
-            "seed": str(world.seed),
             "scenario": world.config.scenario or "random room",
-            "instruction": world.scene.instruction,
-            "goal": world.scene.target.name,
-            "goal_distance_m": f"{distance:.3f}",
-            "arrived": str(distance <= ARRIVED_M and abs(world.velocity.linear_mps) < 0.03).lower(),
-            "collided": str(world.collided).lower(),
-            "contact": f"{world.contact.what} at {world.contact.time_s:.2f} s" if world.contact else "",
+            **truth_values(world, self._still_s),
             "x_m": f"{pose.x:.3f}",
             "y_m": f"{pose.y:.3f}",
             "yaw_rad": f"{pose.yaw:.3f}",
-            "path_m": f"{world.path_m:.3f}",
             "watchdog_stopped": str(world.stopped_by_watchdog).lower(),
             "frames_hz": f"{self._frames.hz(now_ns):.1f}",
             "frames_lost": str(self._shutter.lost),
