@@ -13,12 +13,13 @@ from mobile_vla.cli.main import main
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError
 from mobile_vla_sim import benchmark
-from mobile_vla_sim.bench_report import CURVES, Outcome, page_of, report_of, varied
-from mobile_vla_sim.benchmark import Job, run_job, summarise, went_as_told
+from mobile_vla_sim.bench_report import Outcome, in_short, page_of, report_of
+from mobile_vla_sim.benchmark import Job, Workers, cores, run_job
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, Rules
 from mobile_vla_sim.estimates import mean, share
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
+from mobile_vla_sim.summary import ends, stopped_somewhere, summarise, wording_of
 
 SHORT = Rules(limit_s=3.0)
 
@@ -45,28 +46,50 @@ def test_means_have_normal_intervals() -> None:
     assert estimate.high - estimate.value == pytest.approx(1.96 * 1.2910 / 2, abs=1e-3)
 
 
-def test_a_summary_counts_outcomes_by_colour_and_kind() -> None:
+def test_a_summary_counts_outcomes_by_object_and_wording() -> None:
     results = [
-        result(0, ARRIVED, "red ball", "red ball"),
-        result(1, COLLIDED, "red cube", contact="crate 2"),
+        result(0, ARRIVED, "red ball", "red ball", instruction="go to the red ball"),
+        result(1, COLLIDED, "red cube", contact="crate 2", instruction="go to the red block"),
         result(2, COLLIDED, "blue cube", contact="crate 1"),
         result(3, OTHER, "blue ball", "blue cube"),
     ]
     summary = summarise(results)
     assert (summary.success.value, summary.collisions.value, summary.other_object.value) == (0.25, 0.5, 0.25)
     assert summary.spl.value == pytest.approx(0.75 / 4)
-    assert {name: value.value for name, value in summary.by_kind.items()} == {"ball": 0.5, "cube": 0.0}
-    assert summary.by_colour["red"].n == 2
+    assert {name: value.value for name, value in summary.groups["kind"].items()} == {"ball": 0.5, "cube": 0.0}
+    assert summary.groups["colour"]["red"].n == 2
+    assert list(summary.groups["object"]) == ["blue ball", "blue cube", "red ball", "red cube"]
+    assert summary.groups["wording"]["go to the COLOUR KIND"].value == 0.5
     assert summary.contacts == {"crate": 2}
 
 
-def test_deaf_counts_where_it_was_told_to_go() -> None:
+@pytest.mark.parametrize(
+    ("sentence", "wording"),
+    [
+        ("move to the sphere that is violet", "move to the KIND that is COLOUR"),
+        ("scan for the cyan can", "scan for the COLOUR KIND"),
+    ],
+)
+def test_the_wording_is_what_is_left_without_the_object(sentence: str, wording: str) -> None:
+    assert wording_of(sentence) == wording
+
+
+def test_the_ends_of_deaf_add_up() -> None:
     results = [
         result(0, OTHER, "red ball", "blue cube", told="blue cube"),
         result(1, OTHER, "red ball", "green cone", told="blue cube"),
-        result(2, TIMED_OUT, "red ball", "", told=""),
+        result(2, ARRIVED, "red ball", "red ball", told="blue cube"),
+        result(3, COLLIDED, "red ball", "", told="blue cube"),
+        result(4, TIMED_OUT, "red ball", "", told=""),
     ]
-    assert went_as_told(results).value == pytest.approx(1 / 3)
+    where = ends(results)
+    assert [share.value for share in where] == pytest.approx([0.2] * 5)
+    assert stopped_somewhere(results).value == pytest.approx(0.6)
+
+
+def test_the_only_object_of_a_room_counts_as_the_told_one() -> None:
+    where = ends([result(0, ARRIVED, "red ball", "red ball", told="red ball")])
+    assert (where.at_told.value, where.at_goal.value) == (1.0, 0.0)
 
 
 def test_workers_do_not_change_results() -> None:
@@ -75,6 +98,20 @@ def test_workers_do_not_change_results() -> None:
     assert alone == together
     assert [one.seed for one in alone] == list(range(1_000_000, 1_000_007))
     assert run_job(dataclasses.replace(job, first=5, episodes=2)) == alone[5:]
+
+
+def test_workers_serve_one_job_after_the_other_and_say_when_one_fails() -> None:
+    job = Job("straight", episodes=2, rules=Rules(limit_s=1.0))
+    broken = dataclasses.replace(job, simulator=with_values(SimulatorConfig(), {"scenario": "nowhere"}))
+    with Workers(2) as workers:
+        with pytest.raises(UserError, match="unknown scenario 'nowhere'"):
+            workers.run(broken)
+        assert workers.run(job) == run_job(job)
+
+
+def test_as_many_workers_as_cores_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 3, 5})
+    assert cores() == 3
 
 
 def test_suites_take_their_own_seeds_and_rooms() -> None:
@@ -111,15 +148,6 @@ def test_a_policy_for_another_base_is_refused(monkeypatch: pytest.MonkeyPatch) -
         run_job(Job("policy", episodes=1, inference=InferenceConfig(allow_untrained=True)))
 
 
-def test_every_curve_changes_a_job_that_still_runs() -> None:
-    job = Job("straight", episodes=1, rules=Rules(limit_s=1.0))
-    for name, (_, values) in CURVES.items():
-        for value in values:
-            assert varied(job, name, value) is not None
-    assert varied(job, "camera.blur_px", 2.0).simulator.camera.blur_px == 2.0
-    assert varied(job, "hold_share", 0.4).rules.hold_share == 0.4
-
-
 def outcomes() -> dict[str, Outcome]:
     def of(driver: str, *results: Result) -> Outcome:
         return Outcome(Job("expert"), list(results))
@@ -142,17 +170,20 @@ def test_figures_carry_targets_intervals_and_baselines() -> None:
     assert (figures["collisions"].value, figures["collisions"].met) == (0.1, False)
     assert figures["blind_success"].met
     assert figures["deaf_wrong_object"].value == 1.0
+    assert (figures["deaf_success"].value, figures["deaf_neither"].value) == (0.0, 0.0)
+    assert figures["success.object.red ball"].value == 0.9
     assert figures["absent_stopped"].value == 0.0
     assert figures["expert_success"].met
     assert figures["episodes"].value == 10
+    assert "success.object.red ball" not in {figure.name for figure in in_short(report_of(outcomes(), "", {})).figures}
 
 
 def test_the_page_shows_every_driver_and_no_outside_resource() -> None:
     made = outcomes()
-    curves = {"camera.blur_px": [(0.0, made["policy"].summary), (2.0, made["blind"].summary)]}
-    page = page_of(made, curves, report_of(made, "vla sim bench", {"suite": "standard"}))
+    page = page_of(made, report_of(made, "vla sim bench", {"suite": "standard"}))
     assert all(name in page for name in made)
-    assert "<svg" in page
+    assert "Told something else than the goal: where it went" in page
+    assert "Success by how it was told" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
@@ -175,7 +206,11 @@ def test_the_command_prints_figures_and_writes_files(tmp_path: Path, capsys: pyt
         (["--episodes", "0"], "--episodes must be >= 1"),
         (["--drivers", "policy"], "name one with --policy"),
         (["--policy", "nobody"], "unknown policy 'nobody'"),
-        (["--curves", "weather", "--policy", "untrained"], "--curves: unknown name 'weather'"),
+        (["--workers", "0"], "--workers must be >= 1"),
+        (["--html", "nowhere/page.html", "--drivers", "expert"], "the folder nowhere does not exist"),
+        (["--graph", "--drivers", "blind", "--policy", "untrained"], "--drivers: unknown name 'blind'"),
+        (["--graph", "--no-gate", "--policy", "untrained"], "--graph drives through the controller"),
+        (["--graph"], "name one with --policy"),
     ],
 )
 def test_a_wrong_command_line_is_one_sentence(

@@ -13,8 +13,10 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import Twist
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
@@ -91,6 +93,14 @@ class Operator:
             if time.monotonic() > end:
                 raise UserError(f"the controller could not be armed within {timeout_s:g} s; {answer.message}")
             self.spin(ARM_AGAIN_S)
+
+    def set_parameter(self, node: str, name: str, value: Any, timeout_s: float) -> None:
+        """Change one live parameter of a node; `UserError` with the node's own words when it refuses."""
+        request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+        service = Service(f"{node}/set_parameters", SetParameters, f"settings of {node}")
+        result = self.call(service, request, timeout_s).results[0]
+        if not result.successful:
+            raise UserError(f"{node} refuses {name} = {value}: {result.reason}")
 
     def disarm(self) -> None:
         self.call(ARM, SetBool.Request(data=False), 5.0)

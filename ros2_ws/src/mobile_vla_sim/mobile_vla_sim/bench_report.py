@@ -6,25 +6,15 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mobile_vla.config import with_values
-from mobile_vla.evaluate import html, plots
+from mobile_vla.evaluate import html
 from mobile_vla.figures import Figure, FigureReport
-from mobile_vla_sim.benchmark import Job, Summary, run_job, stopped_somewhere, summarise, went_as_told
+from mobile_vla_sim.benchmark import Job, Workers
 from mobile_vla_sim.episode import Result
 from mobile_vla_sim.estimates import Estimate
+from mobile_vla_sim.summary import Ends, Summary, ends, stopped_somewhere, summarise
 
 SUCCESS_TARGETS = {"standard": 0.85, "unseen": 0.60}
 COLLISION_TARGET, EXPERT_TARGET, BLIND_TARGET, PARAPHRASE_GAP_TARGET = 0.05, 0.97, 0.10, 0.10
-# Robustness curves: which value is varied, over what, and how a value becomes a job.
-Values = tuple[float, ...]
-CURVES: dict[str, tuple[str, Values]] = {
-    "action_delay_s": ("extra delay from image to action, s", (0.0, 0.1, 0.2, 0.3, 0.5)),
-    "hold_share": ("share of dropped frames", (0.0, 0.1, 0.2, 0.4, 0.6)),
-    "camera.noise_std": ("camera noise, grey levels", (0.0, 5.0, 10.0, 20.0, 40.0)),
-    "camera.blur_px": ("blur at 320 x 240, pixels", (0.0, 1.0, 2.0, 4.0)),
-    "camera.brightness": ("brightness factor", (0.4, 0.7, 1.0, 1.4, 1.8)),
-    "control_rate_hz": ("decisions per second", (3.0, 5.0, 10.0, 15.0)),
-}
 
 
 @dataclasses.dataclass
@@ -40,7 +30,7 @@ class Outcome:
 
 
 def run_all(
-    job: Job, drivers: Sequence[str], workers: int, progress: Callable[[str, Result], None] | None = None
+    job: Job, drivers: Sequence[str], workers: Workers, progress: Callable[[str, Result], None] | None = None
 ) -> dict[str, Outcome]:
     """Every driver on the job's rooms; `paraphrase` is run on the standard wording, too, to have the difference."""
     outcomes: dict[str, Outcome] = {}
@@ -48,30 +38,13 @@ def run_all(
     if job.suite == "paraphrase" and "policy" in drivers:
         jobs["policy, standard words"] = dataclasses.replace(job, driver="policy", suite="standard")
     for name, one in jobs.items():
-        outcomes[name] = Outcome(one, run_job(one, workers, _named(progress, name)))
+        outcomes[name] = Outcome(one, workers.run(one, _named(progress, name)))
     return outcomes
 
 
-def run_curves(
-    job: Job, names: Sequence[str], workers: int, progress: Callable[[str, Result], None] | None = None
-) -> dict[str, list[tuple[float, Summary]]]:
-    """Success of the policy while one thing gets worse."""
-    job = dataclasses.replace(job, driver="policy") if names else job
-    curves: dict[str, list[tuple[float, Summary]]] = {}
-    for name in names:
-        curves[name] = [
-            (value, summarise(run_job(varied(job, name, value), workers, _named(progress, f"{name} {value:g}"))))
-            for value in CURVES[name][1]
-        ]
-    return curves
-
-
-def varied(job: Job, name: str, value: float) -> Job:
-    """The job with one value of `CURVES` changed."""
-    if "." in name:
-        return dataclasses.replace(job, simulator=with_values(job.simulator, {name: value}))
-    changed: dict[str, Any] = {name: value}
-    return dataclasses.replace(job, rules=dataclasses.replace(job.rules, **changed))
+def in_short(report: FigureReport) -> FigureReport:
+    """The report without its parts by colour, kind, object and wording: what fits on a screen."""
+    return dataclasses.replace(report, figures=[figure for figure in report.figures if "." not in figure.name])
 
 
 def report_of(outcomes: dict[str, Outcome], command: str, executed: dict[str, Any]) -> FigureReport:
@@ -105,10 +78,18 @@ def report_of(outcomes: dict[str, Outcome], command: str, executed: dict[str, An
     if "blind" in outcomes:
         figures.append(_figure("blind_success", outcomes["blind"].summary.success, "lower", BLIND_TARGET))
     if "deaf" in outcomes:
-        figures.append(_figure("deaf_wrong_object", went_as_told(outcomes["deaf"].results), "higher"))
-        figures.append(_figure("deaf_success", outcomes["deaf"].summary.success, "lower"))
+        where = ends(outcomes["deaf"].results)
+        figures.append(_figure("deaf_wrong_object", where.at_told, "higher", None, "the other object that it was told"))
+        figures.append(_figure("deaf_success", where.at_goal, "lower", None, "the goal that it was not told"))
+        figures.append(_figure("deaf_neither", where.at_another, "lower"))
     if "absent" in outcomes:
         figures.append(_figure("absent_stopped", stopped_somewhere(outcomes["absent"].results), "lower"))
+    if "policy" in outcomes:
+        figures += [
+            _figure(f"success.{group}.{name}", estimate, "higher")
+            for group, shares in outcomes["policy"].summary.groups.items()
+            for name, estimate in shares.items()
+        ]
     episodes = len(next(iter(outcomes.values())).results)
     figures.append(Figure("episodes", episodes, "per driver", "higher", n=episodes))
     return FigureReport(command, executed, figures)
@@ -116,28 +97,28 @@ def report_of(outcomes: dict[str, Outcome], command: str, executed: dict[str, An
 
 def page_of(
     outcomes: dict[str, Outcome],
-    curves: dict[str, list[tuple[float, Summary]]],
     report: FigureReport,
 ) -> str:
     """The benchmark as one self-contained page."""
     suite = next(iter(outcomes.values())).job.suite
     parts = [html.section("Every driver on the same rooms", _driver_table(outcomes))]
+    told: dict[str, Ends] = {name: ends(one.results) for name, one in outcomes.items() if name in ("deaf", "absent")}
+    if told:
+        parts.append(html.section("Told something else than the goal: where it went", _ends_table(told)))
     if "policy" in outcomes:
         summary = outcomes["policy"].summary
-        groups = [("colour", summary.by_colour), ("kind", summary.by_kind)]
         tables = [
             html.table((name, "success", "95 %", "episodes"), [_row(key, value) for key, value in group.items()])
-            for name, group in groups
+            for name, group in summary.groups.items()
         ]
-        parts.append(html.section("Success by the goal's colour and kind", html.pair(*tables)))
+        parts.append(html.section("Success by the goal's colour and kind", html.pair(*tables[:2])))
+        parts.append(html.section("Success by object", tables[2]))
+        parts.append(html.section("Success by how it was told", tables[3]))
         if summary.contacts:
             touched = html.table(
                 ("touched", "episodes"), [(name, str(count)) for name, count in summary.contacts.items()]
             )
             parts.append(html.section("What was touched", touched))
-    if curves:
-        drawn = [_curve(name, points) for name, points in curves.items()]
-        parts.append(html.section("Success while one thing gets worse", *drawn))
     if "policy" in outcomes:
         parts.append(
             html.section("Episodes of the policy", html.details("show all", _episode_table(outcomes["policy"])))
@@ -171,6 +152,22 @@ def _driver_table(outcomes: dict[str, Outcome]) -> str:
     return html.table(heads, rows)
 
 
+def _ends_table(told: dict[str, Ends]) -> str:
+    heads = (
+        "driver",
+        "at the object it was told",
+        "at the room's goal",
+        "at another",
+        "collided",
+        "nowhere",
+        "episodes",
+    )
+    rows = [
+        (name, *(_with_interval(estimate) for estimate in where), str(where.collided.n)) for name, where in told.items()
+    ]
+    return html.table(heads, rows)
+
+
 def _episode_table(outcome: Outcome) -> str:
     rows = [
         (
@@ -186,16 +183,6 @@ def _episode_table(outcome: Outcome) -> str:
     ]
     heads = ("seed", "instruction", "outcome", "where", "time, s", "path, m", "SPL")
     return html.table(heads, rows, text_columns=4)
-
-
-def _curve(name: str, points: list[tuple[float, Summary]]) -> str:
-    values = [value for value, _ in points]
-    series = [
-        plots.Series("success", values, [summary.success.value for _, summary in points], "s3"),
-        plots.Series("success, lower 95 %", values, [summary.success.low for _, summary in points], "s4"),
-        plots.Series("collisions", values, [summary.collisions.value for _, summary in points], "s2"),
-    ]
-    return plots.line_plot(series, CURVES[name][0], "share of episodes", zero=True)
 
 
 def _row(name: str, estimate: Estimate) -> tuple[str, ...]:

@@ -9,21 +9,22 @@ import concurrent.futures
 import dataclasses
 import multiprocessing
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Absent, Blind, Deaf, Driver, PolicyDriver, RandomWalk, Straight
-from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Actuator, Direct, Result, Rules, run_episode
-from mobile_vla_sim.estimates import Estimate, mean, share
+from mobile_vla_sim.episode import Actuator, Direct, Result, Rules, run_episode
 from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.gated import Gated
 from mobile_vla_sim.suites import SUITES, suite_named
 from mobile_vla_sim.world import World
+
+if TYPE_CHECKING:
+    from mobile_vla.policy.interface import Policy
 
 OF_POLICY = {"policy": PolicyDriver, "blind": Blind, "deaf": Deaf, "absent": Absent}
 REFERENCES = ("expert", "straight", "random")
@@ -60,73 +61,47 @@ class Job:
         return range(start, start + self.episodes)
 
 
-class Summary(NamedTuple):
-    """What the results of one driver say."""
+class Workers:
+    """Processes that share the episodes of one job after the other, as a context manager.
 
-    success: Estimate
-    spl: Estimate
-    collisions: Estimate
-    other_object: Estimate
-    timed_out: Estimate
-    time_s: Estimate
-    """Of the successful episodes; of all when there is none."""
-    by_colour: dict[str, Estimate]
-    by_kind: dict[str, Estimate]
-    contacts: dict[str, int]
+    They stay from job to job, since starting one costs as much as several episodes. One worker is this process.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool: concurrent.futures.ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Workers:
+        if self.count > 1:
+            context = multiprocessing.get_context("spawn")
+            self._pool = concurrent.futures.ProcessPoolExecutor(self.count, mp_context=context, initializer=_one_thread)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def run(self, job: Job, progress: Callable[[Result], None] | None = None) -> list[Result]:
+        """Every episode of a job, in the order of the seeds, whatever the number of workers."""
+        if self._pool is None:
+            return list(_watched(_episodes(job, job.seeds), progress))
+        parts = [job.seeds[start : start + _CHUNK] for start in range(0, job.episodes, _CHUNK)]
+        futures = [self._pool.submit(_part, job, part) for part in parts]
+        results: list[Result] = []
+        for future in concurrent.futures.as_completed(futures):
+            results += _watched(future.result(), progress)
+        return sorted(results, key=lambda result: result.seed)
 
 
 def run_job(job: Job, workers: int = 1, progress: Callable[[Result], None] | None = None) -> list[Result]:
-    """Every episode of a job, in the order of the seeds."""
-    if workers <= 1:
-        return list(_watched(_episodes(job, job.seeds), progress))
-    parts = [job.seeds[start : start + _CHUNK] for start in range(0, job.episodes, _CHUNK)]
-    context = multiprocessing.get_context("spawn")
-    results: list[Result] = []
-    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-        futures = [pool.submit(_part, job, part) for part in parts]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                results += _watched(future.result(), progress)
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
-    return sorted(results, key=lambda result: result.seed)
+    """One job with workers of its own."""
+    with Workers(workers) as shared:
+        return shared.run(job, progress)
 
 
-def summarise(results: Sequence[Result]) -> Summary:
-    """Shares and means over one driver's results."""
-    outcomes = Counter(result.outcome for result in results)
-    total = len(results)
-    times = [result.time_s for result in results if result.success] or [result.time_s for result in results]
-    return Summary(
-        success=share(outcomes[ARRIVED], total),
-        spl=mean([result.spl for result in results]),
-        collisions=share(outcomes[COLLIDED], total),
-        other_object=share(outcomes[OTHER], total),
-        timed_out=share(outcomes[TIMED_OUT], total),
-        time_s=mean(times),
-        by_colour=_success_by(results, 0),
-        by_kind=_success_by(results, 1),
-        contacts=dict(
-            Counter(result.contact.rstrip("0123456789 ") for result in results if result.contact).most_common()
-        ),
-    )
-
-
-def went_as_told(results: Sequence[Result]) -> Estimate:
-    """The share of `deaf` episodes that ended at the object that was told instead of the goal."""
-    return share(sum(bool(result.stopped_at) and result.stopped_at == result.told for result in results), len(results))
-
-
-def stopped_somewhere(results: Sequence[Result]) -> Estimate:
-    """The share of episodes that ended at any object: what `absent` should not do."""
-    return share(sum(bool(result.stopped_at) for result in results), len(results))
-
-
-def _success_by(results: Sequence[Result], word: int) -> dict[str, Estimate]:
-    names = sorted({result.goal.split()[word] for result in results})
-    groups = {name: [result.success for result in results if result.goal.split()[word] == name] for name in names}
-    return {name: share(sum(group), len(group)) for name, group in groups.items()}
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _watched(
@@ -157,7 +132,7 @@ def _episodes(job: Job, seeds: range) -> Iterator[Result]:
 
 
 # One policy per process is kept: opening it costs more than an episode.
-_opened: dict[InferenceConfig, object] = {}
+_opened: dict[InferenceConfig, Policy] = {}
 
 
 def _driver(job: Job) -> Driver:
@@ -167,15 +142,21 @@ def _driver(job: Job) -> Driver:
         return Straight()
     if job.driver == "random":
         return RandomWalk()
+    return OF_POLICY[job.driver](open_for(job))
+
+
+def open_for(job: Job) -> Policy:
+    """The job's policy, opened once per process. Raises `UserError` when it cannot drive the job's base."""
     assert job.inference is not None
     if job.inference not in _opened:
         from mobile_vla.engine import open_policy
 
+        _opened.clear()
         _opened[job.inference] = open_policy(job.inference)
     policy = _opened[job.inference]
-    space, kind = policy.card.action_space, job.simulator.base.kind  # type: ignore[attr-defined]
+    space, kind = policy.card.action_space, job.simulator.base.kind
     if space != kind:
         raise UserError(
             f"the policy's action space is {space} and the simulated base is {kind}; choose a base of kind {space}"
         )
-    return OF_POLICY[job.driver](policy)  # type: ignore[arg-type]
+    return policy

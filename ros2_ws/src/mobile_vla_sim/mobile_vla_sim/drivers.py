@@ -77,7 +77,7 @@ class PolicyDriver:
 
     def told(self, world: World) -> str:
         """What the policy is told."""
-        return world.scene.instruction
+        return tell_goal(world)
 
     def shown(self, world: World) -> np.ndarray:
         """What the policy is shown."""
@@ -101,18 +101,33 @@ class Deaf(PolicyDriver):
     """The same policy told another object of the room: it should go there, not to the goal of the episode."""
 
     def told(self, world: World) -> str:
-        other = world.scene.things[told_instead(world)]
-        return PLAIN.format(colour=other.colour, kind=other.kind)
+        return tell_other(world)
 
 
 class Absent(PolicyDriver):
     """The same policy told an object that is not there: it should find nothing to stop at."""
 
     def told(self, world: World) -> str:
-        there = {(thing.colour, thing.kind) for thing in world.scene.things}
-        missing = [pair for pair in ALL_PAIRS if pair not in there]
-        colour, kind = missing[int(np.random.default_rng((world.seed, 14)).integers(len(missing)))]
-        return PLAIN.format(colour=colour, kind=kind)
+        return tell_absent(world)
+
+
+def tell_goal(world: World) -> str:
+    """What the room asks for."""
+    return world.scene.instruction
+
+
+def tell_other(world: World) -> str:
+    """Another object of the room, decided by the seed."""
+    other = world.scene.things[told_instead(world)]
+    return PLAIN.format(colour=other.colour, kind=other.kind)
+
+
+def tell_absent(world: World) -> str:
+    """An object that is not in the room, decided by the seed."""
+    there = {(thing.colour, thing.kind) for thing in world.scene.things}
+    missing = [pair for pair in ALL_PAIRS if pair not in there]
+    colour, kind = missing[int(np.random.default_rng((world.seed, 14)).integers(len(missing)))]
+    return PLAIN.format(colour=colour, kind=kind)
 
 
 def told_instead(world: World) -> int:

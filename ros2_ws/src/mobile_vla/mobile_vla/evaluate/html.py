@@ -58,6 +58,7 @@ svg text.tick, svg text.label { fill:var(--quiet) } svg text.tick { font-size:11
 svg text.inside { fill:#fff; font-weight:600 }
 .line { fill:none; stroke:currentColor; stroke-width:1.8; stroke-linejoin:round }
 .dot, .bar, .span { fill:currentColor } .span { stroke:var(--card) } .bar { opacity:.75 }
+.band { fill:currentColor; opacity:.18 }
 .s1 { color:var(--c1) } .s2 { color:var(--c2) } .s3 { color:var(--c3) } .s4 { color:var(--c4) }
 .m-autonomy { color:#1f7a43 } .m-teleop { color:#2563b8 } .m-hold { color:#4c6a85 } .m-disarmed { color:#697079 }
 .m-fault { color:#b26a00 } .m-estop { color:#b3261e } .m-other { color:#7a5c9e } .m-limit { color:#b26a00 }

@@ -26,6 +26,15 @@ class Series(NamedTuple):
     """The value holds until the next one, as a command does."""
 
 
+class Band(NamedTuple):
+    """A translucent stretch between two lines: an interval."""
+
+    x: Sequence[float]
+    low: Sequence[float]
+    high: Sequence[float]
+    style: str = "s1"
+
+
 class Span(NamedTuple):
     """A coloured stretch of a timeline."""
 
@@ -91,18 +100,25 @@ def line_plot(
     *,
     zero: bool = False,
     x_range: tuple[float, float] | None = None,
+    y_range: tuple[float, float] | None = None,
+    bands: Sequence[Band] = (),
     width: int = WIDTH,
 ) -> str:
-    """Lines over a common x axis, with a legend. NaN breaks a line; `zero` makes the y axis include 0."""
+    """Lines over a common x axis, with a legend. NaN breaks a line; `zero` makes the y axis include 0.
+
+    Bands lie under the lines and inside the ranges.
+    """
     xs = [x for one in series for x in one.x]
     ys = [y for one in series for y in one.y if math.isfinite(y)]
     if not xs or not ys:
         return '<p class="quiet">No data.</p>'
     low, high = min(ys), max(ys)
-    y_range = (min(low, 0.0), max(high, 0.0)) if zero else (low, high)
+    if y_range is None:
+        y_range = (min(low, 0.0), max(high, 0.0)) if zero else (low, high)
     frame = _Frame(x_range or (min(xs), max(xs)), y_range, width, HEIGHT)
+    shades = "".join(_shade(frame, band) for band in bands)
     lines = "".join(_polyline(frame, one) for one in series)
-    drawing = _svg(frame.axes(x_label, y_label) + lines, width, HEIGHT, f"{y_label} over {x_label}")
+    drawing = _svg(frame.axes(x_label, y_label) + shades + lines, width, HEIGHT, f"{y_label} over {x_label}")
     return legend([(one.name, one.style) for one in series]) + drawing if len(series) > 1 else drawing
 
 
@@ -219,6 +235,12 @@ def ticks(low: float, high: float, wanted: int) -> list[float]:
 def number(value: float) -> str:
     """Short, without noise: 0.25, 12, 1500."""
     return f"{0.0 if abs(value) < 1e-12 else value:.6g}"
+
+
+def _shade(frame: _Frame, band: Band) -> str:
+    there = [f"{frame.px(x):.1f},{frame.py(y):.1f}" for x, y in zip(band.x, band.high, strict=True)]
+    back = [f"{frame.px(x):.1f},{frame.py(y):.1f}" for x, y in zip(band.x, band.low, strict=True)]
+    return f'<polygon class="band {band.style}" points="{" ".join([*there, *reversed(back)])}"/>'
 
 
 def _polyline(frame: _Frame, one: Series) -> str:
