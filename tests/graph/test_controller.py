@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Twist, TwistStamped
 from rcl_interfaces.srv import SetParameters
+from rclpy.context import Context
 from rclpy.parameter import Parameter
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
+from mobile_vla.control import RELEASED
+from mobile_vla_ros.qos import SENSOR
 from mobile_vla_ros.topics import (
     ACTION,
     ARM,
@@ -79,6 +83,13 @@ class Bench:
             message.header.stamp = stamp
             message.twist.linear.x = self.stick
             self._joy.publish(message)
+
+    def release(self) -> None:
+        """The person gives control back."""
+        self.stick = None
+        message = TwistStamped()
+        message.header.stamp, message.header.frame_id = self.node.get_clock().now().to_msg(), RELEASED
+        self._joy.publish(message)
 
     def _report(self) -> None:
         name = f"/{self.namespace}/inference" if self.namespace else "/inference"
@@ -147,7 +158,7 @@ def test_arming_takeover_and_hand_back(graph: Any) -> None:
     assert bench.value("source") == "joy"
     bench.stick = 0.0
     graph.spin(1.0)
-    bench.stick = None
+    bench.release()
     bench.wait_mode("hold")
     bench.wait_mode("autonomy")
     assert bench.resets == 2
@@ -173,6 +184,40 @@ def test_a_silent_policy_and_a_silent_pad_stop_the_robot(graph: Any) -> None:
     bench.stick = None
     bench.wait_mode("hold", "teleop_lost")
     graph.wait(lambda: bench.speed == 0.0, what="rest")
+
+
+@pytest.mark.parametrize(
+    ("kind", "profile", "expected"),
+    [
+        (Twist, ACTION.offered, "as geometry_msgs/msg/Twist, and read here as geometry_msgs/msg/TwistStamped"),
+        (TwistStamped, SENSOR, "with another quality of service (best effort publisher and reliable subscription)"),
+    ],
+)
+def test_an_input_that_cannot_be_heard_is_named(graph: Any, kind: type, profile: Any, expected: str) -> None:
+    bench = Bench(graph)
+    bench.action = None
+    sentence = f"/policy/action is offered by /intruder {expected}; correct that publisher"
+    said = graph.listen(DIAGNOSTICS)
+
+    def words() -> str:
+        return next((part.message for part in said[-1].status if part.name == "/controller"), "") if said else ""
+
+    context = Context()  # one participant cannot know a topic under two types
+    rclpy.init(context=context, domain_id=graph.domain_id)
+    intruder = rclpy.create_node("intruder", context=context)
+    try:
+        intruder.create_publisher(kind, ACTION.name, profile)
+        graph.wait(lambda: sentence in bench.states[-1].message, 10.0, sentence)
+        graph.wait(lambda: sentence in words(), 10.0, f"{sentence} on /diagnostics")
+        refusal = graph.call(ARM, SetBool.Request(data=True))
+        assert (refusal.success, refusal.message) == (False, f"not armed: {sentence}")
+        bench.drive()  # a publisher that is heard drives, whatever stands beside it
+        bench.action = None
+        bench.wait_mode("hold", "unheard")
+    finally:
+        intruder.destroy_node()
+        rclpy.shutdown(context=context)
+    graph.wait(lambda: "intruder" not in bench.states[-1].message, 10.0, "silence about it once it is gone")
 
 
 @pytest.mark.parametrize("way", ["service", "topic"])

@@ -18,8 +18,10 @@ def at(milliseconds: int) -> Now:
     return Now(77 * MS + milliseconds * MS, ROS + milliseconds * MS)
 
 
-def send(arbiter: Arbiter, source: str, now_ms: int, velocity: Velocity = GO, age_ms: int = 0) -> None:
-    arbiter.offer(source, ROS + (now_ms - age_ms) * MS, velocity, at(now_ms))
+def send(
+    arbiter: Arbiter, source: str, now_ms: int, velocity: Velocity = GO, age_ms: int = 0, *, released: bool = False
+) -> None:
+    arbiter.offer(source, ROS + (now_ms - age_ms) * MS, velocity, at(now_ms), released)
 
 
 def chosen(arbiter: Arbiter, now_ms: int) -> str:
@@ -62,20 +64,35 @@ def test_the_highest_priority_wins_whatever_the_order(arbiter: Arbiter, order: t
     assert chosen(arbiter, 440) == "keyboard"
 
 
-def test_a_source_that_vanishes_while_driving_is_remembered_until_it_shows_neutral(arbiter: Arbiter) -> None:
-    send(arbiter, "joy", 0)
+@pytest.mark.parametrize("velocity", [GO, STILL])
+def test_a_source_that_vanishes_in_control_is_remembered_until_its_release(
+    arbiter: Arbiter, velocity: Velocity
+) -> None:
+    send(arbiter, "joy", 0, velocity)
     assert arbiter.lost(at(250).steady_ns) == ""
     assert arbiter.lost(at(251).steady_ns) == "joy"
-    send(arbiter, "keyboard", 300, STILL)
+    send(arbiter, "keyboard", 300, STILL, released=True)
     assert arbiter.lost(at(10_000).steady_ns) == "joy"
-    send(arbiter, "joy", 10_001, STILL)
-    assert arbiter.lost(at(20_000).steady_ns) == ""
+    send(arbiter, "joy", 10_001, GO, released=True)
+    assert arbiter.lost(at(20_000).steady_ns) == "joy"
+    send(arbiter, "joy", 20_001, STILL, released=True)
+    assert arbiter.lost(at(30_000).steady_ns) == ""
 
 
-def test_disarming_forgives(arbiter: Arbiter) -> None:
+def test_forgiving_covers_what_has_vanished_and_nothing_that_still_speaks(arbiter: Arbiter) -> None:
     send(arbiter, "joy", 0)
-    arbiter.forgive()
-    assert arbiter.lost(at(1000).steady_ns) == ""
+    send(arbiter, "keyboard", 200)
+    arbiter.forgive(at(300).steady_ns)
+    assert arbiter.lost(at(400).steady_ns) == ""
+    assert arbiter.lost(at(1000).steady_ns) == "keyboard"
+
+
+def test_where_no_release_is_demanded_a_neutral_stick_is_one() -> None:
+    arbiter = Arbiter(with_values(ControllerConfig(), {"teleop.joy.must_release": False}))
+    send(arbiter, "joy", 0)
+    assert arbiter.lost(at(1000).steady_ns) == "joy"
+    send(arbiter, "joy", 1001, STILL)
+    assert arbiter.lost(at(2000).steady_ns) == ""
 
 
 def test_a_frozen_pad_stops_and_lets_others_drive(arbiter: Arbiter) -> None:

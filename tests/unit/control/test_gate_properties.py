@@ -37,6 +37,7 @@ steps = st.one_of(
     st.tuples(st.just("action"), sane, st.integers(0, 150)),
     st.tuples(st.just("teleop"), st.sampled_from(["joy", "keyboard"]), sane, st.integers(0, 100)),
     st.tuples(st.just("teleop"), st.just("joy"), sane, st.integers(0, 20)),
+    st.tuples(st.just("release"), st.sampled_from(["joy", "keyboard"])),
     st.tuples(st.just("teleop"), st.sampled_from(["joy", "keyboard", "web", "x"]), sane | velocities, ages_ms),
     st.tuples(
         st.just("scan"),
@@ -88,6 +89,8 @@ class Bench:
                 gate.offer_action(self.ros_ns - age_ms * MS, self.config.action.space, velocity, now)
             case ("teleop", source, velocity, age_ms):
                 gate.offer_teleop(source, self.ros_ns - age_ms * MS, velocity, now)
+            case ("release", source):
+                gate.offer_teleop(source, self.ros_ns, Velocity(0.0, 0.0, 0.0), now, released=True)
             case ("scan", ranges, age_ms):
                 gate.offer_scan(self.ros_ns - age_ms * MS, ranges, GEOMETRY, now)
             case ("odometry", value, age_ms):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mobile_vla.config import with_values
 from mobile_vla.control import STILL, ControllerConfig, Now, Velocity
 from mobile_vla.control.clock import Rejected
+from mobile_vla.control.latency import STEP_NS
 from mobile_vla.control.staleness import Actions, Watchdog
 
 MS = 1_000_000
@@ -43,6 +44,15 @@ def test_age_counts_from_the_camera_stamp() -> None:
     assert unit.image_age_ns(at(1010).steady_ns) == 100 * MS
 
 
+def feed(unit: Actions, ages_ms: list[int], start_ms: int = 1000, armed: bool = True) -> int:
+    """One action every 700 ms, so that all are in order; the time of the next."""
+    for index, age_ms in enumerate(ages_ms):
+        now_ms = start_ms + index * 700
+        with suppress(Rejected):
+            unit.offer(ROS + (now_ms - age_ms) * MS, "diff", FULL, at(now_ms), armed)
+    return start_ms + len(ages_ms) * 700
+
+
 @pytest.mark.parametrize(
     ("ages_ms", "lifetime_ms"),
     [
@@ -50,16 +60,74 @@ def test_age_counts_from_the_camera_stamp() -> None:
         ([100] * 20, 300),
         ([150] * 20, 450),
         ([400] * 20, 1000),
+        ([1500] * 20, 1000),
         ([150] * 95 + [10] * 64, 300),
-        ([50] * 19 + [600], 300),
+        ([120] * 11 + [600] * 9, 360),
+        ([120] * 9 + [600] * 11, 1000),
     ],
 )
-def test_lifetime_follows_the_latency_within_bounds(ages_ms: list[int], lifetime_ms: int) -> None:
+def test_while_disarmed_the_lifetime_follows_what_most_actions_need(ages_ms: list[int], lifetime_ms: int) -> None:
     unit = actions()
-    for index, age_ms in enumerate(ages_ms):
-        with suppress(Rejected):  # too old, and still known to be slow
-            offer(unit, 1000 + index * 700, age_ms)
+    feed(unit, ages_ms, armed=False)
     assert unit.lifetime_ns == lifetime_ms * MS
+
+
+def test_a_slow_policy_that_was_known_before_arming_is_used_afterwards() -> None:
+    unit = actions()
+    now_ms = feed(unit, [400] * 5, armed=False)
+    offer(unit, now_ms, 400)
+    assert unit.live(at(now_ms + 600).steady_ns)
+
+
+@pytest.mark.parametrize("age_ms", [310, 600, 999])
+def test_actions_that_are_refused_never_lengthen_the_life_of_others(age_ms: int) -> None:
+    unit = actions()
+    now_ms = feed(unit, [50] * 5)
+    now_ms = feed(unit, [age_ms] * 200, now_ms)
+    assert unit.lifetime_ns == 300 * MS
+    assert code_of(unit, now_ms, age_ms) == "action.too_old"
+
+
+def test_a_policy_that_becomes_slower_is_followed_step_by_step_and_back_at_once() -> None:
+    unit = actions()
+    now_ms = feed(unit, [100] * 64)
+    lifetimes = []
+    for _ in range(20):
+        now_ms = feed(unit, [250], now_ms)
+        lifetimes.append(unit.lifetime_ns // MS)
+    assert lifetimes[:3] == [300, 300, 300], "4 of 64 are no p95"
+    assert lifetimes[3:6] == [330, 360, 390]
+    assert lifetimes[-1] == 750
+    feed(unit, [100] * 62, now_ms)
+    assert unit.lifetime_ns == 300 * MS
+
+
+@given(
+    st.lists(st.integers(0, 290), max_size=80),
+    st.lists(st.integers(250, 1500), max_size=30),
+    st.integers(30, 700),
+    st.booleans(),
+)
+def test_a_burst_of_delayed_actions_lengthens_no_more_than_a_step_each(
+    before_ms: list[int], burst_ms: list[int], pause_ms: int, in_order: bool
+) -> None:
+    """Promised: at most the factor times one step for every late action that was accepted, never beyond the cap."""
+    unit = actions()
+    now_ms = feed(unit, before_ms)
+    lifetime_ns, accepted = unit.lifetime_ns, 0
+    for index, age_ms in enumerate(burst_ms):
+        now_ms += pause_ms
+        before = unit.newest
+        with suppress(Rejected):
+            offer(unit, now_ms, burst_ms[0] + index if in_order else age_ms)
+        accepted += unit.newest is not before
+        allowed_ns = min(lifetime_ns + accepted * 3 * STEP_NS, 1000 * MS)
+        assert unit.lifetime_ns <= max(allowed_ns, 300 * MS)
+    newest = unit.newest
+    if newest is not None:
+        longest_ns = max(min(lifetime_ns + accepted * 3 * STEP_NS, 1000 * MS), 300 * MS)
+        assert newest.deadline_ns - newest.image_ns <= longest_ns
+        assert unit.velocity(newest.image_ns + longest_ns + 1) == STILL
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,8 @@ class Hands:
         return self.pad.offer(self.axes, self.buttons, stamp_ns, self.now)
 
     def ask(self) -> Velocity | None:
-        command, self.lost = self.pad.command(self.now)
+        command = self.pad.command(self.now)
+        self.released = command is not None and command.released
         return command and command.velocity
 
     def wait(self, milliseconds: int) -> None:
@@ -77,10 +78,13 @@ def test_the_deadman_decides(hands: Hands) -> None:
     assert hands.drive(200) == [Velocity(0.2, 0.0, 0.0)] * 4
     hands.axes[1] = 0.0
     assert hands.drive(100) == [STILL] * 2
+    assert not hands.released
     hands.axes[1] = 1.0
     hands.hold()
-    asked = hands.drive(500)
-    assert asked[:5] == [STILL] * 5  # enough zeros for the controller to see a neutral stick
+    assert hands.drive(50) == [STILL]
+    assert hands.released
+    asked = hands.drive(450)
+    assert asked[:4] == [STILL] * 4  # enough of them for the controller to see one
     assert asked[-4:] == [None] * 4
 
 
@@ -98,12 +102,12 @@ def test_sticks_turbo_and_dead_zone(hands: Hands) -> None:
 def test_motion_is_stamped_when_the_pad_last_spoke(hands: Hands) -> None:
     driving(hands)
     hands.wait(200)
-    command, _ = hands.pad.command(hands.now)
+    command = hands.pad.command(hands.now)
     assert command.stamp_ns == hands.now.ros_ns - 200 * MS
     hands.axes[1] = 0.0
     hands.say()
     hands.wait(200)
-    command, _ = hands.pad.command(hands.now)
+    command = hands.pad.command(hands.now)
     assert (command.velocity, command.stamp_ns) == (STILL, hands.now.ros_ns)
 
 
@@ -126,36 +130,29 @@ def test_a_pad_without_news_is_gone_and_must_be_let_go(hands: Hands, silence: st
             hands.pad.offer([0.0], hands.buttons, hands.now.ros_ns, hands.now)
         expected = Velocity(0.2, 0.0, 0.0) if hands.ms - last_ms <= 250 else None
         assert hands.ask() == expected
-    assert hands.lost == []  # the controller saw it vanish while driving: it waits for a neutral stick
+    assert not hands.released  # the controller sees it vanish and waits for a release
     assert "release the deadman" in hands.pad.trouble(hands.now)
     hands.axes = good
     assert hands.drive(200) == [None] * 4  # back, deadman still held
     hands.hold()
     assert hands.drive(100) == [STILL] * 2
+    assert hands.released
     hands.axes[1] = 0.0
     hands.drive(50)
     driving(hands, 50)
     assert hands.ask() == Velocity(0.2, 0.0, 0.0)
 
 
-def test_a_pad_lost_at_rest_disarms_because_the_controller_cannot_tell(hands: Hands) -> None:
+def test_a_pad_lost_at_rest_is_no_release(hands: Hands) -> None:
     hands.hold("deadman")
-    hands.drive(100)
+    assert hands.drive(100) == [STILL] * 2
+    assert not hands.released
     hands.wait(300)
     assert hands.ask() is None
-    assert hands.lost == [PadAction.DISARM_LOST]
-    assert hands.ask() is None
-    assert hands.lost == []
-
-
-def test_disarming_can_be_turned_off() -> None:
-    hands = Hands(disarm_when_lost=False)
-    hands.drive(100)
-    hands.hold("deadman")
-    hands.drive(100)
-    hands.wait(300)
-    assert hands.ask() is None
-    assert hands.lost == []
+    assert hands.drive(100) == [None] * 2  # back, deadman still held
+    hands.hold()
+    assert hands.drive(50) == [STILL]
+    assert hands.released
 
 
 def test_a_pad_whose_values_never_change_is_frozen(hands: Hands) -> None:

@@ -23,10 +23,22 @@ from sensor_msgs.msg import LaserScan, Range
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
 
-from mobile_vla.control import NS_PER_S, STILL, Command, ControllerConfig, Gate, Now, Outcome, ScanGeometry, Velocity
+from mobile_vla.control import (
+    NS_PER_S,
+    RELEASED,
+    STILL,
+    Command,
+    ControllerConfig,
+    Gate,
+    Now,
+    Outcome,
+    ScanGeometry,
+    Velocity,
+)
 from mobile_vla.timing import Timings
 from mobile_vla_nodes.controller_status import StateChanges, details, status
 from mobile_vla_nodes.policy_reset import PolicyReset
+from mobile_vla_nodes.unheard import unheard
 from mobile_vla_ros import topics
 from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
 from mobile_vla_ros.parameters import Parameters
@@ -35,6 +47,7 @@ from mobile_vla_ros.runtime import run
 from mobile_vla_ros.scheduling import become_realtime
 
 WATCH_PERIOD_S = 0.5
+LOOKS_PER_MATCH = 2
 LAST_WORDS_S = 0.5
 TELEOP = {"joy": topics.TELEOP_JOY, "keyboard": topics.TELEOP_KEYBOARD, "web": topics.TELEOP_WEB}
 
@@ -66,9 +79,11 @@ class ControllerNode(Node):
         self._inference = f"{self.get_namespace().rstrip('/')}/inference"
         self._optional: dict[str, Any] = {}
         self._inputs = PolledSubscriptions(self)
-        self._inputs.add(topics.ESTOP, self._on_estop)
-        self._inputs.add(topics.INSTRUCTION, self._on_instruction)
-        self._inputs.add(topics.ACTION, self._on_action)
+        self._always = {
+            "estop": self._inputs.add(topics.ESTOP, self._on_estop),
+            "instruction": self._inputs.add(topics.INSTRUCTION, self._on_instruction),
+            "action": self._inputs.add(topics.ACTION, self._on_action),
+        }
         self._inputs.add(topics.DIAGNOSTICS, self._on_diagnostics)
         self._listen(config)
         topics.ARM.server(self, self._on_arm)
@@ -77,7 +92,8 @@ class ControllerNode(Node):
         self._reset = PolicyReset(self, lambda number: self._gate.policy_was_reset(number, self._now()))
         self._diagnostics = Diagnostics(self, self._report)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._watch = self.create_timer(WATCH_PERIOD_S, self._count_publishers, clock=steady)
+        self._watch = self.create_timer(WATCH_PERIOD_S, self._look_around, clock=steady)
+        self._looks = 0
         self._timer = self.create_timer(config.period_s, self._tick, clock=steady)
         self._scheduling = become_realtime(config.realtime_priority)
         gc.collect()
@@ -89,7 +105,8 @@ class ControllerNode(Node):
         self._gate.offer_action(_stamp_ns(message), message.header.frame_id, _velocity(message.twist), self._now())
 
     def _on_teleop(self, source: str, message: TwistStamped) -> None:
-        self._gate.offer_teleop(source, _stamp_ns(message), _velocity(message.twist), self._now())
+        released = message.header.frame_id == RELEASED
+        self._gate.offer_teleop(source, _stamp_ns(message), _velocity(message.twist), self._now(), released)
 
     def _on_scan(self, message: LaserScan) -> None:
         geometry = ScanGeometry(message.angle_min, message.angle_increment, message.range_min, message.range_max)
@@ -118,8 +135,11 @@ class ControllerNode(Node):
                 self._gate.offer_policy_status(ready, part.message, self._now())
                 self._gate.offer_image_health(values.get("image_trouble", ""))
 
-    def _count_publishers(self) -> None:
+    def _look_around(self) -> None:
         self._gate.offer_publisher_count(self.count_publishers(self._publisher.topic_name))
+        self._looks += 1
+        if self._looks % LOOKS_PER_MATCH == 0:
+            self._gate.offer_unheard(unheard(self, {**self._always, **self._optional}))
 
     # operators
 

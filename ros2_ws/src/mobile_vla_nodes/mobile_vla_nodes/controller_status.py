@@ -44,7 +44,10 @@ def status(command: Command, gate: Gate) -> Status:
         values["estop_cause"] = gate.estop_cause
     if gate.teleop_lost:
         values["teleop_lost"] = gate.teleop_lost
-    return Status(_LEVELS.get(command.mode, OK), f"{command.mode.value}: {REASONS[command.reason]}", values)
+    values |= {f"unheard_{name}": sentence for name, sentence in gate.unheard.items()}
+    level = _LEVELS.get(command.mode, WARN if gate.unheard else OK)
+    words = [f"{command.mode.value}: {REASONS[command.reason]}", *gate.unheard.values()]
+    return Status(level, "; ".join(words), values)
 
 
 def details(gate: Gate) -> dict[str, str]:

@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Joy
 
-from mobile_vla.control import STILL
+from mobile_vla.control import RELEASED, STILL
 from mobile_vla.teleop.config import GamepadConfig
 from mobile_vla.teleop.joydev import JoystickReader
 from mobile_vla.teleop.mapping import load_mapping
@@ -84,7 +84,6 @@ class GamepadNode(Node):
             PadAction.RESET_ESTOP: self._link.reset_estop,
             PadAction.ARM: self._link.arm,
             PadAction.SAVE: self._link.save,
-            PadAction.DISARM_LOST: self._link.disarm,
         }
         for action in actions:
             asked[action]()
@@ -95,10 +94,10 @@ class GamepadNode(Node):
         now = self._link.now()
         if self._reader is not None and self._reader.connected:
             self._pad.still_there(now)
-        command, actions = self._pad.command(now)
+        command = self._pad.command(now)
         if command is not None:
-            self._link.publish(command.velocity, command.stamp_ns, self._settings.value.frame_id)
-        self._act(actions)
+            frame_id = RELEASED if command.released else self._settings.value.frame_id
+            self._link.publish(command.velocity, command.stamp_ns, frame_id)
 
     def _report(self) -> Status:
         now = self._link.now()

@@ -12,7 +12,7 @@ from collections import deque
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from mobile_vla.control import STILL, Velocity
+from mobile_vla.control import RELEASED, STILL, Velocity
 from mobile_vla.teleop.config import KeyboardConfig
 from mobile_vla.teleop.keys import KeyAction, KeyboardPilot, KeyDecoder
 from mobile_vla.teleop.terminal import Terminal
@@ -62,8 +62,9 @@ class KeyboardNode(Node):
         for timer in (self._timer, self._screen):
             timer.cancel()
         if self._pilot.in_control:
-            self._send(STILL, self._link.now().ros_ns)
-            if self._settings.value.disarm_on_exit:
+            disarms = self._settings.value.disarm_on_exit
+            self._send(STILL, self._link.now().ros_ns, released=not disarms)
+            if disarms:
                 self._link.leave(PATIENCE_S)
 
     def _receive(self, data: bytes) -> None:
@@ -92,7 +93,7 @@ class KeyboardNode(Node):
         elif action is KeyAction.ARM:
             self._link.arm()
         elif action is KeyAction.HAND_BACK:
-            self._send(STILL, self._link.now().ros_ns)  # silence after motion would look like a lost keyboard
+            self._send(STILL, self._link.now().ros_ns, released=True)  # silence alone would look like a lost keyboard
             self._link.answer = "handed back to autonomy"
         elif action is KeyAction.QUIT:
             self._quit()
@@ -106,9 +107,9 @@ class KeyboardNode(Node):
         if velocity is not None:
             self._send(velocity, now.ros_ns)
 
-    def _send(self, velocity: Velocity, stamp_ns: int) -> None:
+    def _send(self, velocity: Velocity, stamp_ns: int, released: bool = False) -> None:
         self._sent = velocity
-        self._link.publish(velocity, stamp_ns, self._settings.value.frame_id)
+        self._link.publish(velocity, stamp_ns, RELEASED if released else self._settings.value.frame_id)
 
     def _show(self) -> None:
         """The live line; an answer of the controller stays above it."""

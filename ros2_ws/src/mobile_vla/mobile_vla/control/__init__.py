@@ -3,6 +3,7 @@
 from mobile_vla.control.clock import NS_PER_S, Now
 from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.config_teleop import RELEASED
 from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.control.gate import Gate
 from mobile_vla.control.modes import MEANING, REASONS, Mode
@@ -12,6 +13,7 @@ __all__ = [
     "MEANING",
     "NS_PER_S",
     "REASONS",
+    "RELEASED",
     "STILL",
     "Ages",
     "Command",

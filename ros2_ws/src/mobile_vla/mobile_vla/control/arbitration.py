@@ -1,4 +1,7 @@
-"""Which person has control. A source has control while it sends, zeros included; idle sources are silent."""
+"""Which person has control. A source has control while it sends, zeros included, and gives it back by a release.
+
+Idle sources are silent. One that falls silent without a release has vanished: nobody knows what its person wants.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,7 @@ class _Source:
         self.name = name
         self.velocity = STILL
         self.neutral = True
+        self.released = True
         self.arrival_ns: int | None = None
         self.changed_ns = 0
         self.stamp_ns = 0
@@ -32,6 +36,7 @@ class _Source:
         self.priority = config.priority
         self.timeout_ns = to_ns(config.timeout_s)
         self.frozen_ns = to_ns(config.frozen_s)
+        self.must_release = config.must_release
 
     def frozen(self, steady_ns: int) -> bool:
         return self.frozen_ns > 0 and not self.neutral and steady_ns - self.changed_ns > self.frozen_ns
@@ -41,7 +46,7 @@ class _Source:
 
 
 class Arbiter:
-    """Sources by priority. One that vanished or froze while driving is remembered until it shows a neutral stick."""
+    """Sources by priority. One that vanished or froze while it had control is remembered until it gives it back."""
 
     def __init__(self, config: ControllerConfig) -> None:
         self._sources = {name: _Source(name) for name in SOURCES}
@@ -56,8 +61,8 @@ class Arbiter:
             source.configure(getattr(config.teleop, name))
         self._by_priority = sorted(self._sources.values(), key=lambda source: -source.priority)
 
-    def offer(self, name: str, stamp_ns: int, velocity: Velocity, now: Now) -> None:
-        """Take a person's command; raises `Rejected` when it must not be used."""
+    def offer(self, name: str, stamp_ns: int, velocity: Velocity, now: Now, released: bool = False) -> None:
+        """Take a person's command; raises `Rejected` when it must not be used. Only a neutral stick can be released."""
         source = self._sources.get(name)
         if source is None or not source.enabled:
             raise Rejected(
@@ -74,6 +79,7 @@ class Arbiter:
             source.changed_ns = now.steady_ns
         source.velocity = velocity
         source.neutral = self.neutral(velocity)
+        source.released = source.neutral and (released or not source.must_release)
         source.stamp_ns = stamp_ns
         source.arrival_ns = now.steady_ns - age_ns
         self.last = now
@@ -94,17 +100,18 @@ class Arbiter:
         return None
 
     def lost(self, steady_ns: int) -> str:
-        """The source that vanished or froze with the stick held, else an empty text."""
+        """The source that vanished or froze while it had control, else an empty text."""
         for source in self._by_priority:
-            if source.enabled and not source.neutral and (source.frozen(steady_ns) or not source.fresh(steady_ns)):
+            if source.enabled and not source.released and (source.frozen(steady_ns) or not source.fresh(steady_ns)):
                 return source.name
         return ""
 
-    def forgive(self) -> None:
-        """Forget vanished sources: the operator disarmed."""
+    def forgive(self, steady_ns: int) -> None:
+        """Forget the sources that have vanished by now: the operator arms without them."""
         for source in self._sources.values():
-            source.neutral = True
-            source.velocity = STILL
+            if not source.fresh(steady_ns):
+                source.neutral = source.released = True
+                source.velocity = STILL
 
     def clock_set_back(self) -> None:
         """Accept any stamp next: the ROS clock was set back."""

@@ -16,7 +16,7 @@ class Staleness(Config):
 
     action_min_s: float = param(0.3, "An action lives at least this long after its image.", gt=0, le=5, live=True)
     action_inference_factor: float = param(
-        3.0, "It lives this many times the p95 of image-to-action latency.", ge=1, le=10, live=True
+        3.0, "It lives this many times the policy's image-to-action latency.", ge=1, le=10, live=True
     )
     action_max_s: float = param(1.0, "It never lives longer than this.", gt=0, le=5, live=True)
     future_s: float = param(0.05, "A stamp further in the future than this is refused.", ge=0, le=1, live=True)

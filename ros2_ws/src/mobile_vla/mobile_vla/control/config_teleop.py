@@ -8,6 +8,8 @@ from mobile_vla.config.schema import Config, ConfigError, param, section
 
 PERIODS_PER_TIMEOUT = 2.5
 SOURCES = ("joy", "keyboard", "web")
+RELEASED = "released"
+"""The frame_id of a zero by which a person gives control back on purpose."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,12 @@ class TeleopSource(Config):
         "An unchanged motion command longer than this means a frozen device; 0 turns the check off.",
         ge=0,
         le=60,
+        live=True,
+    )
+    must_release: bool = param(
+        True,
+        "Silence without a release means that the source vanished, and the robot holds; "
+        "false for a sender that ends with a zero and never says `released`.",
         live=True,
     )
 

@@ -6,16 +6,17 @@ come in as `Now`; the gate reads no clock. Ages run on the steady clock, stamps 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mobile_vla.control.arbitration import Arbiter, Selected
+from mobile_vla.control.arming import ArmingCheck
 from mobile_vla.control.clock import Now, Rejected, Rejections, to_ns, to_s
 from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.decode import STILL, Velocity, output_turn
 from mobile_vla.control.envelope import Envelope
 from mobile_vla.control.latch import EmergencyLatch
-from mobile_vla.control.modes import REASONS, Mode, Situation, next_mode
+from mobile_vla.control.modes import Mode, Situation, next_mode
 from mobile_vla.control.range_guard import RangeGuard, ScanGeometry
 from mobile_vla.control.staleness import Actions
 from mobile_vla.control.surroundings import Surroundings
@@ -37,6 +38,7 @@ class Gate:
         self._envelope = Envelope(config)
         self._around = Surroundings(config, self._guard)
         self._latch = EmergencyLatch()
+        self._arming = ArmingCheck(self._latch, self._around, self._actions, self._people)
         self._armed = False
         self._lost = ""
         self._reset_number = 0
@@ -60,11 +62,11 @@ class Gate:
 
     def offer_action(self, stamp_ns: int, frame_id: str, normalised: Velocity, now: Now) -> None:
         """The policy's action: the stamp of its image, its action space, values in [-1, 1]."""
-        self._take(lambda: self._actions.offer(stamp_ns, frame_id, normalised, now))
+        self._take(lambda: self._actions.offer(stamp_ns, frame_id, normalised, now, self._armed))
 
-    def offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now) -> None:
-        """A person's command in m/s and rad/s (steering angle on an Ackermann base)."""
-        self._take(lambda: self._offer_teleop(source, stamp_ns, velocity, now))
+    def offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now, released: bool = False) -> None:
+        """A person's command in m/s and rad/s (steering angle on an Ackermann base), or a zero that gives back."""
+        self._take(lambda: self._offer_teleop(source, stamp_ns, velocity, now, released))
 
     def offer_scan(self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now) -> None:
         """A laser scan."""
@@ -90,6 +92,10 @@ class Gate:
         """How many nodes publish on the command topic, this one included."""
         self._around.publishers = count
 
+    def offer_unheard(self, inputs: Mapping[str, str]) -> None:
+        """Inputs (`action`, `estop`, `joy`, ...) with a publisher that cannot be read, each with a sentence."""
+        self._around.unheard = dict(inputs)
+
     def instruction_changed(self, now: Now) -> None:
         """A new instruction: actions from images before it are discarded."""
         self._actions.begin_epoch(now.ros_ns)
@@ -106,11 +112,11 @@ class Gate:
         """Allow motion, unless something required is missing."""
         if self._armed:
             return Outcome(True, "already armed")
-        refusal = self._refusal(now)
+        refusal = self._arming.refusal(self.config, now.steady_ns)
         if refusal:
             return Outcome(False, f"not armed: {refusal}")
         self._armed = True
-        self._people.forgive()
+        self._people.forgive(now.steady_ns)
         self._begin_reset()
         self._actions.begin_epoch(now.ros_ns)
         return Outcome(True, "armed")
@@ -146,8 +152,13 @@ class Gate:
         return self._latch.cause
 
     @property
+    def unheard(self) -> Mapping[str, str]:
+        """Inputs with a publisher that cannot be read, each with a sentence about it."""
+        return self._around.unheard
+
+    @property
     def teleop_lost(self) -> str:
-        """The source that vanished or froze with the stick held, as of the last tick; empty when none did."""
+        """The source that vanished or froze while it had control, as of the last tick; empty when none did."""
         return self._lost
 
     # decision
@@ -198,8 +209,8 @@ class Gate:
         except Rejected as error:
             self.rejections.add(error)
 
-    def _offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now) -> None:
-        self._people.offer(source, stamp_ns, velocity, now)
+    def _offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now, released: bool) -> None:
+        self._people.offer(source, stamp_ns, velocity, now, released)
         if self._armed:
             self._after_teleop = True
 
@@ -230,8 +241,11 @@ class Gate:
                 return "not_at_rest"
         if self._reset_pending and self.config.teleop.wait_for_policy_reset:
             return "policy_reset"
-        if self._actions.live(steady_ns):
-            return ""
+        return "" if self._actions.live(steady_ns) else self._without_action(steady_ns)
+
+    def _without_action(self, steady_ns: int) -> str:
+        if "action" in self._around.unheard:
+            return "unheard"
         age_ns = self._actions.image_age_ns(steady_ns)
         return "stale_action" if age_ns is None or age_ns > self._actions.lifetime_ns else "no_action"
 
@@ -272,33 +286,6 @@ class Gate:
     def _begin_reset(self) -> None:
         self._reset_number += 1
         self._reset_pending = True
-
-    def _refusal(self, now: Now) -> str:
-        """Why arming is refused; empty when it is not."""
-        steady_ns = now.steady_ns
-        require = self.config.require
-        if self._latch.closed:
-            return f"emergency stop is latched ({self._latch.cause}); reset it first"
-        broken, _ = self._around.broken(steady_ns)
-        if broken:
-            return f"{REASONS[broken]}{self._around.detail(broken, steady_ns)}"
-        unfit = self._around.policy_refusal(steady_ns) if require.policy else ""
-        if unfit:
-            return unfit
-        if self._around.image_trouble:
-            return f"the camera picture is not usable: {self._around.image_trouble}"
-        if require.camera:
-            age_ns = self._actions.image_age_ns(steady_ns)
-            allowed_ns = self._actions.lifetime_ns
-            if age_ns is None:
-                return "no action from a camera image has arrived; check camera and inference"
-            if age_ns > allowed_ns:
-                ages = f"{to_s(age_ns):.2f} s old, allowed {to_s(allowed_ns):.2f} s"
-                return f"the newest action's image is {ages}; check camera and inference"
-        person = self._people.select(steady_ns)
-        if person is not None and not self._people.neutral(person.velocity):
-            return f"{person.source} holds a stick; release it"
-        return ""
 
     def _ages(self, steady_ns: int) -> Ages:
         last = self._people.last

@@ -93,12 +93,13 @@ REASONS: dict[str, str] = {
     "stale_action": "the newest action's image is too old",
     "policy_not_ready": "the policy says it is not ready",
     "image_unhealthy": "the camera picture is frozen, black or changed",
-    "teleop_lost": "a teleop source vanished or froze with the stick held; show neutral or re-arm",
+    "teleop_lost": "a teleop source vanished or froze while it had control; release it or re-arm",
     "dwell": "waiting after the sticks became neutral",
     "not_at_rest": "waiting until the robot stands",
     "policy_reset": "waiting until the policy's recurrent state is reset",
     "range_dead": "a configured range source is dead",
     "odometry_dead": "odometry is dead",
+    "unheard": "an input is offered with another type or quality of service than the one read here",
     "second_publisher": "another node publishes on the command topic",
 }
 

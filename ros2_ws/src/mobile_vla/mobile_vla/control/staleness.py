@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections import deque
 from typing import NamedTuple
 
 from mobile_vla.control.clock import NS_PER_S, Now, Rejected, check_stamp, to_ns
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.decode import STILL, Velocity, decode_action
-
-_LATENCIES = 64
+from mobile_vla.control.latency import Latency
 
 
 class Watchdog:
@@ -59,7 +56,7 @@ class Actions:
     """The newest usable action.
 
     An action is usable when its image was taken after the epoch (the last arming, release, instruction change, mode
-    change or reset) and until image stamp + max(minimum, factor x p95 of image-to-action latency), at most the maximum.
+    change or reset) and until image stamp + max(minimum, factor x image-to-action latency), at most the maximum.
     """
 
     def __init__(self, config: ControllerConfig) -> None:
@@ -69,8 +66,7 @@ class Actions:
         self._previous: Timed | None = None
         self._stamp_ns = 0
         self._seen_image_ns: int | None = None
-        self._recent: deque[int] = deque()
-        self._sorted: list[int] = []
+        self._latency = Latency()
 
     def configure(self, config: ControllerConfig) -> None:
         """Use new settings from now on; an action already accepted keeps its deadline."""
@@ -79,17 +75,21 @@ class Actions:
         self._max_ns = to_ns(config.staleness.action_max_s)
         self._future_ns = to_ns(config.staleness.future_s)
 
-    def offer(self, stamp_ns: int, frame_id: str, action: Velocity, now: Now) -> None:
-        """Take an action; raises `Rejected` when it must not be used."""
+    def offer(self, stamp_ns: int, frame_id: str, action: Velocity, now: Now, armed: bool = True) -> None:
+        """Take an action; raises `Rejected` when it must not be used. While nothing is armed, late ones tell how slow
+        the policy is; afterwards only those that are used do.
+        """
         age_ns = check_stamp("action", stamp_ns, self._stamp_ns, now, self._future_ns)
         velocity = decode_action(frame_id, action, self._config.action)
         self._stamp_ns = stamp_ns
-        self._note_latency(min(age_ns, self._max_ns))
+        if not armed:
+            self._latency.note_disarmed(min(age_ns, self._max_ns))
         lifetime_ns = self.lifetime_ns
         if age_ns > lifetime_ns:
             raise Rejected(
                 "action.too_old",
-                f"action's image is {age_ns / NS_PER_S:.3f} s old, allowed {lifetime_ns / NS_PER_S:.3f} s",
+                f"action's image is {age_ns / NS_PER_S:.3f} s old, allowed {lifetime_ns / NS_PER_S:.3f} s; "
+                "check camera and inference, or disarm and arm again if this policy is slower for good",
             )
         image_ns = now.steady_ns - age_ns
         self._seen_image_ns = image_ns
@@ -98,20 +98,16 @@ class Actions:
                 "action.before_epoch",
                 "action was computed from an image taken before the last change of mode, person or instruction",
             )
+        if armed:
+            self._latency.note_accepted(age_ns)
         self._previous = self.newest
         self.newest = Timed(velocity, stamp_ns, image_ns, now.steady_ns, image_ns + lifetime_ns)
 
     @property
     def lifetime_ns(self) -> int:
         """How long after its image an action arriving now may be used."""
-        return min(
-            max(self._min_ns, round(self._config.staleness.action_inference_factor * self.latency_p95_ns)), self._max_ns
-        )
-
-    @property
-    def latency_p95_ns(self) -> int:
-        """95th percentile of the time from camera stamp to arrival, over the last actions; 0 before any."""
-        return self._sorted[(len(self._sorted) * 95 - 1) // 100] if self._sorted else 0
+        slow_ns = round(self._config.staleness.action_inference_factor * self._latency.estimate_ns)
+        return min(max(self._min_ns, slow_ns), self._max_ns)
 
     def begin_epoch(self, ros_ns: int) -> None:
         """Discard what was computed from images up to now."""
@@ -155,12 +151,6 @@ class Actions:
         if previous is None or since_ns >= spacing_ns:
             return newest.velocity
         return _blend(previous.velocity, newest.velocity, max(since_ns, 0) / spacing_ns)
-
-    def _note_latency(self, latency_ns: int) -> None:
-        self._recent.append(latency_ns)
-        insort(self._sorted, latency_ns)
-        if len(self._recent) > _LATENCIES:
-            del self._sorted[bisect_left(self._sorted, self._recent.popleft())]
 
 
 def _blend(start: Velocity, end: Velocity, share: float) -> Velocity:

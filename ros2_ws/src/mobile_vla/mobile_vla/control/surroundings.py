@@ -17,6 +17,7 @@ class Surroundings:
         self.odometry = Watchdog("odometry")
         self.image_trouble = ""
         self.publishers = 1
+        self.unheard: dict[str, str] = {}
         self.policy_ready: bool | None = None
         self.policy_sentence = ""
         self._policy_ns = 0
@@ -60,6 +61,8 @@ class Surroundings:
         for_people = ""
         if self.publishers > 1 and config.output.fault_on_second_publisher:
             for_people = "second_publisher"
+        elif "estop" in self.unheard:
+            for_people = "unheard"
         range_dead = "range_dead" if self._guard.dead(steady_ns) else ""
         if not for_people and config.range_guard.guard_teleop:
             for_people = range_dead
@@ -70,5 +73,9 @@ class Surroundings:
 
     def detail(self, reason: str, steady_ns: int) -> str:
         """Which source, or how many, to add to the sentence of a reason."""
-        details = {"range_dead": self._guard.dead(steady_ns), "second_publisher": f"{self.publishers} in all"}
+        details = {
+            "range_dead": self._guard.dead(steady_ns),
+            "second_publisher": f"{self.publishers} in all",
+            "unheard": self.unheard.get("estop", ""),
+        }
         return f": {details[reason]}" if reason in details else ""

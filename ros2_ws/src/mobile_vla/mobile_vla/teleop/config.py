@@ -76,9 +76,6 @@ class GamepadConfig(Config):
     keep_control: bool = param(
         False, "After the deadman is released keep control, with zeros, until the hand-back button.", live=True
     )
-    disarm_when_lost: bool = param(
-        True, "A pad lost with the deadman held and the sticks at rest disarms the robot.", live=True
-    )
     frame_id: str = param("base_link", "Frame of the commands.")
 
     def cross_check(self) -> None:

@@ -28,14 +28,14 @@ class PadAction(Enum):
     RESET_ESTOP = "reset_estop"
     ARM = "arm"
     SAVE = "save"
-    DISARM_LOST = "lost"
 
 
 class PadCommand(NamedTuple):
-    """One command and its stamp: the pad's last word for motion, now for a zero."""
+    """One command and its stamp: the pad's last word for motion, now for a zero. `released` gives control back."""
 
     velocity: Velocity
     stamp_ns: int
+    released: bool = False
 
 
 class Pad:
@@ -56,7 +56,6 @@ class Pad:
         self._zeros_until_ns: int | None = None
         self._lost = ""
         self._refusal = ""
-        self._last = STILL
         self.configure(config)
 
     def configure(self, config: GamepadConfig) -> None:
@@ -114,24 +113,26 @@ class Pad:
         if not self.in_control:
             self._forget()
 
-    def command(self, now: Now) -> tuple[PadCommand | None, list[PadAction]]:
-        """What to publish now (None: be silent), and what the loss of the pad asks for."""
+    def command(self, now: Now) -> PadCommand | None:
+        """What to publish now; None: be silent. A pad that is lost falls silent without a release."""
         if "deadman" in self._pressed and self._released:
             dead = self._death(now)
             if dead:
-                return None, self._lose(dead)
+                self._lose(dead)
+                return None
             self.in_control = True
             self._zeros_until_ns = None
             assert self._alive is not None
-            velocity = self._last = self._velocity()
-            return PadCommand(velocity, now.ros_ns if velocity == STILL else self._alive.ros_ns), []
+            velocity = self._velocity()
+            return PadCommand(velocity, now.ros_ns if velocity == STILL else self._alive.ros_ns)
         if self.in_control and self._zeros_until_ns is None and not self._config.keep_control:
             self._zeros_until_ns = now.steady_ns + RELEASE_ZEROS_NS
         if self._zeros_until_ns is not None and now.steady_ns >= self._zeros_until_ns:
             self._zeros_until_ns = None
             self.in_control = False
-        zeros = self._zeros_until_ns is not None or self.in_control
-        return (PadCommand(STILL, now.ros_ns) if zeros else None), []
+        if self._zeros_until_ns is not None:
+            return PadCommand(STILL, now.ros_ns, released=True)
+        return PadCommand(STILL, now.ros_ns) if self.in_control else None
 
     def trouble(self, now: Now) -> str:
         """What is wrong with the pad, in words; empty when it can drive."""
@@ -207,12 +208,11 @@ class Pad:
             return f"the gamepad's values have not changed for {unchanged_ns / 1e9:.1f} s: it is frozen"
         return ""
 
-    def _lose(self, dead: str) -> list[PadAction]:
-        """Let go. The controller remembers a source that vanished while driving, but not one that vanished at rest."""
-        unnoticed, self.in_control = self.in_control and self._last == STILL, False
+    def _lose(self, dead: str) -> None:
+        """Let go without a word: the controller holds the robot until the deadman was seen released."""
+        self.in_control = False
         self._lost = dead
         self._forget()
-        return [PadAction.DISARM_LOST] if unnoticed and self._config.disarm_when_lost else []
 
     def _velocity(self) -> Velocity:
         config, axes = self._config, self.mapping.axes()

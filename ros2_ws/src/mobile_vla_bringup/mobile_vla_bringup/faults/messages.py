@@ -20,6 +20,7 @@ from mobile_vla_bringup.faults.sources import (
 WATCH_S = 0.5
 DISCOVERY_S = 0.6
 CLOCKED = Setup(actors=("clock", "policy"))
+UNHEARD = {"wrong_type": "and read here as", "best_effort": "with another quality of service"}
 
 _ACTIONS = (
     ("nan", Word.GARBAGE, "NaN in an action", "not_finite"),
@@ -40,8 +41,8 @@ ACTIONS = tuple(
         strike=tell("policy", behaviour),
         heal=tell("policy", "ok"),
         notice_s=ACTION_S,
-        expect=("stale_action",),
-        evidence=("controller", f"ignored.action.{counter}") if counter else None,
+        expect=("stale_action" if counter else "unheard",),
+        evidence=("controller", f"ignored.action.{counter}" if counter else UNHEARD[behaviour]),
         quick=behaviour in ("nan", "huge", "future_stamp", "out_of_order", "wrong_type"),
     )
     for behaviour, word, what, counter in _ACTIONS
@@ -76,7 +77,7 @@ SENSORS = tuple(
         heal=tell(role, "ok"),
         notice_s=timeout_s,
         expect=(reason,),
-        evidence=("controller", f"ignored.{counter}") if counter else None,
+        evidence=("controller", f"ignored.{counter}" if counter else UNHEARD[behaviour]),
         quick=(role, behaviour) == ("scan", "nan"),
     )
     for role, setup, timeout_s, reason, behaviour, word, what, counter in _SENSORS
@@ -100,7 +101,7 @@ PEOPLE = tuple(
         heal=show_neutral("pad"),
         notice_s=JOY_S,
         expect=("teleop_lost",),
-        evidence=("controller", f"ignored.{counter}") if counter else None,
+        evidence=("controller", f"ignored.{counter}" if counter else UNHEARD[behaviour]),
         latched=True,
         quick=behaviour == "nan",
     )
@@ -127,7 +128,7 @@ CLOCKS = (
         setup=CLOCKED,
         strike=tell("clock", "forward"),
         heal=tell("clock", "ok"),
-        notice_s=DEFAULTS.staleness.action_max_s,
+        notice_s=ACTION_S,
         expect=("stale_action",),
         evidence=("controller", "ignored.action.too_old"),
     ),

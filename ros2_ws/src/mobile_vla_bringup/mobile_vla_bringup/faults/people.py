@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from std_srvs.srv import SetBool
 
 from mobile_vla.config import with_values
@@ -20,6 +22,8 @@ PAD_FROZEN_S = 1.0
 STILL_S = 0.4
 DISCOVERY_S = 1.0
 RESET_WITHIN_S = 2.0
+STANDING_S = 2.0
+AUTONOMY_BACK_S = JOY_S + 2 * DEFAULTS.teleop.dwell_s
 EARLY_S = 0.1
 HANDOVER_S = DEFAULTS.limits.handover.duration_s
 GAMEPAD = Setup(actors=("policy", "joy"), gamepad=True, driver="joy")
@@ -70,8 +74,8 @@ def know_the_services(rig: Rig) -> None:
 
 
 def hand_back(rig: Rig) -> None:
-    """The person falls silent: autonomy comes back after the dwell, within the hand-over limits."""
-    released_ns = rig.tell("pad", "silent")
+    """The person gives control back: autonomy returns after the dwell, within the hand-over limits."""
+    released_ns = rig.tell("pad", "release")
     rig.until(lambda: "autonomy" in rig.said(released_ns), 5.0, "autonomy after the hand-back")
     resumed_ns = next(when for when, words in rig.states if when >= released_ns and "autonomy" in words)
     if (resumed_ns - released_ns) / 1e9 < DEFAULTS.teleop.dwell_s - EARLY_S:
@@ -83,6 +87,32 @@ def hand_back(rig: Rig) -> None:
             judge.take(sample)
     if judge.violations:
         raise Broken(f"hand-back beyond the hand-over limits: {judge.violations[0]}")
+
+
+def kill_at_rest(role: str) -> Callable[[Rig], int]:
+    """The person stops, keeps control, and is gone."""
+
+    def strike(rig: Rig) -> int:
+        rig.tell(role, "ok 0 0")
+        rig.until(lambda: not rig.moving, STANDING_S, "standing")
+        rig.spin(STILL_S)
+        return rig.actors[role].kill()
+
+    return strike
+
+
+def stay_then_release(role: str) -> Callable[[Rig], None]:
+    """Nothing moves however long nobody says a word; a release, and only that, hands back."""
+
+    def repair(rig: Rig) -> None:
+        rig.spin(AUTONOMY_BACK_S)
+        if rig.moving or not rig.mode_is("hold"):
+            raise Broken(f"the robot did not wait for the person (state: {rig.state_words()})")
+        restart(role, neutral=True)(rig)
+        released_ns = rig.tell(role, "release")
+        rig.until(lambda: "autonomy" in rig.said(released_ns), 5.0, "autonomy after the release")
+
+    return repair
 
 
 def kill_gamepad(rig: Rig) -> int:
@@ -183,10 +213,22 @@ OVERRIDES = (
         what="the keyboard drives while the gamepad says stop: the gamepad counts",
         setup=Setup(actors=("policy", "keyboard", "pad"), driver="keyboard"),
         strike=tell("pad", "ok 0 0"),
-        heal=tell("pad", "silent"),
+        heal=tell("pad", "release"),
         notice_s=0.0,
         expect=("joy",),
         latched=True,
+    ),
+    Fault(
+        name="keyboard_killed_at_rest",
+        word=Word.OFF,
+        what="SIGKILL to a keyboard that has control and stands still: autonomy must not take over",
+        setup=Setup(actors=("policy", "keyboard"), driver="keyboard"),
+        strike=kill_at_rest("keyboard"),
+        heal=stay_then_release("keyboard"),
+        notice_s=None,
+        expect=("teleop_lost",),
+        latched=True,
+        quick=True,
     ),
 )
 

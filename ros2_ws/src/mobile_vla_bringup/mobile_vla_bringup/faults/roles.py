@@ -18,6 +18,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Joy, LaserScan, Range
 from std_srvs.srv import Trigger
 
+from mobile_vla.control import RELEASED
 from mobile_vla_ros import topics
 from mobile_vla_ros.topics import Topic
 
@@ -72,18 +73,34 @@ class Role(ABC):
 
 
 class Velocities(Role):
-    """A TwistStamped source: a policy's actions or a person's commands."""
+    """A TwistStamped source: a policy's actions or a person's commands. `release`: one word, then silence."""
 
     frame_id = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._released = False
 
     def message(self, behaviour: str, now_ns: int) -> Any:
         if behaviour == "wrong_type":
             return Twist()
+        if behaviour == "release":
+            return self._release(now_ns)
+        self._released = False
         message = TwistStamped()
         message.header.stamp = Time(nanoseconds=self.stamp_ns(behaviour, now_ns)).to_msg()
         message.header.frame_id = "omni" if behaviour == "wrong_frame" else self.frame_id
         message.twist.linear.x = self.garbage(behaviour, self.value[0])
         message.twist.angular.z = self.value[1]
+        return message
+
+    def _release(self, now_ns: int) -> Any:
+        if self._released:
+            return None
+        self._released = True
+        message = TwistStamped()
+        message.header.stamp = Time(nanoseconds=self.stamp_ns("release", now_ns)).to_msg()
+        message.header.frame_id = RELEASED
         return message
 
 

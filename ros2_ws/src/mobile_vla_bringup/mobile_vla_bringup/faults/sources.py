@@ -96,7 +96,7 @@ INTERMITTENT = (
         what="actions arrive 1.5 s after their image",
         strike=tell("policy", "delayed"),
         heal=tell("policy", "ok"),
-        notice_s=DEFAULTS.staleness.action_max_s,
+        notice_s=ACTION_S,
         expect=("stale_action",),
         evidence=("controller", "ignored.action.too_old"),
     ),

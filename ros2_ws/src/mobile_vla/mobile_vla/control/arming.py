@@ -1,0 +1,52 @@
+"""Whether motion may be allowed at all, and the sentence for the person who asked."""
+
+from __future__ import annotations
+
+from mobile_vla.control.arbitration import Arbiter
+from mobile_vla.control.clock import to_s
+from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.latch import EmergencyLatch
+from mobile_vla.control.modes import REASONS
+from mobile_vla.control.staleness import Actions
+from mobile_vla.control.surroundings import Surroundings
+
+
+class ArmingCheck:
+    """Looks at the gate's parts; `refusal` is empty when nothing speaks against arming."""
+
+    def __init__(self, latch: EmergencyLatch, around: Surroundings, actions: Actions, people: Arbiter) -> None:
+        self._latch = latch
+        self._around = around
+        self._actions = actions
+        self._people = people
+
+    def refusal(self, config: ControllerConfig, steady_ns: int) -> str:
+        """Why arming is refused; empty when it is not."""
+        if self._latch.closed:
+            return f"emergency stop is latched ({self._latch.cause}); reset it first"
+        broken, _ = self._around.broken(steady_ns)
+        if broken:
+            return f"{REASONS[broken]}{self._around.detail(broken, steady_ns)}"
+        unfit = self._around.policy_refusal(steady_ns) if config.require.policy else ""
+        if unfit:
+            return unfit
+        if self._around.image_trouble:
+            return f"the camera picture is not usable: {self._around.image_trouble}"
+        return (self._camera(steady_ns) if config.require.camera else "") or self._person(steady_ns)
+
+    def _camera(self, steady_ns: int) -> str:
+        age_ns = self._actions.image_age_ns(steady_ns)
+        allowed_ns = self._actions.lifetime_ns
+        if age_ns is not None and age_ns <= allowed_ns:
+            return ""
+        if "action" in self._around.unheard:
+            return self._around.unheard["action"]
+        if age_ns is None:
+            return "no action from a camera image has arrived; check camera and inference"
+        ages = f"{to_s(age_ns):.2f} s old, allowed {to_s(allowed_ns):.2f} s"
+        return f"the newest action's image is {ages}; check camera and inference"
+
+    def _person(self, steady_ns: int) -> str:
+        person = self._people.select(steady_ns)
+        held = person is not None and not self._people.neutral(person.velocity)
+        return f"{person.source} holds a stick; release it" if held and person is not None else ""
