@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mobile_vla.bags.align import Sample, align
-from mobile_vla.bags.types import Command, Event, Frame, Instruction
+from mobile_vla.bags.types import Command, Distance, Event, Frame, Instruction, Odometry, Scan
 
 MS = 1_000_000
 
@@ -88,3 +88,13 @@ def test_clock_jump_back_starts_anew() -> None:
     samples = list(align(events, 0, 50 * MS))
     assert [s.frame.stamp_ns // MS for s in samples] == [5000, 5100, 0, 100]
     assert [s.command.linear_mps if s.command else None for s in samples] == [1.0, None, 2.0, 3.0]
+
+
+def test_what_was_sensed_goes_with_the_next_frame() -> None:
+    def sensed(log_ms: int) -> list[Event]:
+        at = (log_ms * MS, log_ms * MS, "/s")
+        return [Scan(*at, [1.0], 0.0, 0.1, 0.1, 9.0), Distance(*at, 1.0, 0.1, 9.0), Odometry(*at, *[0.0] * 6)]
+
+    events = [frame(0), *sensed(10), *sensed(60), frame(100), frame(200), *sensed(210), command(300, 1.0)]
+    around = [[event.log_ns // MS for event in sample.around] for sample in run(events)]
+    assert around == [[], [10, 10, 10, 60, 60, 60], []]

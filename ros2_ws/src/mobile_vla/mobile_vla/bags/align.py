@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from mobile_vla.bags.types import Command, Event, Frame, Instruction, Mode, Odometry
+from mobile_vla.bags.types import Around, Command, Distance, Event, Frame, Instruction, Mode, Odometry, Scan
 
 _SLACK_NS = 500_000_000
 """How much later than its stamp a command may have been logged."""
@@ -22,6 +22,8 @@ class Sample(NamedTuple):
     instruction: str | None
     mode: Mode | None
     odometry: Odometry | None
+    around: tuple[Around, ...] = ()
+    """What was logged between the frame before and this one, oldest first."""
 
 
 class _Waiting(NamedTuple):
@@ -29,6 +31,7 @@ class _Waiting(NamedTuple):
     instruction: str | None
     mode: Mode | None
     odometry: Odometry | None
+    around: tuple[Around, ...]
 
 
 def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_000_000) -> Iterator[Sample]:
@@ -42,6 +45,7 @@ def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_00
     instruction: str | None = None
     mode: Mode | None = None
     odometry: Odometry | None = None
+    around: list[Around] = []
     log_ns: int | None = None
     for event in events:
         if log_ns is not None and event.log_ns < log_ns - _SLACK_NS:
@@ -50,7 +54,8 @@ def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_00
             commands.clear()
         log_ns = event.log_ns
         if isinstance(event, Frame):
-            waiting.append(_Waiting(event, instruction, mode, odometry))
+            waiting.append(_Waiting(event, instruction, mode, odometry, tuple(around)))
+            around.clear()
         elif isinstance(event, Command):
             commands.append(event)
         elif isinstance(event, Instruction):
@@ -59,6 +64,9 @@ def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_00
             mode = event
         elif isinstance(event, Odometry):
             odometry = event
+            around.append(event)
+        elif isinstance(event, Scan | Distance):
+            around.append(event)
         while waiting and _decided(waiting[0], commands, log_ns, delay_ns, tolerance_ns):
             item = waiting.popleft()
             _forget(commands, item.frame.stamp_ns + delay_ns - tolerance_ns)
@@ -84,5 +92,5 @@ def _resolve(item: _Waiting, commands: Iterable[Command], delay_ns: int, toleran
     wanted = item.frame.stamp_ns + delay_ns
     best = min(commands, key=lambda command: abs(command.stamp_ns - wanted), default=None)
     if best is None or abs(best.stamp_ns - wanted) > tolerance_ns:
-        return Sample(item.frame, None, 0, item.instruction, item.mode, item.odometry)
-    return Sample(item.frame, best, best.stamp_ns - wanted, item.instruction, item.mode, item.odometry)
+        return Sample(item.frame, None, 0, *item[1:])
+    return Sample(item.frame, best, best.stamp_ns - wanted, *item[1:])

@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mobile_vla.bags import cdr
-from mobile_vla.bags.types import Action, Command, Diagnostic, Event, Frame, Instruction, Mode, Odometry, RawMessage
+from mobile_vla.bags.types import (
+    Action,
+    Command,
+    Diagnostic,
+    Distance,
+    Event,
+    Frame,
+    Instruction,
+    Mode,
+    Odometry,
+    RawMessage,
+    Scan,
+)
 from mobile_vla.errors import UserError
 
 Deserialize = Callable[[bytes, str], Any]
@@ -53,6 +65,11 @@ def _slow(role: str, message: RawMessage, value: Any) -> Iterator[Event]:
         yield _action(command, value.header.frame_id) if role == "action" else command
     elif role == "instruction":
         yield Instruction(log_ns, log_ns, topic, value.data)
+    elif role == "scan":
+        geometry = (value.angle_min, value.angle_increment, value.range_min, value.range_max)
+        yield Scan(_stamp(value), log_ns, topic, value.ranges.tolist(), *geometry)
+    elif role == "range":
+        yield Distance(_stamp(value), log_ns, topic, value.range, value.min_range, value.max_range)
     elif role == "odometry":
         pose, twist = value.pose.pose, value.twist.twist
         q = pose.orientation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from mobile_vla.bags.types import TopicInfo
@@ -18,6 +18,8 @@ _TYPES = {
     "odometry": ("nav_msgs/msg/Odometry",),
     "mode": ("diagnostic_msgs/msg/DiagnosticStatus",),
     "diagnostics": ("diagnostic_msgs/msg/DiagnosticArray",),
+    "scan": ("sensor_msgs/msg/LaserScan",),
+    "range": ("sensor_msgs/msg/Range",),
 }
 _USUAL = {
     "image": "camera/image_raw",
@@ -27,7 +29,11 @@ _USUAL = {
     "odometry": "odom",
     "mode": "controller/state",
     "diagnostics": "diagnostics",
+    "scan": "scan",
+    "range": "range",
 }
+BASIC = ("image", "command", "action", "instruction", "odometry", "mode", "diagnostics")
+"""What is looked for unless more is asked for: two scanners are no trouble where nobody reads them."""
 _ONLY_BY_NAME = ("action", "instruction", "mode")
 _NOT_COMMANDS = ("policy/action", "teleop/")
 _COMPRESSED = "/compressed"
@@ -43,10 +49,14 @@ class Roles(NamedTuple):
     odometry: str | None = None
     mode: str | None = None
     diagnostics: str | None = None
+    scan: str | None = None
+    range: str | None = None
 
 
-def find_roles(topics: Iterable[TopicInfo], chosen: Mapping[str, str] | None = None) -> Roles:
-    """The roles of a bag's topics; `chosen` (role -> topic) overrides. Raises UserError when two topics fit."""
+def find_roles(
+    topics: Iterable[TopicInfo], chosen: Mapping[str, str] | None = None, wanted: Collection[str] = BASIC
+) -> Roles:
+    """The wanted roles of a bag's topics; `chosen` (role -> topic) overrides. Raises UserError when two topics fit."""
     listed = {topic.name: topic for topic in topics}
     chosen = dict(chosen or {})
     for role, name in chosen.items():
@@ -58,7 +68,7 @@ def find_roles(topics: Iterable[TopicInfo], chosen: Mapping[str, str] | None = N
             raise UserError(
                 f"{name} is a {listed[name].type}, the {role} must be {' or '.join(_TYPES[role])}; choose another topic"
             )
-    return Roles(**{role: chosen.get(role) or _find(role, listed) for role in _TYPES})
+    return Roles(**{role: chosen.get(role) or _find(role, listed) for role in {*wanted, *chosen}})
 
 
 def _find(role: str, topics: Mapping[str, TopicInfo]) -> str | None:

@@ -117,4 +117,30 @@ class Diagnostic(NamedTuple):
     values: dict[str, str]
 
 
-Event = Frame | Command | Action | Instruction | Odometry | Mode | Diagnostic
+class Scan(NamedTuple):
+    """A LaserScan; angles as in the message, from the scanner's zero direction."""
+
+    stamp_ns: int
+    log_ns: int
+    topic: str
+    ranges_m: list[float]
+    angle_min_rad: float
+    angle_increment_rad: float
+    range_min_m: float
+    range_max_m: float
+
+
+class Distance(NamedTuple):
+    """A sensor_msgs/Range: one distance straight ahead."""
+
+    stamp_ns: int
+    log_ns: int
+    topic: str
+    distance_m: float
+    min_m: float
+    max_m: float
+
+
+Around = Scan | Distance | Odometry
+"""What the robot's other sensors said."""
+Event = Frame | Command | Action | Instruction | Mode | Diagnostic | Around

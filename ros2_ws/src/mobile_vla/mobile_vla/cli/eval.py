@@ -28,6 +28,8 @@ EPILOG = """vla eval recordings/lab --html report.html
 vla eval recordings/* --checkpoint old.safetensors --checkpoint new.safetensors --json result.json
 vla eval recordings/lab --closed --latency-ms 120 --drop 0.1 --video eval.mp4"""
 
+ROLES = ("image", "command", "instruction", "odometry", "mode", "scan", "range")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bags", metavar="BAG", nargs="+", type=Path, help="bag folders, or .mcap, .db3, .bag files")
@@ -43,7 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     what.add_argument("--instruction", default="", metavar="TEXT", help="instead of the recorded instruction")
     what.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of the arithmetic (default: 1)")
-    what.add_argument("--closed", action="store_true", help="send the actions through the controller's gate")
+    what.add_argument(
+        "--closed",
+        action="store_true",
+        help="send the actions through the controller's gate, which hears the recorded scan, range and odometry",
+    )
     what.add_argument("--latency-ms", type=float, default=0.0, metavar="X", help="simulated time from image to action")
     what.add_argument(
         "--drop", type=float, default=0.0, metavar="SHARE", help="share of frames the policy does not see"
@@ -57,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--delay-ms", type=float, default=0.0, metavar="X", help="how much later than its image a command came"
     )
     part.add_argument("--tolerance-ms", type=float, default=100.0, metavar="X", help="how far from that it may be")
-    for role in ("image", "command", "instruction", "odometry", "mode"):
+    for role in ROLES:
         part.add_argument(
             f"--{role}-topic",
             default="",
@@ -88,11 +94,7 @@ def run(args: argparse.Namespace) -> int:
     video = EvaluationVideo(args.video, full, warning=warning) if args.video else None
     options = Options(args.instruction, args.latency_ms, args.drop, args.seed, args.closed, args.every_frame)
     selection = Selection(args.start_s, args.end_s, args.delay_ms, args.tolerance_ms)
-    chosen = {
-        role: name
-        for role in ("image", "command", "instruction", "odometry", "mode")
-        if (name := vars(args)[f"{role}_topic"])
-    }
+    chosen = {role: name for role in ROLES if (name := vars(args)[f"{role}_topic"])}
     with _progress() as (on_bag, on_time):
 
         def next_bag(path: str, seconds: float) -> None:

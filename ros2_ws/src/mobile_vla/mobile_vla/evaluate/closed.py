@@ -1,22 +1,45 @@
-"""The controller's gate on the time of a bag: limits, ramps and staleness act as on the robot, nothing waits."""
+"""The controller's gate on the time of a bag: limits, ramps, staleness and range guard act as on the robot, nothing
+waits."""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Collection
+
+from mobile_vla.bags.roles import Roles
+from mobile_vla.bags.types import Around, Distance, Odometry, Scan
 from mobile_vla.config import with_values
-from mobile_vla.control import Command, ControllerConfig, Gate, Now, Velocity
+from mobile_vla.control import Command, ControllerConfig, Gate, Now, ScanGeometry, Velocity
+
+_SETTINGS = {"scan": "range_guard.use_scan", "range": "range_guard.use_range", "odometry": "require.odometry"}
+_LONGEST_TRANSPORT_NS = 1_000_000_000
+
+
+def sensors_of(config: ControllerConfig) -> dict[str, bool]:
+    """Roles of the topics that the gate listens to besides the policy, and whether this robot uses them."""
+    guard = config.range_guard
+    return {"scan": guard.use_scan, "range": guard.use_range, "odometry": config.require.odometry}
+
+
+def recorded_sensors(config: ControllerConfig, roles: Roles) -> list[str]:
+    """Those of them that a bag has."""
+    return [role for role, used in sensors_of(config).items() if used and getattr(roles, role) is not None]
 
 
 class GateOnBagTime:
-    """One gate, ticked at its own rate from the first action on. Range guard and teleop have no part in it."""
+    """One gate, ticked at its own rate from the first action on. People have no part in it.
 
-    def __init__(self, config: ControllerConfig) -> None:
-        self._config = with_values(
-            config, {"range_guard.use_scan": False, "range_guard.use_range": False, "require.odometry": False}
-        )
+    A sensor that was not recorded is not waited for; one that was acts as it does live, its silence included.
+    """
+
+    def __init__(self, config: ControllerConfig, sensors: Collection[str]) -> None:
+        used = sensors_of(config)
+        self._config = with_values(config, {_SETTINGS[role]: used[role] and role in sensors for role in used})
         self._gate = Gate(self._config)
         self._period_ns = round(1e9 / config.rate_hz)
         self._next_ns: int | None = None
-        self._offers: list[tuple[int, int, Velocity]] = []
+        self._actions: deque[tuple[int, int, Velocity]] = deque()
+        self._sensed: deque[tuple[int, Around]] = deque()
         self._newest: Command | None = None
         self._armed = False
 
@@ -24,7 +47,13 @@ class GateOnBagTime:
         """An action, as it arrives at the controller."""
         if self._next_ns is None:
             self._next_ns = arrival_ns
-        self._offers.append((arrival_ns, image_ns, action))
+        self._actions.append((arrival_ns, image_ns, action))
+
+    def sense(self, event: Around) -> None:
+        """What another sensor said. It arrives when it was logged, unless the recorder ran on another clock."""
+        late_ns = event.log_ns - event.stamp_ns
+        arrival_ns = event.log_ns if 0 <= late_ns <= _LONGEST_TRANSPORT_NS else event.stamp_ns
+        self._sensed.append((arrival_ns, event))
 
     def at(self, time_ns: int) -> Command:
         """The command that holds at `time_ns`, after ticking up to it."""
@@ -38,8 +67,10 @@ class GateOnBagTime:
     def _tick(self, now_ns: int) -> Command:
         now = Now(now_ns, now_ns)
         self._gate.offer_policy_status(True, "", now)
-        while self._offers and self._offers[0][0] <= now_ns:
-            _, image_ns, action = self._offers.pop(0)
+        while self._sensed and self._sensed[0][0] <= now_ns:
+            self._take(self._sensed.popleft()[1], now)
+        while self._actions and self._actions[0][0] <= now_ns:
+            _, image_ns, action = self._actions.popleft()
             self._gate.offer_action(image_ns, self._config.action.space, action, now)
         if not self._armed:
             self._armed = self._gate.arm(now).ok
@@ -47,3 +78,14 @@ class GateOnBagTime:
         if command.reset_policy:
             self._gate.policy_was_reset(command.reset_policy, now)
         return command
+
+    def _take(self, event: Around, now: Now) -> None:
+        if isinstance(event, Scan):
+            geometry = ScanGeometry(
+                event.angle_min_rad, event.angle_increment_rad, event.range_min_m, event.range_max_m
+            )
+            self._gate.offer_scan(event.stamp_ns, event.ranges_m, geometry, now)
+        elif isinstance(event, Distance):
+            self._gate.offer_range(event.stamp_ns, event.distance_m, event.min_m, event.max_m, now)
+        elif isinstance(event, Odometry):
+            self._gate.offer_odometry(event.stamp_ns, event.linear_mps, event.angular_radps, now)

@@ -32,6 +32,8 @@ class Columns:
         self.not_counted = 0
         self.dropped = 0
         self.without_instruction = 0
+        self.guarded = [0] * policies
+        """Frames at which the range guard held a policy back (`closed` only)."""
         self.model_ms = [Timings(keep=2000) for _ in range(policies)]
         """Per frame, of each policy: towers and head, without decoding and resizing."""
 

@@ -17,6 +17,7 @@ from mobile_vla.bags.roles import Roles, find_roles
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate import metrics
+from mobile_vla.evaluate.closed import recorded_sensors, sensors_of
 from mobile_vla.evaluate.columns import Columns
 from mobile_vla.evaluate.frames import Selection, pixels_of, samples_of
 from mobile_vla.evaluate.metrics import Agreement, Character, Interval, Values
@@ -81,6 +82,8 @@ class BagFacts(NamedTuple):
     seconds: float
     topics: Roles
     damage: str
+    missing: tuple[str, ...] = ()
+    """Sensors that the gate listens to on the robot and that were not recorded (`closed` only)."""
 
 
 @dataclass
@@ -122,24 +125,32 @@ def evaluate(
     started = time.perf_counter()
     for path in bags:
         with BagReader(path) as reader:
-            roles = _roles(reader, path, chosen, options)
+            roles = _roles(reader, path, chosen, options, controller)
             seconds = (selection.end_s or reader.duration_s) - selection.start_s
             if selection.start_s >= reader.duration_s:
                 raise UserError(f"{path} ends at {reader.duration_s:.1f} s, --start-s is {selection.start_s:g}")
             on_bag(str(path), min(seconds, reader.duration_s - selection.start_s))
             samples = samples_of(reader, roles, selection)
-            for moment in rollout.feed(str(path), reader.start_ns, samples, partial(pixels_of, reader)):
+            sensors = recorded_sensors(controller, roles)
+            for moment in rollout.feed(str(path), reader.start_ns, samples, partial(pixels_of, reader), sensors):
                 on_moment(moment)
             damage = reader.damage.sentence if reader.damage is not None else ""
-            facts.append(BagFacts(str(path), min(seconds, reader.duration_s - selection.start_s), roles, damage))
+            missing = [role for role, used in sensors_of(controller).items() if used and role not in sensors]
+            length = min(seconds, reader.duration_s - selection.start_s)
+            facts.append(BagFacts(str(path), length, roles, damage, tuple(missing) if options.closed else ()))
     columns = rollout.columns
     _refuse_nothing(columns, bags)
     return summarise(rollout, policies, facts, time.perf_counter() - started)
 
 
-def _roles(reader: BagReader, path: Path, chosen: Mapping[str, str] | None, options: Options) -> Roles:
+def _roles(
+    reader: BagReader, path: Path, chosen: Mapping[str, str] | None, options: Options, controller: ControllerConfig
+) -> Roles:
+    sensors = [role for role, used in sensors_of(controller).items() if used and options.closed]
     try:
-        roles = find_roles(reader.topics.values(), chosen)
+        roles = find_roles(
+            reader.topics.values(), chosen, {"image", "command", "instruction", "odometry", "mode", *sensors}
+        )
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     if roles.image is None:
@@ -147,7 +158,7 @@ def _roles(reader: BagReader, path: Path, chosen: Mapping[str, str] | None, opti
         raise UserError(f"{path} has no camera topic (Image or CompressedImage); its topics: {known}")
     if roles.instruction is None and not options.instruction:
         raise UserError(f"{path} has no instruction; give one with --instruction")
-    return roles._replace(diagnostics=None, action=None)
+    return roles
 
 
 def _refuse_nothing(columns: Columns, bags: Sequence[Path]) -> None:
@@ -253,6 +264,14 @@ def _groups(keys: NDArray[np.int64], names: dict[int, str], predicted: list[Valu
 def _notes(evaluation: Evaluation, known: NDArray[np.bool_]) -> list[str]:
     columns, frames = evaluation.columns, evaluation.columns.frames
     notes = [f"{Path(bag.path).name} is damaged: {bag.damage}." for bag in evaluation.bags if bag.damage]
+    notes += [
+        f"{Path(bag.path).name} has no {' and no '.join(bag.missing)}: the gate ran without, the robot would not."
+        for bag in evaluation.bags
+        if bag.missing
+    ]
+    for result, guarded in zip(evaluation.results, columns.guarded, strict=True):
+        if guarded:
+            notes.append(f"The range guard held {result.name} back in {guarded} of {len(known)} frames.")
     if not known.any():
         notes.append(
             "No recorded command lies near any frame: errors and baselines cannot be computed, "

@@ -8,13 +8,14 @@ and prepared on others, and a small policy encodes several at once. What goes to
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mobile_vla.bags.align import Sample
+from mobile_vla.bags.types import Around
 from mobile_vla.control import ControllerConfig, Velocity
 from mobile_vla.control.decode import decode_action, output_turn
 from mobile_vla.errors import UserError
@@ -27,6 +28,7 @@ from mobile_vla.policy.interface import AheadPolicy, Policy, Step, StepError
 AXES = {"diff": ("linear", "angular"), "omni": ("linear", "lateral"), "ackermann": ("linear", "angular")}
 UNITS = {"linear": "m/s", "lateral": "m/s", "angular": "rad/s"}
 Pixels = NDArray[np.uint8]
+_HELD_BACK = ("range_slow", "range_stop", "range_unseen", "range_dead")
 
 
 class Moment(NamedTuple):
@@ -74,15 +76,23 @@ class Rollout:
         self._pending: list[deque[tuple[int, tuple[float, float]]]] = [deque() for _ in policies]
         self._held: list[tuple[float, float]] = [(0.0, 0.0) for _ in policies]
         self._gates: list[GateOnBagTime] = []
+        self._sensors: Collection[str] = ()
+        self._newest: dict[type[Around], Around] = {}
         self._episode: int | None = None
 
     def feed(
-        self, bag: str, start_ns: int, samples: Iterable[Sample], pixels: Callable[[Sample], Pixels]
+        self,
+        bag: str,
+        start_ns: int,
+        samples: Iterable[Sample],
+        pixels: Callable[[Sample], Pixels],
+        sensors: Collection[str] = (),
     ) -> Iterator[Moment]:
         """Run over one bag; yields every counted frame. Raises `UserError` for what cannot be evaluated.
 
-        `pixels` decodes a frame; it is called on other threads.
+        `pixels` decodes a frame; it is called on other threads. `sensors` are the roles in the bag that the gate uses.
         """
+        self._sensors, self._newest = sensors, {}
 
         def ready(planned: Planned) -> _Ready:
             rgb = pixels(planned.sample)
@@ -103,7 +113,7 @@ class Rollout:
             if planned.seen:
                 for pending, own in zip(self._pending, steps, strict=True):
                     pending.append((stamp_ns, next(own).action))
-            self._arrive(stamp_ns)
+            self._arrive(stamp_ns, planned.sample.around)
             commands = [self._command(index, stamp_ns) for index in range(len(self._policies))]
             recorded = self._recorded(planned.sample)
             self.columns.note(planned.t, planned.episode, recorded, commands)
@@ -118,7 +128,9 @@ class Rollout:
         self._pending = [deque() for _ in self._policies]
         self._held = [(0.0, 0.0) for _ in self._policies]
         if self._options.closed:
-            self._gates = [GateOnBagTime(self._controller) for _ in self._policies]
+            self._gates = [GateOnBagTime(self._controller, self._sensors) for _ in self._policies]
+            for event in self._newest.values():  # the robot knew it already
+                self._sense(event)
 
     def _steps(self, index: int, seen: list[_Ready]) -> list[Step]:
         """What one policy answers to the frames it sees."""
@@ -136,13 +148,20 @@ class Rollout:
             self.columns.model_ms[index].add(sum(step.timings_ms.values()))
         return steps
 
-    def _arrive(self, stamp_ns: int) -> None:
-        """Actions whose latency has passed take effect."""
+    def _arrive(self, stamp_ns: int, around: Iterable[Around]) -> None:
+        """What sensors said, and actions whose latency has passed, take effect."""
+        for event in around:
+            self._newest[type(event)] = event
+            self._sense(event)
         for index, pending in enumerate(self._pending):
             while pending and pending[0][0] + self._latency_ns <= stamp_ns:
                 image_ns, self._held[index] = pending.popleft()
                 if self._gates:
                     self._gates[index].offer(image_ns, self._velocity(self._held[index]), image_ns + self._latency_ns)
+
+    def _sense(self, event: Around) -> None:
+        for gate in self._gates:
+            gate.sense(event)
 
     def _velocity(self, action: tuple[float, float]) -> Velocity:
         return Velocity(action[0], action[1], 0.0) if self.space == "omni" else Velocity(action[0], 0.0, action[1])
@@ -151,6 +170,7 @@ class Rollout:
         """What goes to the base at this time, in the units of the axes."""
         if self._gates:
             command = self._gates[index].at(stamp_ns)
+            self.columns.guarded[index] += command.reason in _HELD_BACK
             return command.linear_x, command.linear_y if self.space == "omni" else command.angular_z
         velocity = decode_action(self.space, self._velocity(self._held[index]), self._controller.action)
         if self.space == "omni":
