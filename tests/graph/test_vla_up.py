@@ -81,16 +81,21 @@ def test_a_second_graph_on_the_same_topic_is_refused(graph: Any, vla: Any) -> No
 
 def test_demo_leaves_bag_video_report_and_metrics(vla: Any, tmp_path: Path) -> None:
     out = tmp_path / "demo"
-    process = vla("demo", "--seconds", "4", "--out", str(out), "--json")
+    process = vla("demo", "--seconds", "6", "--then", "another", "--out", str(out), "--json")
     output, error = process.communicate(timeout=150)
     assert process.returncode == 0, error
     metrics = json.loads(output)
     assert metrics == json.loads((out / "metrics.json").read_text())
     assert metrics["seconds_by_mode"]["autonomy"] > 2
+    first, second = metrics["facts"]["tasks"]
+    assert (first["given_s"], second["until_s"]) == (0.0, pytest.approx(6.0, abs=1.0))
+    assert first["object"]
+    assert second["instruction"] == f"go to the {second['object']}" != first["instruction"]
     assert (out / "bag" / "metadata.yaml").is_file()
     assert (out / "video.mp4").stat().st_size > 10_000
     report = (out / "report.html").read_text()
     assert "UNTRAINED" in report
+    assert second["sentence"].replace('"', "&quot;") in report
     assert "http://" not in report.replace("http://www.w3.org", ""), "the report needs no network"
 
 

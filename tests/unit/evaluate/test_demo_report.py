@@ -64,6 +64,16 @@ def test_the_story_says_what_happened(known_drive: Path, tmp_path: Path) -> None
     assert "camera was started again 2 times." in told
 
 
+def test_what_came_of_every_instruction_replaces_the_end(known_drive: Path, tmp_path: Path) -> None:
+    tasks = [{"sentence": "Told A: arrived.", "arrived": True}, {"sentence": "Told B: <not>.", "arrived": False}]
+    summary = write_demo_report(known_drive, tmp_path, {"tasks": tasks})
+    assert summary.sentences.index("Told A: arrived.") + 1 == summary.sentences.index("Told B: <not>.")
+    assert not any("from the goal" in sentence for sentence in summary.sentences)
+    page = summary.report.read_text()
+    assert "<b>1 of 2</b><span>arrived where it was told</span>" in page
+    assert "Told B: &lt;not&gt;." in page
+
+
 def test_the_page_is_self_contained_and_escaped(known_drive: Path, tmp_path: Path) -> None:
     text = write_demo_report(known_drive, tmp_path, {}).report.read_text()
     outside = set(re.findall(r'(?:https?:)?//[^"\s<]+', re.sub(r"base64,[^\"]*", "", text)))

@@ -8,16 +8,34 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mobile_vla.control.modes import REASONS
 from mobile_vla.errors import UserError
 from mobile_vla_bringup.graph import Choice, describe
-from mobile_vla_bringup.session import open_session
+from mobile_vla_bringup.session import Session, open_session
+from mobile_vla_bringup.tasks import ANOTHER, NONE, Tasks, another_object
 from mobile_vla_ros.domain import borrowed
+from mobile_vla_sim.truth import Truth, read_truth
+
+if TYPE_CHECKING:
+    from mobile_vla_bringup.operator import Operator
 
 READY_TIMEOUT_S = 60.0
+TRAINED_S, UNTRAINED_S = 40.0, 20.0
+AFTERWARDS_S = 1.5
+"""After the last arrival, so that the video shows that it stays."""
 RECORDER = {"images": "jpeg"}
 """A demonstration is looked at, not trained on: a tenth of the space."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to drive, and what to say half way. None: what suits the policy."""
+
+    seconds: float | None = None
+    then: str | None = None
+    """A second instruction; `another`: another object of the room; `none`."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +49,7 @@ class DemoRun:
 def run_demo(
     choice: Choice,
     overrides: dict[str, dict[str, Any]],
-    seconds: float,
+    plan: Plan,
     folder: Path,
     *,
     started: float,
@@ -49,52 +67,120 @@ def run_demo(
         domain_id = stack.enter_context(borrowed())
         session = stack.enter_context(open_session(graph, on_line, domain_id=domain_id, folder=folder / "logs"))
         operator = stack.enter_context(Operator(domain_id, graph.namespace))
-
-        def watch() -> None:
-            session.supervisor.poll()
-            if stopped():
-                raise KeyboardInterrupt
-
         say(f"{len(graph.nodes)} processes on ROS domain {domain_id}: {', '.join(node.name for node in graph.nodes)}")
-        instruction = choice.instruction
+        drive = _Drive(session, operator, plan, stopped, say)
         try:
-            if not instruction:
-                operator.wait(
-                    lambda: operator.value("simulator", "instruction") != "", READY_TIMEOUT_S, "a room", watch
-                )
-                instruction = operator.value("simulator", "instruction")
-            operator.instruct(instruction)
-            operator.arm(READY_TIMEOUT_S, also=watch)
-            say(f"armed after {time.monotonic() - started:.1f} s; instruction: {instruction!r}")
-            _drive(operator, seconds, watch, say)
+            drive.begin(choice.instruction)
+            say(f"armed after {time.monotonic() - started:.1f} s; instruction: {drive.instruction!r}")
+            drive.run()
             operator.disarm()
             operator.spin(0.5)
-            ended = "the time was over"
         except KeyboardInterrupt:
-            ended = "it was stopped by hand"
+            drive.finish("it was stopped by hand")
         facts = {
-            "instruction": instruction,
+            "instruction": drive.instruction,
             "robot": choice.robot,
             "policy": choice.policy,
             "device": choice.device,
-            "seconds": seconds,
-            "ended": ended,
+            "seconds": drive.seconds,
+            "ended": drive.ended,
+            "tasks": drive.tasks.facts(),
             "first_motion_s": None if operator.first_motion is None else operator.first_motion - started,
             "restarts": session.supervisor.restarts(),
             "diagnostics": operator.diagnostics,
             "messages": operator.messages,
         }
     if not bag.exists():
-        raise UserError(f"nothing was recorded ({ended}); the logs are in {folder / 'logs'}")
+        raise UserError(f"nothing was recorded ({drive.ended}); the logs are in {folder / 'logs'}")
     return DemoRun(bag, facts)
 
 
-def _drive(operator: Any, seconds: float, watch: Callable[[], None], say: Callable[[str], None]) -> None:
-    end = time.monotonic() + seconds
-    said = ""
-    while (left := end - time.monotonic()) > 0:
-        operator.spin(min(0.2, left))
-        watch()
-        if operator.state.message != said:
-            said = operator.state.message
-            say(said)
+class _Drive:
+    """One drive from arming to disarming: gives the instructions, follows what becomes of them."""
+
+    def __init__(
+        self,
+        session: Session,
+        operator: Operator,
+        plan: Plan,
+        stopped: Callable[[], bool],
+        say: Callable[[str], None],
+    ) -> None:
+        self._session = session
+        self._operator = operator
+        self._plan = plan
+        self._stopped = stopped
+        self._say = say
+        self._armed = time.monotonic()
+        self.tasks = Tasks()
+        self.seconds = 0.0
+        self.ended = ""
+        self.instruction = ""
+        self._then = NONE
+
+    def begin(self, instruction: str) -> None:
+        """Wait for the room and the policy, give the first instruction, arm."""
+        operator = self._operator
+        operator.wait(lambda: self._truth() is not None, READY_TIMEOUT_S, "a room", self._watch)
+        truth = self._truth()
+        assert truth is not None
+        self.instruction = instruction or truth.instruction
+        operator.instruct(self.instruction)
+        operator.arm(READY_TIMEOUT_S, also=self._watch)
+        self._armed = time.monotonic()
+        self.tasks.tell(0.0, self.instruction, truth)
+        trained = operator.value("inference", "untrained") == "false"
+        self.seconds = self._plan.seconds or (TRAINED_S if trained else UNTRAINED_S)
+        self._then = self._plan.then or (ANOTHER if trained else NONE)
+
+    def run(self) -> None:
+        """Until the last instruction is fulfilled or the time is over."""
+        said = ""
+        while (now_s := self._now_s()) < self.seconds:
+            self._operator.spin(min(0.2, self.seconds - now_s))
+            self._watch()
+            if self._operator.state.message != said:
+                said = self._operator.state.message
+                self._say(said)
+            self._follow()
+            last = self.tasks.told[-1]
+            if self._then == NONE and last.arrived_s is not None and self._now_s() > last.arrived_s + AFTERWARDS_S:
+                self.finish("it had arrived")
+                return
+        self.finish("the time was over")
+
+    def finish(self, ended: str) -> None:
+        """The drive is over; the instruction that was being followed gets its reason."""
+        self.ended = ended
+        reason = self._operator.state_values().get("reason", "")
+        held_by = "" if reason in ("", "ok") else REASONS.get(reason, reason)
+        self.tasks.finish(self._now_s(), self._truth(), ended, held_by)
+        for task in self.tasks.told:
+            self._say(task.sentence())
+
+    def _follow(self) -> None:
+        truth = self._truth()
+        if truth is None:
+            return
+        self.tasks.observe(self._now_s(), truth)
+        half_time = self._now_s() >= self.seconds / 2.0
+        if self._then != NONE and (half_time or self.tasks.half_way(truth)):
+            self._change(truth)
+
+    def _change(self, truth: Truth) -> None:
+        text = f"go to the {another_object(truth, self.tasks.told[-1].object)}" if self._then == ANOTHER else self._then
+        self._then = NONE
+        self._operator.instruct(text)
+        self.tasks.tell(self._now_s(), text, truth)
+        self._say(f"new instruction after {self._now_s():.1f} s: {text!r}")
+
+    def _watch(self) -> None:
+        self._session.supervisor.poll()
+        if self._stopped():
+            raise KeyboardInterrupt
+
+    def _truth(self) -> Truth | None:
+        return read_truth(self._operator.diagnostics.get("simulator", {}))
+
+    def _now_s(self) -> float:
+        return time.monotonic() - self._armed

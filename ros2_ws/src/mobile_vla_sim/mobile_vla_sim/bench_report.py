@@ -123,9 +123,14 @@ def page_of(
         parts.append(
             html.section("Episodes of the policy", html.details("show all", _episode_table(outcomes["policy"])))
         )
-    facts = [(key, _in_words(value)) for key, value in report.executed.items()]
-    parts.append(html.section("What was executed", html.table(("", ""), facts, text_columns=2)))
+    parts.append(what_was_executed(report))
     return html.page(f"Closed-loop benchmark: {suite}", report.command, parts)
+
+
+def what_was_executed(report: FigureReport) -> str:
+    """The section that ends every page of figures."""
+    facts = [(key, _in_words(value)) for key, value in report.executed.items()]
+    return html.section("What was executed", html.table(("", ""), facts, text_columns=2))
 
 
 def _in_words(fact: Any) -> str:

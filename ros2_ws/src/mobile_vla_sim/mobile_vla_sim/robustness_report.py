@@ -7,6 +7,7 @@ from typing import Any
 
 from mobile_vla.evaluate import html, plots
 from mobile_vla.figures import Figure, FigureReport
+from mobile_vla_sim.bench_report import what_was_executed
 from mobile_vla_sim.robustness import AXES, PRECISION, Point
 
 # Success this far below nominal still counts as bearing it.
@@ -53,8 +54,7 @@ def page_of(points: Sequence[Point], report: FigureReport) -> str:
     for name, group in axes.items():
         drawing = [] if name == PRECISION else [_curve(name, group)]
         parts.append(html.section(_heading(name), *drawing, _table(group)))
-    facts = [(key, str(value)) for key, value in report.executed.items()]
-    parts.append(html.section("What was executed", html.table(("", ""), facts, text_columns=2)))
+    parts.append(what_was_executed(report))
     return html.page("Success while one thing gets worse", report.command, parts)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mobile_vla_sim.language import named_pair
 from mobile_vla_sim.randomise import ARRIVED_M
 from mobile_vla_sim.standing import STILL_FOR_S
-from mobile_vla_sim.world import World
+
+if TYPE_CHECKING:
+    from mobile_vla_sim.world import World
 
 
 class Truth(NamedTuple):

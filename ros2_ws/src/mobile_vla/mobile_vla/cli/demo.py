@@ -18,17 +18,26 @@ from mobile_vla.errors import UserError
 
 HELP = """Drive the simulated robot with a policy over the real ROS graph, and report what happened.
 
-Camera, inference, controller, simulator and recorder run as processes of their own on a free ROS domain. The
-result is a folder with the bag (mcap), a video with overlay, a self-contained HTML report and the metrics."""
+Inference, controller, simulator and recorder run as processes of their own on a free ROS domain. Half way to the
+first object a trained policy is told to go to another one. The result is a folder with the bag (mcap), a video with
+overlay, a self-contained HTML report and the metrics."""
 EPILOG = """vla demo
 vla demo --seconds 30 --instruction "go to the blue ball" --open
-vla demo --set simulator.seed=7 --out /data/demo7"""
+vla demo --set simulator.seed=7 --then "go to the red cube" --out /data/demo7"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mobile_vla_bringup.graph import Choice
 
-    parser.add_argument("--seconds", type=float, default=20.0, metavar="N", help="how long to drive (default: 20)")
+    parser.add_argument(
+        "--seconds", type=float, metavar="N", help="how long to drive at most (default: 40, 20 when untrained)"
+    )
+    parser.add_argument(
+        "--then",
+        metavar="TEXT",
+        help="a new instruction half way to the first one; another: another object of the room, none: no change "
+        "(default: another, none when untrained)",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="new folder for the result (default: out/demo-<time>)")
     parser.add_argument("--open", action="store_true", help="open the report in a browser")
     parser.add_argument("--json", action="store_true", help="print the metrics as JSON")
@@ -39,11 +48,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     started = time.monotonic()
-    from mobile_vla_bringup.demo import run_demo
     from mobile_vla_bringup.graph import Choice
 
-    if not 1 <= args.seconds <= 3600:
+    if args.seconds is not None and not 1 <= args.seconds <= 3600:
         raise UserError(f"--seconds must be from 1 to 3600, got {args.seconds:g}")
+    try:
+        from mobile_vla_bringup.demo import Plan, run_demo
+    except ModuleNotFoundError as error:
+        if error.name != "mobile_vla_sim":
+            raise
+        raise UserError("the demo needs the package mobile_vla_sim, which is not installed; install it") from error
+
     folder = _new_folder(args.out)
     console = Console(stderr=args.json, highlight=False, soft_wrap=True)
 
@@ -60,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     demo = run_demo(
         config_from(args, Choice),
         overrides_from(args),
-        args.seconds,
+        Plan(args.seconds, args.then),
         folder,
         started=started,
         stopped=stop.is_set,

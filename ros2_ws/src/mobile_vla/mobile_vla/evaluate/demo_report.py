@@ -33,7 +33,8 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
     """Read the bag, write the three files into `out` (each complete or not at all).
 
     `facts` are what only the caller knows; used when present: instruction, robot, policy, device, seconds, ended,
-    first_motion_s, restarts (by node), diagnostics (node -> values), command.
+    tasks (each instruction: sentence, arrived), first_motion_s, restarts (by node), diagnostics (node -> values),
+    command.
     """
     with BagReader(bag) as reader:
         roles = find_roles(reader.topics.values())
@@ -128,12 +129,15 @@ def _page(
         )
         parts.append(html.section("Video", html.video(video, caption)))
     parts += [_timeline(drive), _path_and_speeds(drive), _timings(drive), _contents(reader, roles, drive)]
-    task = drive.instructions[-1].text if drive.instructions else str(facts.get("instruction", ""))
+    task = ", then ".join(told.text for told in drive.instructions) or str(facts.get("instruction", ""))
     return html.page(f"Drive: {task}" if task else "Drive", lead, parts)
 
 
 def _tiles(drive: Drive, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = [(f"{drive.duration_s:.1f} s", "recorded"), (f"{drive.path_m:.2f} m", "driven")]
+    if tasks := facts.get("tasks"):
+        arrived = sum(bool(task["arrived"]) for task in tasks)
+        shown.insert(0, (f"{arrived} of {len(tasks)}", "arrived where it was told"))
     if facts.get("first_motion_s") is not None:
         shown.append((f"{float(facts['first_motion_s']):.1f} s", "from the command to the first motion"))
     autonomy = drive.mode_seconds.get("autonomy")

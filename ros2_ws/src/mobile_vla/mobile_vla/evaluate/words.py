@@ -38,8 +38,8 @@ def story(drive: Drive, facts: Mapping[str, Any]) -> list[str]:
 
 
 def _summary(drive: Drive) -> str:
-    told = drive.instructions[-1].text if drive.instructions else ""
-    task = f'It was told "{told}".' if told else "It was told nothing."
+    texts = [f'"{told.text}"' for told in drive.instructions if told.text]
+    task = f"It was told {', then '.join(texts)}." if texts else "It was told nothing."
     if not drive.track.t:
         return f"{drive.duration_s:.1f} s were recorded. {task} There is no odometry, so nothing says where it went."
     return (
@@ -49,13 +49,13 @@ def _summary(drive: Drive) -> str:
 
 
 def _simulator(drive: Drive, facts: Mapping[str, Any]) -> list[str]:
-    """The simulator knows the truth: distance to the goal, contacts."""
+    """The simulator knows the truth: what came of every instruction, distance to the goal, contacts."""
     said = drive.node("simulator")
     values = {**(said[-1].values if said else {}), **_node_facts(facts, "simulator")}
     if not values:
         return []
-    sentences = []
-    if "goal_distance_m" in values:
+    sentences = [str(task["sentence"]) for task in facts.get("tasks", ())]
+    if "goal_distance_m" in values and not sentences:
         reached = "and reached it" if values.get("arrived") == "true" else "and did not arrive"
         distance, goal = float(values["goal_distance_m"]), values.get("goal", "unnamed")
         sentences.append(f"It ended {distance:.2f} m from the goal ({goal}) {reached}.")
