@@ -38,6 +38,8 @@ def test_a_part_of_the_bag(drive: Path) -> None:
         due = list(playback.messages())
         assert [one.after_ns for one in due] == [i * FRAME_NS + COMMAND_DELAY_NS for i in range(5)]
         assert playback.bag_time_ns(0) == START_NS + 500_000_000
+        assert playback.duration_s == 0.5
+        assert Playback(reader, ReplayConfig(bag=str(drive), end_s=99.0)).duration_s == reader.duration_s
         with pytest.raises(UserError, match=r"start_s 60 is behind the end of the bag \(1\.9 s\)"):
             Playback(reader, ReplayConfig(bag=str(drive), start_s=60.0))
         with pytest.raises(UserError, match=r"no messages on /cmd_ve; did you mean '/cmd_vel'"):

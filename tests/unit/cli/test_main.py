@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mobile_vla.bags.config import ReplayConfig
 from mobile_vla.cli import main
+from mobile_vla.cli.flags import add_config_flags, config_from
 from mobile_vla.cli.main import COMMANDS
+from mobile_vla.cli.subcommands import add_module_command
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -80,3 +85,23 @@ def test_sigterm_cleans_up_as_ctrl_c_does(tmp_path: Path) -> None:
     finally:
         process.kill()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_examples_with_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    module = SimpleNamespace(HELP="h", EPILOG="vla x --topics [a, b]", add_arguments=lambda parser: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "mobile_vla.cli.bracketed", module)
+        add_module_command(parser.add_subparsers(), "x", "bracketed", "x")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["x", "--help"])
+    assert "vla x --topics [a, b]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["a,b", "a, b", "[a, b]", " ['a', b] "])
+def test_lists_on_the_command_line(text: str) -> None:
+    parser = argparse.ArgumentParser()
+    add_config_flags(parser, ReplayConfig, "replay", skip=("bag",))
+    args = parser.parse_args(["--topics", text, "--remaps", "a:=b"])
+    config = config_from(args, ReplayConfig, bag="x")
+    assert (config.topics, config.remaps) == (("a", "b"), ("a:=b",))

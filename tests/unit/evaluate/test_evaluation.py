@@ -19,7 +19,7 @@ from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate.eval_figures import figure_report
-from mobile_vla.evaluate.eval_report import evaluation_page, verdicts
+from mobile_vla.evaluate.eval_report import evaluation_page, lag_sentence, verdicts
 from mobile_vla.evaluate.evaluation import Evaluation, NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection, done_ahead
 from mobile_vla.evaluate.moments import WorstMoments
@@ -193,7 +193,7 @@ def test_two_policies_are_compared_on_the_same_frames(tmp_path: Path, messages: 
     assert turn == pytest.approx(0.0)
     assert interval is not None
     assert interval.high < 0.0
-    assert any("Forward: B errs" in sentence and "more than chance" in sentence for sentence in verdicts(evaluation))
+    assert any("m/s less than A" in sentence and "more than chance" in sentence for sentence in verdicts(evaluation))
 
 
 def test_without_commands_it_runs_and_says_what_is_missing(tmp_path: Path, messages: Messages) -> None:
@@ -203,6 +203,23 @@ def test_without_commands_it_runs_and_says_what_is_missing(tmp_path: Path, messa
     assert any("cannot be computed" in note for note in evaluation.notes)
     json.loads(figure_report(evaluation, "vla eval", {}).to_json())
     assert "cannot be computed" in evaluation_page(evaluation, [])
+
+
+@pytest.mark.parametrize(
+    ("best_ms", "correlations", "sentence"),
+    [
+        (0.0, [0.5, 0.9, 0.5], "without any shift"),
+        (100.0, [0.2, 0.5, 0.9, 0.5], "100 ms before the recording"),
+        (-100.0, [0.5, 0.9, 0.5, 0.2, 0.1], "100 ms behind the recording"),
+        (100.0, [0.5, 0.6, 0.7], "largest shift that was tried, +100 ms"),
+        (-100.0, [0.29, 0.1, 0.1, 0.0, 0.0], "0.29 at most"),
+    ],
+)
+def test_a_lag_is_named_only_where_there_is_one(best_ms: float, correlations: list[float], sentence: str) -> None:
+    """Shifts of 100 ms around 0; two entries before 0 where there are five, else one."""
+    first = -2 if len(correlations) == 5 else -1
+    curve = [(100.0 * (first + i), value) for i, value in enumerate(correlations)]
+    assert sentence in lag_sentence(best_ms, curve)
 
 
 def test_the_worst_moments_are_the_worst(tmp_path: Path, messages: Messages) -> None:

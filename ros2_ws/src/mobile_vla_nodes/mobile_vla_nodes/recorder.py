@@ -51,6 +51,7 @@ class RecorderNode(Node):
         self._recorder.announce(self._episode_topic, "diagnostic_msgs/msg/DiagnosticStatus", Qos(depth=10))
         self._said = ""
         self._recorder.start()
+        self.get_logger().info(_plan(config))
         self._save = RECORDER_SAVE.server(self, self._on_save)
         self._diagnostics = Diagnostics(self, self._report)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -112,6 +113,7 @@ class RecorderNode(Node):
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = self._recorder.save()
+        (self.get_logger().info if response.success else self.get_logger().warning)(response.message)
         return response
 
     def _report(self) -> Status:
@@ -141,6 +143,15 @@ class RecorderNode(Node):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
+
+
+def _plan(config: RecorderConfig) -> str:
+    """What is going to happen, for whoever started this in a terminal."""
+    if config.continuous:
+        return f"recording into {config.out_dir} until the process ends"
+    return (
+        f"keeping the last {config.ring_s:g} s in memory; the service recorder/save writes them into {config.out_dir}"
+    )
 
 
 def main() -> None:

@@ -59,7 +59,9 @@ class ReplayNode(Node):
         if self._reader.damage is not None:
             self.get_logger().warning(f"the bag is damaged: {self._reader.damage.sentence}")
         names = ", ".join(topic.published for topic in self._playback.topics)
-        say(f"{self._reader.duration_s:.1f} s at {self._config.rate:g} x: {names}")
+        whole_s, part_s = self._reader.duration_s, self._playback.duration_s
+        part = f"{part_s:.1f} of {whole_s:.1f} s" if part_s < whole_s else f"{whole_s:.1f} s"
+        say(f"{part} at {self._config.rate:g} x: {names}")
         if self._playback.left_out and not self._config.topics:
             say(f"left out: {', '.join(self._playback.left_out)} (name them as topics to replay them)")
 

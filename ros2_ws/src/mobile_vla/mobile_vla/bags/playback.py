@@ -57,6 +57,11 @@ class Playback:
         self.left_out = sorted(set(reader.topics) - {topic.recorded for topic in self.topics})
         self._stamped = {topic.recorded for topic in self.topics if has_header(topic.type)}
 
+    @property
+    def duration_s(self) -> float:
+        """Length of the chosen part, in the bag's time."""
+        return (min(self.end_ns, self._reader.end_ns) - self.start_ns) / 1e9
+
     def messages(self, now_ns: int = 0) -> Iterator[Due]:
         """One pass over the bag; `now_ns` is the clock's time at its beginning (used when restamping)."""
         names = {topic.recorded: topic.published for topic in self.topics}

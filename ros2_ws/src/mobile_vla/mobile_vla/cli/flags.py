@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import yaml
 
@@ -36,7 +36,7 @@ def config_from(args: argparse.Namespace, cls: type[C], **fixed: Any) -> C:
     """The configuration the flags describe; `fixed` values are not open to the user."""
     values = {name.removeprefix("config."): value for name, value in vars(args).items() if name.startswith("config.")}
     types = {field.name: field.type for field in fields_of(cls)}
-    parsed = {name: value if types[name] in (str, bool) else _parse(value) for name, value in values.items()}
+    parsed = {name: _parsed(value, types[name]) for name, value in values.items()}
     return from_mapping(cls, {**parsed, **fixed}, "command line")
 
 
@@ -64,6 +64,14 @@ def overrides_from(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
     return sections
 
 
+def _parsed(value: Any, hint: Any) -> Any:
+    if hint in (str, bool):
+        return value
+    if get_origin(hint) is tuple and not value.lstrip().startswith("["):
+        return [item.strip() for item in value.split(",") if item.strip()]
+    return _parse(value)
+
+
 def _parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)
@@ -72,7 +80,7 @@ def _parse(text: str) -> Any:
 
 
 def _metavar(hint: Any) -> str:
-    return {int: "N", float: "X", str: "TEXT"}.get(hint, "[..]")
+    return {int: "N", float: "X", str: "TEXT"}.get(hint, "A,B")
 
 
 def _shown(value: Any) -> str:

@@ -14,7 +14,7 @@ real base. Nodes judge images by their age: either give them --clock and start t
 To judge a policy, `vla eval` is faster and deterministic."""
 EPILOG = """vla replay recordings/lab --restamp
 vla replay recordings/lab --clock --rate 0.5 --start-s 10 --end-s 20 --loop
-vla replay recordings/lab --topics "[camera/image_raw, instruction]" --remaps "[camera/image_raw:=front/image_raw]" """
+vla replay recordings/lab --topics camera/image_raw,instruction --remaps camera/image_raw:=front/image_raw"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,13 @@ from typing import Any
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 
+class _PlainText(RawDescriptionRichHelpFormatter):
+    """Examples may contain [brackets]: nothing in a text is markup."""
+
+    text_markup = False
+    help_markup = False
+
+
 def add_module_command(commands: Any, name: str, module_name: str, help_line: str) -> None:
     """Give `commands` (what `add_subparsers` returned) the command that a module of this package describes."""
     module = importlib.import_module(f"mobile_vla.cli.{module_name}")
@@ -18,7 +25,7 @@ def add_module_command(commands: Any, name: str, module_name: str, help_line: st
         help=help_line,
         description=module.HELP,
         epilog=module.EPILOG,
-        formatter_class=RawDescriptionRichHelpFormatter,
+        formatter_class=_PlainText,
     )
     module.add_arguments(command)
     if hasattr(module, "run"):

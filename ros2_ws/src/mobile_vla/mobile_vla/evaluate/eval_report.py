@@ -14,6 +14,8 @@ from mobile_vla.evaluate.metrics import DEAD_BAND, TOLERANCE
 from mobile_vla.evaluate.moments import WorstMoment
 
 _HALF = 430
+_LEAST_CORRELATION = 0.3
+"""Below it, a best shift means nothing."""
 _AXIS_NAMES = {"linear": "Forward", "lateral": "Sideways", "angular": "Turn"}
 _ROWS = (
     ("mae", "mean absolute error"),
@@ -59,7 +61,8 @@ def verdicts(evaluation: Evaluation) -> list[str]:
         sentences += [_verdict(who, axis) for axis in result.axes if axis.policy.n]
     for name, value, interval in evaluation.paired:
         first, second = (result.name for result in evaluation.results)
-        better, by = (second, -value) if value < 0 else (first, value)
+        better, worse, by = (second, first, -value) if value < 0 else (first, second, value)
+        unit = next(axis.unit for axis in evaluation.results[0].axes if axis.axis == name)
         sure = (
             "nothing says how sure that is"
             if interval is None
@@ -67,7 +70,9 @@ def verdicts(evaluation: Evaluation) -> list[str]:
             if interval.low > 0 or interval.high < 0
             else "which may be chance"
         )
-        sentences.append(f"{_AXIS_NAMES[name]}: {better} errs {_number(by)} less on the same frames, {sure}.")
+        sentences.append(
+            f"{_AXIS_NAMES[name]}: {better} errs {_number(by)} {unit} less than {worse} on the same frames, {sure}."
+        )
     return sentences
 
 
@@ -137,7 +142,19 @@ def _lags(axis: AxisResult) -> str:
         "correlation",
         width=_HALF,
     )
-    return plot + html.paragraph(f"Fits best when the recording is taken {axis.lag_ms:.0f} ms later.", "quiet")
+    return plot + html.paragraph(lag_sentence(axis.lag_ms, curve), "quiet")
+
+
+def lag_sentence(best_ms: float, curve: Sequence[tuple[float, float]]) -> str:
+    """What the best shift says; nothing where no shift fits, or the best may lie beyond those tried."""
+    highest = max(value for _, value in curve)
+    if highest < _LEAST_CORRELATION:
+        return f"No shift makes it fit: the correlation is {highest:.2f} at most."
+    if best_ms in (curve[0][0], curve[-1][0]):
+        return f"It fits best at the largest shift that was tried, {best_ms:+.0f} ms: no lag can be read from this."
+    if best_ms == 0:
+        return "It fits best without any shift."
+    return f"It fits best {abs(best_ms):.0f} ms {'before' if best_ms > 0 else 'behind'} the recording."
 
 
 def _behaviour(axis: AxisResult, name: str) -> str:
