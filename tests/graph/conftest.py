@@ -117,10 +117,15 @@ class GraphUnderTest:
         )
         pytest.fail(f"{what} did not come true within {timeout_s} s\n{outputs}")
 
-    def call(self, service: Service, request: Any = None, namespace: str = "", timeout_s: float = 10.0) -> Any:
-        """Call a service and return its response."""
+    def client(self, service: Service, namespace: str = "", timeout_s: float = 10.0) -> Any:
+        """A client whose server has been found."""
         client = self.node.create_client(service.type, f"{namespace}/{service.name}" if namespace else service.name)
         self.wait(client.service_is_ready, timeout_s, f"service {service.name}")
+        return client
+
+    def call(self, service: Service, request: Any = None, namespace: str = "", timeout_s: float = 10.0) -> Any:
+        """Call a service and return its response."""
+        client = self.client(service, namespace, timeout_s)
         future = client.call_async(request if request is not None else service.type.Request())
         self.wait(future.done, timeout_s, f"answer of {service.name}")
         self.node.destroy_client(client)

@@ -223,11 +223,11 @@ def test_an_input_that_cannot_be_heard_is_named(graph: Any, kind: type, profile:
 @pytest.mark.parametrize("way", ["service", "topic"])
 def test_emergency_stop(graph: Any, way: str) -> None:
     bench = Bench(graph)
-    device = graph.publisher(ESTOP)
+    device, button = graph.publisher(ESTOP), graph.client(TRIGGER_ESTOP)
     bench.drive()
     start = time.monotonic()
     if way == "service":
-        assert graph.call(TRIGGER_ESTOP).success
+        button.call_async(TRIGGER_ESTOP.type.Request())
     else:
         device.publish(Bool(data=True))
     bench.wait_mode("estop")
