@@ -1,6 +1,6 @@
 """The gate on the graph: the only publisher of the command topic. No model, no picture, one thread.
 
-A timer on the steady clock takes what has arrived, stores it in `mobile_vla.control.Gate`, asks the gate for the
+Every tick on the steady clock takes what has arrived, stores it in `mobile_vla.control.Gate`, asks the gate for the
 command and publishes it. Nothing but operators' requests runs between two ticks: a flood of messages delays none.
 """
 
@@ -37,6 +37,7 @@ from mobile_vla.control import (
 )
 from mobile_vla.timing import Timings
 from mobile_vla_nodes.controller_status import StateChanges, details, status
+from mobile_vla_nodes.paced import PacedExecutor
 from mobile_vla_nodes.policy_reset import PolicyReset
 from mobile_vla_nodes.unheard import unheard
 from mobile_vla_ros import topics
@@ -70,6 +71,7 @@ class ControllerNode(Node):
         self._command = self._gate.tick(self._now())
         self._stamped = config.output.stamped
         self._publisher = (topics.CMD_VEL_STAMPED if self._stamped else topics.CMD_VEL).publisher(self)
+        self._twist = Twist()
         self._state = topics.CONTROLLER_STATE.publisher(self)
         self._changes = StateChanges()
         self._jitter, self._work, self._latency = Timings(1000), Timings(1000), Timings(1000)
@@ -86,15 +88,16 @@ class ControllerNode(Node):
         }
         self._inputs.add(topics.DIAGNOSTICS, self._on_diagnostics)
         self._listen(config)
-        topics.ARM.server(self, self._on_arm)
-        topics.TRIGGER_ESTOP.server(self, self._on_estop_request)
-        topics.RESET_ESTOP.server(self, self._on_reset_request)
+        arm = topics.ARM.server(self, self._on_arm)
+        estop = topics.TRIGGER_ESTOP.server(self, self._on_estop_request)
+        reset = topics.RESET_ESTOP.server(self, self._on_reset_request)
         self._reset = PolicyReset(self, lambda number: self._gate.policy_was_reset(number, self._now()))
         self._diagnostics = Diagnostics(self, self._report)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._watch = self.create_timer(WATCH_PERIOD_S, self._look_around, clock=steady)
         self._looks = 0
-        self._timer = self.create_timer(config.period_s, self._tick, clock=steady)
+        self.period_s = config.period_s
+        self.urgent = frozenset({arm, estop, reset, self._reset.client, self._watch})
         self._scheduling = become_realtime(config.realtime_priority)
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process: no collection needs to walk it
@@ -162,7 +165,8 @@ class ControllerNode(Node):
 
     # decision
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Take, decide, publish: called by the executor at the configured rate."""
         started_ns = time.monotonic_ns()
         self._inputs.poll()
         now = self._now()
@@ -182,7 +186,7 @@ class ControllerNode(Node):
             self._say(command)
 
     def _send(self, linear_x: float, linear_y: float, angular_z: float) -> None:
-        twist = Twist()
+        twist = self._twist
         twist.linear.x, twist.linear.y, twist.angular.z = linear_x, linear_y, angular_z
         if not self._stamped:
             self._publisher.publish(twist)
@@ -252,7 +256,7 @@ def _velocity(twist: Twist) -> Velocity:
 
 def main() -> None:
     """Entry point."""
-    sys.exit(run(ControllerNode))
+    sys.exit(run(ControllerNode, PacedExecutor))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ class PolicyReset:
     """One request at a time; `done` gets the number that was asked for. Runs on the executor's thread."""
 
     def __init__(self, node: Node, done: Callable[[int], None]) -> None:
-        self._client = POLICY_RESET.client(node)
+        self.client = POLICY_RESET.client(node)
         self._done = done
         self._future: Any = None
         self._number = 0
@@ -32,9 +32,9 @@ class PolicyReset:
         waited_ns = steady_ns - self._asked_ns
         if self._future is not None and (number != self._number or waited_ns > PATIENCE_NS):
             self._drop()
-        elif self._future is None and waited_ns > PAUSE_NS and self._client.service_is_ready():
+        elif self._future is None and waited_ns > PAUSE_NS and self.client.service_is_ready():
             self._number, self._asked_ns = number, steady_ns
-            self._future = self._client.call_async(Trigger.Request())
+            self._future = self.client.call_async(Trigger.Request())
             self._future.add_done_callback(self._answered)
 
     def _answered(self, future: Any) -> None:
@@ -47,4 +47,4 @@ class PolicyReset:
     def _drop(self) -> None:
         if self._future is not None:
             future, self._future = self._future, None
-            self._client.remove_pending_request(future)
+            self.client.remove_pending_request(future)

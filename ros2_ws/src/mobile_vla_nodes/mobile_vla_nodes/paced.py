@@ -1,0 +1,69 @@
+"""An executor for a node that acts at a fixed rate: its tick is called directly, everything else in between.
+
+rclpy builds its wait set in Python, of every entity of the node, twice per callback. At 30 Hz that costs more than the
+controller's own work. So the tick is no ROS timer here; while waiting for it only what the node calls urgent is waited
+for, and the rest (parameter services, events of publishers) is looked at a few times a second, one at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol, cast
+
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+SELDOM_NS = 200_000_000
+
+
+class Paced(Protocol):
+    """A node that this executor runs. `urgent` are its entities that must not wait for the next look at the rest."""
+
+    period_s: float
+    urgent: frozenset[Any]
+
+    def tick(self) -> None: ...
+
+
+class PacedExecutor(SingleThreadedExecutor):
+    """Runs one node. The tick keeps its phase on the steady clock; one that is missed is skipped, not caught up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._paced: Paced | None = None
+        self._due_ns = 0
+        self._everything = False
+        self._everything_due_ns = 0
+
+    def add_node(self, node: Node) -> bool:
+        """The node to run."""
+        self._paced = cast("Paced", node)
+        self._due_ns = time.monotonic_ns()
+        return bool(super().add_node(node))
+
+    def can_execute(self, entity: Any) -> bool:
+        """Whether to wait for an entity now; rclpy asks this of each whenever it waits."""
+        urgent = self._paced is not None and entity in self._paced.urgent
+        return (urgent or self._everything) and bool(super().can_execute(entity))
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """One tick when it is due, else one urgent callback or the time until then; at most `timeout_sec`."""
+        assert self._paced is not None
+        left_s = (self._due_ns - time.monotonic_ns()) / 1e9
+        if left_s > 0:
+            super().spin_once(left_s if timeout_sec is None else min(left_s, timeout_sec))
+            return
+        self._paced.tick()
+        period_ns = round(self._paced.period_s * 1e9)
+        now_ns = time.monotonic_ns()
+        self._due_ns += period_ns * max(1, 1 + (now_ns - self._due_ns) // period_ns)
+        if now_ns >= self._everything_due_ns:
+            self._everything_due_ns = now_ns + SELDOM_NS
+            self._look_at_everything()
+
+    def _look_at_everything(self) -> None:
+        self._everything = True
+        try:
+            super().spin_once(0.0)
+        finally:
+            self._everything = False

@@ -1,0 +1,98 @@
+"""The executor that calls a tick directly: its phase, what it answers between ticks, what it looks at seldom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import rclpy
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from mobile_vla_nodes.paced import SELDOM_NS, PacedExecutor
+
+PERIOD_S = 0.1
+BUSY_SLACK_S = 0.04  # this process shares two cores with everything else that runs
+
+
+class Ticking(Node):
+    """Notes when it ticks, and when a service is asked."""
+
+    def __init__(self) -> None:
+        super().__init__("ticking")
+        self.period_s = PERIOD_S
+        self.ticks: list[float] = []
+        self.asked: dict[str, float] = {}
+        self.sleep_s = 0.0
+        self.urgent = frozenset({self.create_service(Trigger, "urgent", self._answer("urgent"))})
+        self.create_service(Trigger, "seldom", self._answer("seldom"))
+
+    def tick(self) -> None:
+        self.ticks.append(time.monotonic())
+        if self.sleep_s:
+            time.sleep(self.sleep_s)
+            self.sleep_s = 0.0
+
+    def _answer(self, name: str) -> Any:
+        def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            self.asked[name] = time.monotonic()
+            return response
+
+        return answer
+
+
+@pytest.fixture
+def ticking(graph: Any) -> Iterator[tuple[Ticking, PacedExecutor]]:
+    """On the default context, as in a process of its own: the domain is the test's."""
+    rclpy.init(domain_id=graph.domain_id)
+    node, executor = Ticking(), PacedExecutor()
+    executor.add_node(node)
+    yield node, executor
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def spin(executor: PacedExecutor, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        executor.spin_once(0.1)
+
+
+def test_ticks_keep_their_phase_and_a_late_one_is_not_caught_up(ticking: tuple[Ticking, PacedExecutor]) -> None:
+    node, executor = ticking
+    spin(executor, 1.0)
+    assert len(node.ticks) == pytest.approx(10, abs=1)
+    first = node.ticks[0]
+    node.sleep_s = 3.5 * PERIOD_S
+    spin(executor, 1.0)
+    assert len(node.ticks) == pytest.approx(20 - 3, abs=2)
+    for moment in node.ticks[1:]:
+        late_s = (moment - first) % PERIOD_S
+        assert min(late_s, PERIOD_S - late_s) < BUSY_SLACK_S
+
+
+def test_urgent_services_wait_for_no_tick_and_the_others_not_long(
+    graph: Any, ticking: tuple[Ticking, PacedExecutor]
+) -> None:
+    node, executor = ticking
+    clients = {name: graph.node.create_client(Trigger, name) for name in ("urgent", "seldom")}
+    end = time.monotonic() + 10
+    while time.monotonic() < end and not all(client.service_is_ready() for client in clients.values()):
+        spin(executor, 0.1)
+    waits: dict[str, list[float]] = {"urgent": [], "seldom": []}
+    for _ in range(5):
+        for name, client in clients.items():
+            del node.ticks[:]
+            while not node.ticks:
+                executor.spin_once(0.1)
+            asked = time.monotonic()  # just after a tick: the next one is a period away
+            client.call_async(Trigger.Request())
+            node.asked.pop(name, None)
+            while name not in node.asked and time.monotonic() < asked + 5:
+                executor.spin_once(0.1)
+            waits[name].append(node.asked[name] - asked)
+    assert sorted(waits["urgent"])[2] < PERIOD_S / 2
+    assert max(waits["seldom"]) < 2 * SELDOM_NS / 1e9 + PERIOD_S + BUSY_SLACK_S
