@@ -51,7 +51,7 @@ def test_a_bag_plays_the_usual_roles_at_the_control_rate(recorded: tuple[Path, l
     texts = [event.text for event in events if isinstance(event, Instruction)]
     assert texts == [result.instruction for result in results]
     modes = [event.values["mode"] for event in events if isinstance(event, Mode)]
-    assert modes == ["autonomy", "disarmed"] * 2
+    assert modes == ["teleop", "disarmed"] * 2, "an expert's drives are demonstrations, like a person's"
 
 
 def test_commands_are_scaled_actions_and_odometry_follows_them(recorded: tuple[Path, list[Result]]) -> None:
@@ -100,6 +100,15 @@ def test_the_command_writes_a_bag_and_keeps_off_the_benchmark(
     assert main(["sim", "record", str(tmp_path / "more"), "--push-share", "2"]) == 2
 
 
+def test_a_driver_that_is_no_expert_is_recorded_as_autonomy(tmp_path: Path) -> None:
+    folder = tmp_path / "straight"
+    with World(with_values(SimulatorConfig(), SMALL), 0) as world, BagWriter(folder) as bag:
+        record_episodes(world, range(1), Straight(), bag, Rules(limit_s=1.0))
+    with BagReader(folder) as bag:
+        events = list(bag.events(find_roles(bag.topics.values())))
+    assert [event.values["mode"] for event in events if isinstance(event, Mode)] == ["autonomy", "disarmed"]
+
+
 def test_a_takeover_is_recorded_as_teleop(tmp_path: Path) -> None:
     class TakesOver(Straight):
         """A policy that drives, and somebody who holds the stick in the second second."""
@@ -123,10 +132,10 @@ def test_a_takeover_is_recorded_as_teleop(tmp_path: Path) -> None:
 def test_corrections_of_a_policy_are_recorded_by_the_command(tmp_path: Path) -> None:
     folder = tmp_path / "corrections"
     small = [f"--set=simulator.{name}={value}" for name, value in SMALL.items()]
-    arguments = ["--policy", "untrained", "--episodes", "1", "--expert-share", "0.9"]
+    arguments = ["--policy", "untrained", "--episodes", "1", "--expert-share", "0.5"]
     assert main(["sim", "record", str(folder), *arguments, *small]) == 0
     with BagReader(folder) as bag:
         events = list(bag.events(find_roles(bag.topics.values())))
     modes = [event.values["mode"] for event in events if isinstance(event, Mode)]
-    assert "teleop" in modes
-    assert modes[0] == "autonomy"
+    assert set(modes) == {"autonomy", "teleop", "disarmed"}
+    assert modes[-1] == "disarmed"

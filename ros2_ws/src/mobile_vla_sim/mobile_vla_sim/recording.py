@@ -21,6 +21,8 @@ from mobile_vla.bags.writer import BagWriter
 from mobile_vla.camera.encodings import compress
 from mobile_vla_sim.drivers import Action, ActionScale, Driver
 from mobile_vla_sim.episode import Direct, Result, Rules, run_episode, scaled
+from mobile_vla_sim.expert import Expert
+from mobile_vla_sim.noisy import NoisyExpert
 from mobile_vla_sim.pacing import NS, Schedule
 from mobile_vla_sim.world import World
 
@@ -55,13 +57,12 @@ class Recording:
             bag.add_topic(name, kind, qos)
 
     def begin(self, world: World, instruction: str) -> None:
-        """A new episode: the instruction, the mode and the mark."""
+        """A new episode: the instruction and the mark; the mode follows with the first control period."""
         self._number, self._instruction = next(self._numbers), instruction
         self._scans = Schedule(world.config.lidar.rate_hz)
         now = self._offset_ns
         self._write("/instruction", now, data=instruction)
-        self._by_person = False
-        self._mode(now, "autonomy", "policy")
+        self._by_person: bool | None = None
         mark = Mark(True, self._number, instruction, "", 0.0)
         self._status(f"/{EPISODE_TOPIC}", now, "begin", mark.values())
 
@@ -173,7 +174,8 @@ def record_episodes(
 ) -> list[Result]:
     """Drive the rooms of `seeds` and write every control period of every episode into `bag`.
 
-    Where an expert takes over from a policy (`Corrected`), the bag says teleop: a correction like a person's.
+    Wherever an expert drives, alone or in place of a policy (`Corrected`), the bag says teleop, as where a person does:
+    these are the frames to learn from.
     """
     recording = Recording(bag, rules.scale)
     results = []
@@ -182,7 +184,7 @@ def record_episodes(
         recording.begin(world, world.scene.instruction)
 
         def note(one: World, action: Action) -> None:
-            recording.note(one, action, one.render(), by_person=getattr(driver, "by_expert", False))
+            recording.note(one, action, one.render(), by_person=_by_expert(driver))
 
         result = run_episode(world, driver, Direct(rules.scale), rules, note)
         recording.end(world, result)
@@ -190,3 +192,7 @@ def record_episodes(
         if progress is not None:
             progress(result)
     return results
+
+
+def _by_expert(driver: Driver) -> bool:
+    return bool(getattr(driver, "by_expert", isinstance(driver, (Expert, NoisyExpert))))

@@ -14,10 +14,12 @@ from mobile_vla.errors import UserError
 
 HELP = """Drive training rooms with the expert and write a bag with the topics of a real robot.
 
-The expert is pushed off its way now and then, so that the bag shows how to come back. With --policy the policy drives
-and the expert takes over now and then: the bag says teleop there, as when a person corrects a robot."""
+The expert is pushed off its way now and then, so that the bag shows how to come back; the bag says teleop, as where a
+person drives. With --policy the policy drives and the expert takes over now and then: the bag says teleop there only,
+as when a person corrects a robot."""
 EPILOG = """vla sim record expert_bag --episodes 50
-vla sim record corrections --policy own --episodes 30      # then: vla dataset build corrections --who teleop ..."""
+vla sim record corrections --policy own --episodes 30
+vla dataset build expert_bag corrections --who teleop --out data/mixed"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
