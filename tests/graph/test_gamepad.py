@@ -99,6 +99,31 @@ def test_buttons_reach_controller_and_recorder(graph: Any, driver: Driver) -> No
     assert saved == [True]
 
 
+def test_the_save_button_says_what_became_of_it(graph: Any, driver: Driver) -> None:
+    """Nobody records: said at once. A recorder that writes for longer than other calls may take: waited for."""
+    missing, saved = "recorder/save does not answer; is its node running?", "saved recordings/ring"
+    gamepad = graph.processes[0]
+
+    def save(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        time.sleep(2.5)
+        response.success, response.message = True, saved
+        return response
+
+    def press() -> None:
+        driver.hold()
+        graph.spin(0.3)
+        driver.hold("save")
+        graph.spin(0.15)
+
+    press()
+    graph.wait(lambda: missing in gamepad.output(), what="the answer that nobody records")
+    graph.node.create_service(RECORDER_SAVE.type, RECORDER_SAVE.name, save)
+    graph.spin(1.0)
+    press()
+    graph.wait(lambda: saved in gamepad.output(), what="the recorder's answer")
+    assert gamepad.output().count(missing) == 1
+
+
 @pytest.mark.parametrize("fault", ["unplugged", "frozen stamps", "NaN", "empty arrays", "killed"])
 def test_a_lost_pad_stops_the_robot_in_time(graph: Any, driver: Driver, fault: str) -> None:
     robot = Robot(graph)

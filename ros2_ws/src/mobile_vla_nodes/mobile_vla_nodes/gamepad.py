@@ -33,7 +33,8 @@ class GamepadNode(Node):
         self._settings = Parameters(self, GamepadConfig, self._on_change)
         config = self._settings.value
         self._pad = Pad(config, load_mapping(config.mapping))
-        self._link = TeleopLink(self, TELEOP_JOY)
+        self._answered = 0
+        self._link = TeleopLink(self, TELEOP_JOY, self._on_news)
         self._rate = RateMeter()
         self._device_stamp_ns = 0
         self._said = ""
@@ -87,6 +88,12 @@ class GamepadNode(Node):
         }
         for action in actions:
             asked[action]()
+
+    def _on_news(self) -> None:
+        """A pad has no screen: what was asked for by a button is answered in the log."""
+        if self._link.answers > self._answered:
+            self._answered = self._link.answers
+            self.get_logger().info(self._link.answer)
 
     # output
 

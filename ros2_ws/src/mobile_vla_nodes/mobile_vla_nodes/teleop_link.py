@@ -22,6 +22,8 @@ from mobile_vla_ros.topics import ARM, CONTROLLER_STATE, RECORDER_SAVE, RESET_ES
 
 FOLLOW_S = 0.05
 ANSWER_NS = 1_000_000_000
+SAVED_NS = 35_000_000_000
+"""The recorder writes before it answers, and itself gives up after 30 s."""
 STATE_NS = 2_500_000_000
 _SET_BACK_NS = 100_000_000
 
@@ -31,6 +33,7 @@ class _Call:
     service: Service
     request: Any
     insist: bool
+    patience_ns: int = ANSWER_NS
     future: Any = None
     asked_ns: int = 0
     sent_ns: int = 0
@@ -51,6 +54,7 @@ class TeleopLink:
         self._state_ns: int | None = None
         self._stamp_ns = 0
         self.answer = ""
+        self.answers = 0
         CONTROLLER_STATE.subscription(node, self._on_state)
         node.create_timer(FOLLOW_S, self._follow, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -95,7 +99,7 @@ class TeleopLink:
 
     def save(self) -> None:
         """Write what the recorder's ring buffer holds."""
-        self._call(RECORDER_SAVE, Trigger.Request())
+        self._call(RECORDER_SAVE, Trigger.Request(), patience_ns=SAVED_NS)
 
     def leave(self, patience_s: float) -> None:
         """Disarm before the process ends, waiting for the answer when there is anyone to give it."""
@@ -107,8 +111,8 @@ class TeleopLink:
         if executor is not None:
             executor.spin_until_future_complete(future, timeout_sec=patience_s)
 
-    def _call(self, service: Service, request: Any, insist: bool = False) -> None:
-        self._calls[service.name] = _Call(service, request, insist, asked_ns=time.monotonic_ns())
+    def _call(self, service: Service, request: Any, insist: bool = False, patience_ns: int = ANSWER_NS) -> None:
+        self._calls[service.name] = _Call(service, request, insist, patience_ns, asked_ns=time.monotonic_ns())
         self._follow()
 
     def _follow(self) -> None:
@@ -119,7 +123,7 @@ class TeleopLink:
                 self._say(call.future.result().message or f"{name}: done")
             elif call.future is None and self._clients[name].service_is_ready():
                 call.future, call.sent_ns = self._clients[name].call_async(call.request), now_ns
-            elif now_ns - max(call.sent_ns, call.asked_ns) > ANSWER_NS:
+            elif now_ns - max(call.sent_ns, call.asked_ns) > (ANSWER_NS if call.future is None else call.patience_ns):
                 self._give_up(name, call, now_ns)
 
     def _give_up(self, name: str, call: _Call, now_ns: int) -> None:
@@ -132,6 +136,7 @@ class TeleopLink:
 
     def _say(self, answer: str) -> None:
         self.answer = answer
+        self.answers += 1
         self._on_news()
 
     # what the controller says
