@@ -232,3 +232,24 @@ def test_lerobot_layout(built: Manifest, tmp_path: Path) -> None:
 def test_manifest_entries_have_the_right_split_names() -> None:
     entries = [EpisodeEntry(f"{i}", "train", "bag", i, i, 1, "go") for i in range(2)]
     assert [entry.split for entry in split(entries, SMALL)] == ["train", "train"]
+
+
+def test_a_camera_that_changes_inside_an_episode_is_refused(tmp_path: Path, messages: Messages) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/camera/image_raw", "sensor_msgs/msg/Image")
+        bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
+        for index in range(20):
+            stamp = START_NS + index * FRAME_NS
+            pixels = picture(0, index)
+            bag.write("/camera/image_raw", stamp, messages.image(stamp, pixels if index < 10 else pixels[:24], "rgb8"))
+            bag.write("/cmd_vel", stamp + COMMAND_DELAY_NS, messages.command(0.2, 0.1))
+    options = SMALL._replace(instruction="go")
+    with pytest.raises(UserError, match=r"/camera/image_raw at 1\.0 s: .* changes from 64x48 to 64x24; use --width"):
+        build([tmp_path / "bag"], tmp_path / "set", options)
+
+
+def test_what_is_no_data_set_and_no_episode_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is not a data set \(manifest\.json: No such file or directory\)"):
+        load_manifest(tmp_path)
+    with pytest.raises(UserError, match=r"there is no file .*absent\.h5; check the path"):
+        hdf5.import_episode(tmp_path / "absent.h5", tmp_path / "bag", 10.0)

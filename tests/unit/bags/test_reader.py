@@ -184,10 +184,9 @@ def test_truncated_sqlite(tmp_path: Path, messages: Messages) -> None:
         assert "damaged" in reader.damage.sentence
 
 
-@pytest.mark.parametrize("content", [b"", b"not a bag at all"])
-def test_nonsense_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_nonsense_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "bag.mcap"
-    path.write_bytes(content)
+    path.write_bytes(b"not a bag at all")
     with pytest.raises(UserError, match=r"bag\.mcap holds no messages"):
         BagReader(path)
     with pytest.raises(UserError, match="there is no bag at"):
@@ -249,3 +248,10 @@ def test_sqlite_opens_with_plain_sqlite(tmp_path: Path, messages: Messages) -> N
     with sqlite3.connect(tmp_path / "copy.db3") as database:
         assert database.execute("SELECT count(*) FROM messages").fetchone() == (41,)
         assert database.execute("SELECT schema_version FROM schema").fetchone() == (4,)
+
+
+@pytest.mark.parametrize("name", ["x.mcap", "x.db3", "x.bag"])
+def test_an_empty_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(UserError, match=r"is an empty file \(0 bytes\)"):
+        BagReader(tmp_path / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 from bag_making import START_NS, Messages
 
 from mobile_vla.bags.writer import BagWriter
+from mobile_vla.cli import main
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
@@ -264,11 +266,43 @@ def test_bags_that_cannot_be_evaluated(
         run(write(tmp_path / "bag", messages, **bag), options=options)
 
 
+def test_a_recorder_whose_clock_was_set_back_is_suspected(tmp_path: Path, messages: Messages) -> None:
+    """Log times and stamps went back together, so readers sort both drives into one."""
+    bag = write(tmp_path / "bag", messages, stamp=lambda i: START_NS + (i // 2) * 100_000_000)
+    assert any("30 of 60 frames repeat the stamp before them" in note for note in run(bag).notes)
+    assert not any("repeat" in note for note in run(write(tmp_path / "sound", messages)).notes)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--delay-ms", "nan"), "--delay-ms must be a finite number"),
+        (("--latency-ms", "-1"), "--latency-ms must not be negative"),
+        (("--drop", "nan"), "--drop must be from 0 to below 1"),
+        (("--start-s", "2", "--end-s", "1"), r"--end-s must be later than --start-s \(2\), got 1"),
+        (("--video", "x.txt"), r"--video x\.txt must end in \.mp4"),
+        (("--html", "/nonexistent/x.html"), "there is no folder /nonexistent"),
+    ],
+)
+def test_flags_that_make_no_sense(flags: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "bag", *flags]) == 2
+    assert re.search(sentence, " ".join(capsys.readouterr().err.split()))
+
+
 def test_a_bag_without_a_camera(tmp_path: Path, messages: Messages) -> None:
     with BagWriter(tmp_path / "bag") as bag:
         bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
         bag.write("/cmd_vel", START_NS, messages.command(0.0, 0.0))
     with pytest.raises(UserError, match=r"has no camera topic .*; its topics: /cmd_vel"):
+        run(tmp_path / "bag")
+
+
+def test_a_camera_topic_without_a_picture(tmp_path: Path, messages: Messages) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/camera/image_raw", "sensor_msgs/msg/Image")
+        bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
+        bag.write("/cmd_vel", START_NS, messages.command(0.0, 0.0))
+    with pytest.raises(UserError, match="holds no picture: its camera topic /camera/image_raw is empty"):
         run(tmp_path / "bag")
 
 

@@ -49,6 +49,8 @@ class BagReader:
         self._expected: int | None = None
         if not path.exists():
             raise UserError(f"there is no bag at {path}; check the path")
+        if path.is_file() and path.stat().st_size == 0:
+            raise UserError(f"{path} is an empty file (0 bytes); record or copy it again")
         self._open()
         if not any(topic.messages for topic in self.topics.values()):
             self.close()

@@ -134,9 +134,17 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--checkpoint was given {len(args.checkpoint)} times; one is evaluated, two are compared")
     if not 0 <= args.drop < 1:
         raise UserError(f"--drop must be from 0 to below 1, got {args.drop:g}")
-    for name in ("latency_ms", "start_s", "end_s", "tolerance_ms"):
-        if vars(args)[name] < 0:
-            raise UserError(f"--{name.replace('_', '-')} must not be negative, got {vars(args)[name]:g}")
+    for name in ("latency_ms", "start_s", "end_s", "tolerance_ms", "delay_ms"):
+        value = vars(args)[name]
+        flag = f"--{name.replace('_', '-')}"
+        if not math.isfinite(value):
+            raise UserError(f"{flag} must be a finite number, got {value:g}")
+        if value < 0 and name != "delay_ms":
+            raise UserError(f"{flag} must not be negative, got {value:g}")
+    if args.end_s and args.end_s <= args.start_s:
+        raise UserError(f"--end-s must be later than --start-s ({args.start_s:g}), got {args.end_s:g}")
+    if args.video is not None and args.video.suffix != ".mp4":
+        raise UserError(f"--video {args.video} must end in .mp4; name it so")
     for path in (args.html, args.video, Path(args.json) if args.json not in (None, "-") else None):
         if path is not None and not path.resolve().parent.is_dir():
             raise UserError(f"{path} cannot be written: there is no folder {path.resolve().parent}; make it first")

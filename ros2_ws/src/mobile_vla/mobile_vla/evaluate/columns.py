@@ -31,6 +31,8 @@ class Columns:
         self.frames = 0
         self.not_counted = 0
         self.dropped = 0
+        self.repeated = 0
+        """Frames with the very stamp of the frame before."""
         self.without_instruction = 0
         self.guarded = [0] * policies
         """Frames at which the range guard held a policy back (`closed` only)."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobile_vla.bags.reader import BagReader
-from mobile_vla.bags.roles import Roles, find_roles
+from mobile_vla.bags.roles import IMAGE_TYPES, Roles, find_roles
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate import metrics
@@ -154,6 +154,9 @@ def _roles(
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     if roles.image is None:
+        empty = [topic.name for topic in reader.topics.values() if topic.type in IMAGE_TYPES]
+        if empty:
+            raise UserError(f"{path} holds no picture: its camera topic {empty[0]} is empty; record it again")
         known = ", ".join(sorted(reader.topics)) or "none"
         raise UserError(f"{path} has no camera topic (Image or CompressedImage); its topics: {known}")
     if roles.instruction is None and not options.instruction:
@@ -286,6 +289,11 @@ def _notes(evaluation: Evaluation, known: NDArray[np.bool_]) -> list[str]:
         )
     if columns.without_instruction:
         notes.append(f"{columns.without_instruction} frames came before the first instruction: not counted.")
+    if columns.repeated:
+        notes.append(
+            f"{columns.repeated} of {frames} frames repeat the stamp before them: either the camera repeats itself, "
+            "or the clock was set back while recording and two drives are mixed."
+        )
     if len(columns.episodes) < 2 and known.any():
         notes.append("There is only one episode, so nothing says how far the figures would vary: no intervals.")
     return notes

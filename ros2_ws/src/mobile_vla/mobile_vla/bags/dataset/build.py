@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from mobile_vla.bags.align import Sample, align
 from mobile_vla.bags.dataset.episode import Episode, write_episode
@@ -52,6 +54,7 @@ class _Open:
         self.stamps: list[int] = []
         self.actions: list[tuple[float, float, float]] = []
         self.jpegs: list[bytes] = []
+        self.size = (0, 0)
 
     def closed(self) -> Episode:
         actions = np.array(self.actions, np.float32).reshape(-1, 3)
@@ -174,7 +177,11 @@ def _episodes(
                 continue
             on_time = abs(stamp_ns - due_ns) < period_ns
             due_ns = (due_ns if on_time else stamp_ns) + period_ns
-            _append(current, sample, options)
+            try:
+                _append(current, sample, options)
+            except UserError as error:
+                at_s = (stamp_ns - reader.start_ns) / 1e9
+                raise UserError(f"{bag}: {sample.frame.topic} at {at_s:.1f} s: {error}") from error
         if current is not None:
             yield from _finished(current, options, left_out)
 
@@ -202,7 +209,14 @@ def _append(episode: _Open, sample: Sample, options: BuildOptions) -> None:
     assert command is not None
     episode.stamps.append(sample.frame.stamp_ns)
     episode.actions.append((command.linear_mps, command.lateral_mps, command.angular_radps))
-    episode.jpegs.append(_jpeg(sample.frame, options))
+    jpeg = _jpeg(sample.frame, options)
+    with Image.open(BytesIO(jpeg)) as picture:  # reads the header only
+        size = picture.size
+    if episode.size not in ((0, 0), size):
+        old, new = (f"{width}x{height}" for width, height in (episode.size, size))
+        raise UserError(f"the camera picture changes from {old} to {new}; use --width, or leave the bag out")
+    episode.size = size
+    episode.jpegs.append(jpeg)
 
 
 def _jpeg(frame: Frame, options: BuildOptions) -> bytes:

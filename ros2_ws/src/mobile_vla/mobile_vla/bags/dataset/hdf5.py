@@ -118,6 +118,8 @@ def read(path: Path, rate_hz: float, instruction: str = "") -> Episode:
                 cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
                 for picture in images
             ]
+    except FileNotFoundError as error:
+        raise UserError(f"there is no file {path}; check the path") from error
     except OSError as error:
         raise UserError(f"{path} is not an HDF5 file ({error}); name a .h5 episode") from error
     if not text:

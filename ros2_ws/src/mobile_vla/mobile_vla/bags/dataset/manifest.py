@@ -64,4 +64,7 @@ def load_manifest(folder: Path) -> Manifest:
         entries = [EpisodeEntry(**entry) for entry in content.pop("episodes")]
         return Manifest(folder=folder, episodes=entries, **content)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder} is not a data set ({error}); build one with `vla dataset build`") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(
+            f"{folder} is not a data set ({FILE_NAME}: {why}); build one with `vla dataset build`"
+        ) from error
