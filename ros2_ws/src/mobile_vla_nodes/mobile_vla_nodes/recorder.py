@@ -113,7 +113,10 @@ class RecorderNode(Node):
 
     def _on_save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = self._recorder.save()
-        (self.get_logger().info if response.success else self.get_logger().warning)(response.message)
+        if response.success:
+            self.get_logger().info(response.message)
+        else:  # a call of its own: rclpy allows one severity per place
+            self.get_logger().warning(response.message)
         return response
 
     def _report(self) -> Status:
