@@ -7,7 +7,7 @@ import math
 import pytest
 from gate_rig import MS, PERIOD_NS, STOP_S, Rig, speed
 
-from mobile_vla.control import STILL, Mode, ScanGeometry, Velocity
+from mobile_vla.control import STILL, Mode, Outcome, ScanGeometry, Velocity
 
 CLEAR = ScanGeometry(-math.pi, math.radians(1), 0.1, 10.0)
 
@@ -57,7 +57,11 @@ def test_a_pressed_stop_input_latches_and_blocks_the_reset(rig: Rig) -> None:
     assert rig.tick().mode is Mode.AUTONOMY
     rig.gate.offer_estop_input(True, rig.now)
     rig.run(1.0)
-    assert "still pressed" in rig.gate.reset_estop(rig.now).message
+    assert rig.gate.estop_cause == "stop input"
+    refusal = rig.gate.reset_estop(rig.now)
+    assert not refusal.ok
+    assert "still pressed" in refusal.message
+    assert rig.tick().mode is Mode.ESTOP
     rig.gate.offer_estop_input(False, rig.now)
     assert rig.tick().mode is Mode.ESTOP
     assert rig.gate.reset_estop(rig.now).ok
@@ -77,7 +81,7 @@ def test_a_stop_between_ticks_that_is_reset_at_once_still_disarms(rig: Rig) -> N
 
 def test_disarming_brings_to_rest_within_limits(rig: Rig) -> None:
     rig.drive()
-    rig.gate.disarm(rig.now)
+    assert rig.gate.disarm(rig.now) == Outcome(True, "disarmed")
     first = rig.tick()
     assert first.mode is Mode.DISARMED
     assert 0.28 < first.linear_x < 0.3

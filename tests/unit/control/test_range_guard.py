@@ -170,3 +170,45 @@ def test_new_footprint_is_used_at_the_next_scan() -> None:
     unit.configure(with_values(ControllerConfig(), {"range_guard.use_scan": True, "range_guard.front_m": 0.5}))
     scan(unit, {0: 1.0})
     assert unit.clearance.front == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("degrees", "distance", "wanted", "allowed"),
+    [
+        (0, 0.7, (0.5, 0.0), (0.3 / 1.2, 0.0)),
+        (180, 0.7, (-0.5, 0.0), (-0.3 / 1.2, 0.0)),
+        (90, 0.6, (0.0, 0.5), (0.0, 0.2 / 1.2)),
+        (-90, 0.6, (0.0, -0.5), (0.0, -0.2 / 1.2)),
+    ],
+)
+def test_every_side_slows_by_its_own_distance(
+    degrees: int, distance: float, wanted: tuple[float, float], allowed: tuple[float, float]
+) -> None:
+    unit = guard()
+    scan(unit, {degrees: distance})
+    limited, reason = unit.limit(Velocity(*wanted, 0.0))
+    assert limited[:2] == pytest.approx(allowed)
+    assert reason == "range_slow"
+
+
+def test_a_scanner_that_is_mounted_turned_looks_where_it_is_turned_to() -> None:
+    unit = guard(scan_yaw_rad=math.pi / 2)
+    scan(unit, {0: 0.4})  # its own zero is the robot's left
+    assert unit.limit(Velocity(0.5, 0.0, 0.0)) == (Velocity(0.5, 0.0, 0.0), "")
+    assert unit.limit(Velocity(0.0, 0.3, 0.0)) == (Velocity(0.0, 0.0, 0.0), "range_stop")
+    assert unit.limit(Velocity(0.0, -0.3, 0.0)) == (Velocity(0.0, -0.3, 0.0), "")
+
+
+@pytest.mark.parametrize(("mounted_m", "allowed"), [(0.0, 0.3 / 1.2), (0.1, 0.4 / 1.2), (-0.1, 0.2 / 1.2)])
+def test_the_range_sensors_place_on_the_robot_counts(mounted_m: float, allowed: float) -> None:
+    unit = guard(use_scan=False, use_range=True, range_x_m=mounted_m)
+    unit.offer_range(ROS, 0.7, 0.05, 4.0, NOW)
+    assert unit.limit(Velocity(0.5, 0.0, 0.0))[0].forward == pytest.approx(allowed)
+
+
+def test_a_range_that_is_none_is_counted_under_its_own_name() -> None:
+    unit = guard(use_scan=False, use_range=True)
+    for reading in ((math.nan, 0.05, 4.0), (1.0, 4.0, 4.0), (1.0, -0.1, 4.0), (1.0, 0.05, math.inf)):
+        with pytest.raises(Rejected, match="the sensor must send a distance") as caught:
+            unit.offer_range(ROS, *reading, NOW)
+        assert caught.value.code == "range.invalid"

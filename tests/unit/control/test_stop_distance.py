@@ -42,3 +42,15 @@ def test_the_limiter_really_brakes_within_it(speed: float) -> None:
         driven_m += limiter.step(0.0, period_s, limits) * period_s
     # The last ticks creep below 1 mm/s; one tick of reaction covers the sampling.
     assert driven_m <= stop_distance_m(speed, period_s, limits.decel, limits.jerk)
+
+
+@pytest.mark.parametrize(
+    ("speed", "reaction", "decel", "jerk", "expected"),
+    [
+        (1.0, 0.5, 2.0, 10.0, 0.5 + 0.25 + 0.1),
+        (0.5, 0.0, 2.0, 1e9, 0.0625),
+        (0.02, 0.0, 2.0, 10.0, 0.0004 / (2 * 0.2**0.5) + 0.02 * 0.2**0.5 / 20),  # never reaches 2 m/s^2
+    ],
+)
+def test_formula_with_a_jerk_limit(speed: float, reaction: float, decel: float, jerk: float, expected: float) -> None:
+    assert stop_distance_m(speed, reaction, decel, jerk) == pytest.approx(expected)
