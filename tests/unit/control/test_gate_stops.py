@@ -182,3 +182,31 @@ def test_a_second_publisher(make_rig: type[Rig], fault: bool) -> None:
     rig.gate.offer_publisher_count(1)
     assert rig.gate.arm(rig.now).ok
     assert rig.until(Mode.AUTONOMY, 1.0)
+
+
+@pytest.mark.parametrize("guard_teleop", [True, False])
+def test_an_obstacle_stops_people_as_configured(make_rig: type[Rig], guard_teleop: bool) -> None:
+    rig, ranges = drive_guarded(make_rig, range_guard__guard_teleop=guard_teleop)
+    ranges[180] = 0.3
+    rig.stick = Velocity(0.2, 0.0, 0.0)
+    rig.run(2.0)
+    assert rig.last.mode is Mode.TELEOP
+    assert (rig.last.linear_x, rig.last.reason) == ((0.0, "range_stop") if guard_teleop else (0.2, "ok"))
+    rig.release()
+    rig.until(Mode.AUTONOMY)
+    rig.run(1.0)
+    assert (rig.last.linear_x, rig.last.reason) == (0.0, "range_stop"), "the policy is guarded in either case"
+
+
+def test_the_single_range_sensor_guards_too(make_rig: type[Rig]) -> None:
+    rig = make_rig(range_guard__use_range=True, require__camera=False)
+    rig.tick()
+    rig.gate.offer_range(rig.ros_ns, 3.0, 0.05, 4.0, rig.now)
+    assert rig.gate.arm(rig.now).ok
+    for distance_m, speed_mps in ((3.0, 0.2), (0.3, 0.0)):
+        rig.stick = Velocity(0.2, 0.0, 0.0)
+        for _ in range(60):
+            rig.gate.offer_range(rig.ros_ns, distance_m, 0.05, 4.0, rig.now)
+            rig.tick()
+        assert rig.last.linear_x == speed_mps
+    assert rig.last.ages.range == pytest.approx(PERIOD_NS / 1e9)

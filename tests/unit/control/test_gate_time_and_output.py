@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from gate_rig import Rig, speed
+from gate_rig import PERIOD_NS, Rig, speed
 
 from mobile_vla.config import with_values
-from mobile_vla.control import Mode
+from mobile_vla.control import STILL, Mode, Outcome
 
 # clocks
 
@@ -74,6 +74,37 @@ def test_every_command_explains_itself(rig: Rig) -> None:
     assert ages.action == pytest.approx(0.05)
     assert ages.policy == 0.0
     assert (ages.teleop, ages.scan, ages.range, ages.odometry) == (None, None, None, None)
+    rig.stick = STILL
+    rig.tick()
+    rig.stick = None
+    assert rig.tick().ages.teleop == pytest.approx(PERIOD_NS / 1e9)
+    assert (rig.last.source, rig.last.action_stamp_ns) == ("joy", 0)
+    rig.run(1.0)
+    assert (rig.last.source, rig.last.target, rig.last.action_stamp_ns) == ("none", STILL, 0)
+
+
+def test_without_actions_the_reason_names_an_action_topic_that_nobody_hears(rig: Rig) -> None:
+    rig.drive()
+    rig.gate.offer_unheard({"action": "policy/action is offered as Twist"})
+    assert rig.tick().mode is Mode.AUTONOMY, "the right publisher is heard beside the wrong one"
+    rig.action = None
+    rig.run(1.0)
+    assert (rig.last.mode, rig.last.reason) == (Mode.HOLD, "unheard")
+    rig.gate.offer_unheard({})
+    assert rig.tick().reason == "stale_action"
+
+
+def test_every_reset_has_a_number_of_its_own(rig: Rig) -> None:
+    rig.answers_resets = False
+    rig.action = STILL
+    rig.run(0.3)
+    numbers = []
+    for _ in range(3):
+        assert rig.gate.arm(rig.now) == Outcome(True, "armed")
+        numbers.append(rig.tick().reset_policy)
+        rig.gate.disarm(rig.now)
+        rig.tick()
+    assert numbers == [1, 2, 3]
 
 
 # run-time changes
