@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar, get_origin
 
@@ -11,6 +12,7 @@ import yaml
 from mobile_vla.config import Config, ConfigError, fields_of, from_mapping
 
 C = TypeVar("C", bound=Config)
+_POWER_OF_TEN = re.compile(r"[+-]?\d+e[+-]?\d+", re.IGNORECASE)
 
 
 def add_config_flags(parser: argparse.ArgumentParser, cls: type[Config], title: str, skip: Sequence[str] = ()) -> None:
@@ -73,6 +75,8 @@ def _parsed(value: Any, hint: Any) -> Any:
 
 
 def _parse(text: str) -> Any:
+    if _POWER_OF_TEN.fullmatch(text):  # YAML takes 3e-4 without a dot for a word
+        return float(text)
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
