@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mobile_vla_ros.topics import CONTROLLER_STATE
+from mobile_vla_ros.topics import CONTROLLER_STATE, INSTRUCTION
 
 VLA = [sys.executable, "-c", "import sys; from mobile_vla.cli import main; sys.exit(main())"]
 
@@ -67,6 +67,15 @@ def test_however_it_ends_no_process_is_left(graph: Any, vla: Any, number: signal
     process.wait(20)
     until(lambda: not children_on(graph.domain_id))
     assert process.returncode == (-9 if number == signal.SIGKILL else 0)
+
+
+def test_the_first_instruction_is_on_the_topic_for_whoever_listens_later(graph: Any, vla: Any) -> None:
+    vla("up", "--robot", "sim", "--instruction", "go to the red ball")
+    states = graph.listen(CONTROLLER_STATE)
+    graph.wait(lambda: states, what="a controller")
+    late = graph.listen(INSTRUCTION)
+    graph.wait(lambda: late, what="the instruction")
+    assert [message.data for message in late] == ["go to the red ball"]
 
 
 def test_a_second_graph_on_the_same_topic_is_refused(graph: Any, vla: Any) -> None:

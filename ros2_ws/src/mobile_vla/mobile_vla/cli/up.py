@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import signal
 import threading
+from contextlib import ExitStack
 
 from rich.console import Console
 
@@ -31,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla_bringup.graph import Choice, describe
     from mobile_vla_bringup.session import open_session
 
-    graph = describe(config_from(args, Choice), overrides_from(args))
+    choice = config_from(args, Choice)
+    graph = describe(choice, overrides_from(args))
     console = Console(highlight=False, soft_wrap=True)
     if args.dry_run:
         for node in graph.nodes:
@@ -42,7 +44,14 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with open_session(graph, lambda name, line: console.print(f"{name:>11} | {line}", markup=False)) as session:
+    with ExitStack() as stack:
+        session = stack.enter_context(
+            open_session(graph, lambda name, line: console.print(f"{name:>11} | {line}", markup=False))
+        )
+        if choice.instruction:
+            from mobile_vla_bringup.telling import telling
+
+            stack.enter_context(telling(choice.instruction, session.domain_id, graph.namespace))
         console.print(
             f"{len(graph.nodes)} processes on ROS domain {session.domain_id}; logs in {session.folder}; Ctrl-C stops"
         )
