@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from mobile_vla.config import ConfigError, with_values
+from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.scene import Pose
 from mobile_vla_sim.sensors import wrapped
 from mobile_vla_sim.world import World
@@ -75,3 +77,9 @@ def test_odometry_starts_at_zero_wherever_the_robot_starts(world: Make) -> None:
 )
 def test_wrapped_keeps_the_direction(angle: float, expected: float) -> None:
     assert wrapped(angle) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("sensor", ["lidar", "range"])
+def test_a_sensor_whose_shortest_distance_is_its_longest_is_refused(sensor: str) -> None:
+    with pytest.raises(ConfigError, match=f"{sensor}.min_m must be below max_m"):
+        with_values(SimulatorConfig(), {f"{sensor}.min_m": 0.5, f"{sensor}.max_m": 0.5})

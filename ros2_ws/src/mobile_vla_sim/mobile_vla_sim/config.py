@@ -76,8 +76,7 @@ class LidarConfig(Config):
     noise_std_m: float = param(0.01, "Standard deviation of a measured distance.", ge=0.0, le=0.5, live=True)
 
     def cross_check(self) -> None:
-        if self.min_m >= self.max_m:
-            raise ConfigError(f"min_m must be below max_m ({self.max_m:g}), got {self.min_m:g}")
+        _check_span(self.min_m, self.max_m)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,8 +91,7 @@ class RangeConfig(Config):
     noise_std_m: float = param(0.01, "Standard deviation of a measured distance.", ge=0.0, le=0.5, live=True)
 
     def cross_check(self) -> None:
-        if self.min_m >= self.max_m:
-            raise ConfigError(f"min_m must be below max_m ({self.max_m:g}), got {self.min_m:g}")
+        _check_span(self.min_m, self.max_m)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -190,3 +188,9 @@ class SimulatorConfig(Config):
                 f"base.wheel_separation_m must fit into the chassis ({2 * self.base.radius_m:g} m wide), "
                 f"got {self.base.wheel_separation_m:g}; make it smaller or base.radius_m larger"
             )
+
+
+def _check_span(min_m: float, max_m: float) -> None:
+    """What a distance sensor can measure."""
+    if min_m >= max_m:
+        raise ConfigError(f"min_m must be below max_m ({max_m:g}), got {min_m:g}")
