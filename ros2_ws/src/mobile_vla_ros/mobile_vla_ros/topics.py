@@ -80,7 +80,9 @@ ACTION = _command("policy/action", TwistStamped, "inference -> controller; norma
 CMD_VEL = _command("cmd_vel", Twist, "controller -> base; nobody else")
 CMD_VEL_STAMPED = _command("cmd_vel", TwistStamped, "controller -> base; nobody else")
 TELEOP_JOY = _command("teleop/joy", TwistStamped, "gamepad -> controller; a zero with frame_id `released` gives back")
-TELEOP_KEYBOARD = _command("teleop/keyboard", TwistStamped, "keyboard -> controller; a zero with frame_id `released` gives back")
+TELEOP_KEYBOARD = _command(
+    "teleop/keyboard", TwistStamped, "keyboard -> controller; a zero with frame_id `released` gives back"
+)
 TELEOP_WEB = _command("teleop/web", TwistStamped, "dashboard -> controller; a zero with frame_id `released` gives back")
 JOY = _sensor("joy", Joy, "joystick driver -> gamepad")
 SCAN = _sensor("scan", LaserScan, "base or simulator -> controller")
