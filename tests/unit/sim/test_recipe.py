@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from mobile_vla.config import with_values
+from mobile_vla.control import ControllerConfig
 from mobile_vla.engine import open_policy
 from mobile_vla.errors import UserError
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.train.config import RecipeConfig
 from mobile_vla_sim import dataset, recipe
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.drivers import ActionScale
 from mobile_vla_sim.recipe import Recipe
 
 TINY = with_values(
@@ -46,7 +46,7 @@ def test_a_run_makes_a_policy_and_goes_on_where_it_stopped(tmp_path: Path, monke
     said: list[str] = []
 
     def start(config: RecipeConfig) -> Recipe:
-        return Recipe(config, SimulatorConfig(), ActionScale(), tmp_path, said.append)
+        return Recipe(config, SimulatorConfig(), ControllerConfig(), tmp_path, said.append)
 
     checkpoint = start(TINY).run()
     policy = open_policy(InferenceConfig(checkpoint=str(checkpoint)))
@@ -58,7 +58,7 @@ def test_a_run_makes_a_policy_and_goes_on_where_it_stopped(tmp_path: Path, monke
     first = checkpoint.read_bytes()
 
     (tmp_path / "head-1.pt").unlink()
-    monkeypatch.setattr(recipe, "make_shard", lambda *args: pytest.fail("data that is there is made again"))
+    monkeypatch.setattr(dataset, "make_shard", lambda *args: pytest.fail("data that is there is made again"))
     monkeypatch.setattr(recipe, "fit_towers", _no_more_steps(recipe.fit_towers))
     assert start(TINY).run().read_bytes() == first
 
@@ -78,4 +78,4 @@ def test_cuda_without_a_gpu_is_one_sentence(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(recipe.torch.cuda, "is_available", lambda: False)
     config = with_values(TINY, {"device": "cuda"})
     with pytest.raises(UserError, match="PyTorch finds no CUDA device"):
-        Recipe(config, SimulatorConfig(), ActionScale(), tmp_path, lambda text: None)
+        Recipe(config, SimulatorConfig(), ControllerConfig(), tmp_path, lambda text: None)

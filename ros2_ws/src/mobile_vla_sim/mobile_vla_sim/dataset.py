@@ -1,7 +1,8 @@
 """Pictures with labels for training, made in simulated rooms and stored in shards.
 
 Three kinds of shards: `poses` (many rooms, random places, no actions: for the towers), `episodes` (the pushed expert)
-and `corrected` (the policy drives, the expert says what would have been right). A shard is decided by its kind and
+and `corrected` (the policy drives through the safety gate, as it will later, and the expert says what would have been
+right: where the gate stops it in front of an obstacle it learns the way around). A shard is decided by its kind and
 number; it is written under a temporary name and renamed when complete, so making a data set can be interrupted and
 goes on where it stopped.
 """
@@ -20,12 +21,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from mobile_vla.config import with_values
+from mobile_vla.control import ControllerConfig
+from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.preprocess import Preprocess
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.drivers import Action, ActionScale, Driver
-from mobile_vla_sim.episode import Direct, Rules, run_episode
+from mobile_vla_sim.drivers import Action, ActionScale, Driver, PolicyDriver
+from mobile_vla_sim.episode import Actuator, Direct, Rules, run_episode
+from mobile_vla_sim.gated import Gated
 from mobile_vla_sim.labels import Labeller, clear_of_all
-from mobile_vla_sim.noisy import NoisyExpert
+from mobile_vla_sim.noisy import Corrected, NoisyExpert
 from mobile_vla_sim.scene import Pose
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
 from mobile_vla_sim.world import World
@@ -65,6 +69,22 @@ class DatasetSpec:
 
 
 @dataclasses.dataclass(frozen=True)
+class Correction:
+    """Who drives corrected shards."""
+
+    checkpoint: Path
+    expert_share: float
+    gate: ControllerConfig
+
+    def driver(self, scale: ActionScale) -> Labelled:
+        """The policy with an expert beside it, opened in this process."""
+        from mobile_vla.engine import open_policy
+
+        policy = open_policy(InferenceConfig(checkpoint=str(self.checkpoint), threads=1))
+        return Corrected(PolicyDriver(policy), scale, self.expert_share)
+
+
+@dataclasses.dataclass(frozen=True)
 class Shard:
     """One piece of a data set."""
 
@@ -89,24 +109,22 @@ def make(
     shards: Sequence[Shard],
     spec: DatasetSpec,
     image: Preprocess,
+    correction: Correction | None = None,
     *,
     workers: int = 1,
     progress: Callable[[Shard], None] = lambda shard: None,
 ) -> None:
-    """Make the shards that are not there yet."""
+    """Make the shards that are not there yet; corrected ones need a `correction`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for shard in shards:
-        if (folder / shard.name).is_dir():
-            progress(shard)
     missing = [shard for shard in shards if not (folder / shard.name).is_dir()]
     if workers <= 1:
         for shard in missing:
-            make_shard(folder, shard, spec, image)
+            make_shard(folder, shard, spec, image, correction)
             progress(shard)
         return
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures = {pool.submit(make_shard, folder, shard, spec, image): shard for shard in missing}
+        futures = {pool.submit(make_shard, folder, shard, spec, image, correction): shard for shard in missing}
         try:
             for future in concurrent.futures.as_completed(futures):
                 future.result()
@@ -117,13 +135,17 @@ def make(
 
 
 def make_shard(
-    folder: Path, shard: Shard, spec: DatasetSpec, image: Preprocess, driver: Labelled | None = None
+    folder: Path, shard: Shard, spec: DatasetSpec, image: Preprocess, correction: Correction | None = None
 ) -> Path:
-    """Make one shard and give it its name. `driver` drives its episodes instead of the pushed expert."""
+    """Make one shard and give it its name."""
     if shard.kind == POSES:
         rows = list(_poses(shard, spec, image))
+    elif shard.kind == EPISODES:
+        expert = NoisyExpert(spec.scale, spec.push_share)
+        rows = list(_episodes(shard, spec, image, expert, Direct(spec.scale)))
     else:
-        rows = list(_episodes(shard, spec, image, driver or NoisyExpert(spec.scale, spec.push_share)))
+        assert correction is not None, f"{shard.name} needs a policy that drives"
+        rows = list(_episodes(shard, spec, image, correction.driver(spec.scale), Gated(correction.gate)))
     temporary = folder / f".{shard.name}.partial"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
@@ -171,7 +193,9 @@ def _poses(shard: Shard, spec: DatasetSpec, image: Preprocess) -> Iterator[dict[
                 yield _row(world, labeller, image, seed)
 
 
-def _episodes(shard: Shard, spec: DatasetSpec, image: Preprocess, driver: Labelled) -> Iterator[dict[str, Any]]:
+def _episodes(
+    shard: Shard, spec: DatasetSpec, image: Preprocess, driver: Labelled, actuator: Actuator
+) -> Iterator[dict[str, Any]]:
     rules = Rules(scale=spec.scale, limit_s=45.0)
     with World(spec.world_config(), shard.seeds[0]) as world:
         labeller = Labeller(world, spec.patches)
@@ -183,7 +207,7 @@ def _episodes(shard: Shard, spec: DatasetSpec, image: Preprocess, driver: Labell
             def note(one: World, action: Action, rows: list[dict[str, Any]] = rows, seed: int = seed) -> None:
                 rows.append({**_row(one, labeller, image, seed), "action": np.array(driver.label, np.float32)})
 
-            run_episode(world, driver, Direct(spec.scale), rules, note)
+            run_episode(world, driver, actuator, rules, note)
             yield from rows
 
 

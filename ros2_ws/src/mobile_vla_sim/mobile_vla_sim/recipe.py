@@ -18,9 +18,8 @@ import torch
 
 from mobile_vla.checkpoint.card import Card
 from mobile_vla.config import to_mapping
-from mobile_vla.engine import open_policy
+from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.model import PolicyModel, tower_facts
 from mobile_vla.policy.preprocess import Preprocess
 from mobile_vla.policy.tokens import tokens_of
@@ -31,10 +30,9 @@ from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
 from mobile_vla.train.tower_net import TowerNet, initialise
 from mobile_vla.train.tower_training import fit_towers
 from mobile_vla_sim.config import COLOURS, KINDS, SimulatorConfig
-from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, Data, DatasetSpec, Shard, make, make_shard, small_camera
-from mobile_vla_sim.drivers import ActionScale, PolicyDriver
+from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, Correction, Data, DatasetSpec, Shard, make, small_camera
+from mobile_vla_sim.drivers import ActionScale
 from mobile_vla_sim.lessons import SIZES, Language, Lessons, words
-from mobile_vla_sim.noisy import Corrected
 
 CHECKPOINT, LOG = "policy.safetensors", "recipe.json"
 # What does not change what is made, and what may be added to a finished run.
@@ -49,14 +47,14 @@ class Recipe:
     """One training run in one work folder."""
 
     def __init__(
-        self, config: RecipeConfig, simulator: SimulatorConfig, scale: ActionScale, work: Path, say: Say
+        self, config: RecipeConfig, simulator: SimulatorConfig, gate: ControllerConfig, work: Path, say: Say
     ) -> None:
-        self.config, self.work, self._say = config, work, say
+        self.config, self.work, self._gate, self._say = config, work, gate, say
         self._spec = DatasetSpec(
             image_px=config.size.image_px,
             patches=config.size.patches,
             push_share=config.push_share,
-            scale=scale,
+            scale=ActionScale(gate.action.linear_mps, gate.action.turn_radps, gate.action.lateral_mps),
             simulator=small_camera(simulator),
         )
         work.mkdir(parents=True, exist_ok=True)
@@ -67,6 +65,7 @@ class Recipe:
         self._layout = layout_of(config.size, tokens)
         self._language = Language(tokens_of(self.card, self._layout, work))
         self._image = Preprocess(self.card.kosmos_image)
+        self._looked_at: dict[Shard, Drives] = {}
         self._seconds = _seconds_so_far(work / LOG, config)
         torch.set_num_threads(config.threads)
         if config.device == "cuda" and not torch.cuda.is_available():
@@ -86,7 +85,7 @@ class Recipe:
     def make_data(self) -> None:
         """Pictures and drives."""
         shards = [*self._shards(EPISODES, self.config.episode_shards), *self._shards(POSES, self.config.pose_shards)]
-        done = 0
+        done = sum((self.work / "data" / shard.name).is_dir() for shard in shards)
 
         def progress(shard: Shard) -> None:
             nonlocal done
@@ -152,16 +151,16 @@ class Recipe:
 
     def correct(self, net: TowerNet, number: int) -> None:
         """The policy drives training rooms, the expert says what would have been right, the head learns again."""
-        per_round = self.config.shards_per_round
-        shards = [Shard(CORRECTED, index) for index in range(per_round * (number + 1))]
-        missing = [shard for shard in shards if not (self.work / "data" / shard.name).is_dir()]
-        if missing:
-            policy = open_policy(InferenceConfig(checkpoint=str(self.work / CHECKPOINT), threads=1))
-            driver = Corrected(PolicyDriver(policy), self._spec.scale, self.config.expert_share)
-            for shard in missing:
-                make_shard(self.work / "data", shard, self._spec, self._image, driver)
-                self._say(f"round {number + 1}: {shard.name}")
-            torch.set_num_threads(self.config.threads)
+        shards = self._shards(CORRECTED, self.config.shards_per_round * (number + 1))
+        make(
+            self.work / "data",
+            shards,
+            self._spec,
+            self._image,
+            Correction(self.work / CHECKPOINT, self.config.expert_share, self._gate),
+            workers=self.config.workers,
+            progress=lambda shard: self._say(f"round {number + 1}: {shard.name}"),
+        )
         self.train_head(net, shards)
 
     # -- parts ---------------------------------------------------------------------------------------------------
@@ -172,13 +171,25 @@ class Recipe:
         data = Data(self.work / "data", shards)
         return Lessons(data, self._language, batch=config.batch, seed=config.seed, mean=mean, std=std)
 
-    @torch.inference_mode()
     def _drives(self, net: TowerNet, shards: Sequence[Shard]) -> Drives:
-        """Features of every frame under one sentence per episode."""
+        """The drives of some shards, one after the other; the towers look at each only once."""
+        for shard in shards:
+            if shard not in self._looked_at:
+                self._looked_at[shard] = self._features(net, shard)
+        parts = [self._looked_at[shard] for shard in shards]
+        before = np.cumsum([0, *(len(part.actions) for part in parts)])
+        starts = [part.starts + int(count) for part, count in zip(parts, before[:-1], strict=True)]
+        return Drives(
+            torch.cat([part.features for part in parts]), torch.cat([part.actions for part in parts]), torch.cat(starts)
+        )
+
+    @torch.inference_mode()
+    def _features(self, net: TowerNet, shard: Shard) -> Drives:
+        """Features of every frame of a shard under one sentence per episode."""
         mean, std = (
             torch.tensor(values)[:, None, None] for values in (self.card.kosmos_image.mean, self.card.kosmos_image.std)
         )
-        data = Data(self.work / "data", shards)
+        data = Data(self.work / "data", [shard])
         seeds, goal = data.labels["seed"], data.labels["goal"]
         starts = np.flatnonzero(np.r_[True, seeds[1:] != seeds[:-1]])
         start_of = np.repeat(starts, np.diff(np.r_[starts, len(seeds)]))

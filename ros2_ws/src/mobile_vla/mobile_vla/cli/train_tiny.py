@@ -30,7 +30,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from mobile_vla_bringup.graph import Choice, describe
-    from mobile_vla_sim.drivers import ActionScale
     from mobile_vla_sim.recipe import Recipe
 
     config = config_from(args, RecipeConfig)
@@ -39,10 +38,9 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--out {folder} is a file; name a folder")
     graph = describe(Choice(robot="sim"))
     simulator: Any = graph.node("simulator").config
-    action = graph.node("controller").config.action  # type: ignore[attr-defined]
-    scale = ActionScale(action.linear_mps, action.turn_radps, action.lateral_mps)
+    gate: Any = graph.node("controller").config
     console = Console(soft_wrap=True, highlight=False)
-    recipe = Recipe(config, simulator, scale, folder, console.print)
+    recipe = Recipe(config, simulator, gate, folder, console.print)
     checkpoint = recipe.run()
     console.print(
         f"{checkpoint}: measure it with `vla sim bench --policy FILE`, FILE naming it as inference.checkpoint"
