@@ -6,11 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 TESTS = Path(__file__).parent
 # Their timings would suffer from busy neighbours; one group means one worker, one test after another.
 PROCESS_FOLDERS = ("graph", "faults")
 PROCESS_GROUP = "processes"
+# How long an example takes says something about the machine's other work, not about the code.
+settings.register_profile("shared_machine", deadline=None)
+settings.load_profile("shared_machine")
 # Helper modules lie beside the tests that use them and are imported by their plain (unique) names.
 sys.path += [str(folder) for pattern in ("unit/*", "*") for folder in sorted(TESTS.glob(pattern)) if folder.is_dir()]
 

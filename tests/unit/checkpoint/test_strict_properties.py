@@ -19,7 +19,7 @@ from mobile_vla.policy.model import expected_shapes
 SHAPES = {
     head: dict(expected_shapes(synthetic_layout("tiny", head))) for head in ("documented", "reconstructed", "tanh")
 }
-FAST = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FAST = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 FUSION = {"feature_fusion.weight", "feature_fusion.bias"}
 heads = st.sampled_from(sorted(SHAPES))
 
