@@ -8,6 +8,9 @@ from mobile_vla_sim.drivers import Action, ActionScale, PolicyDriver
 from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.world import World
 
+_STANDING_MPS, _WANTS_TO_GO = 0.02, 0.15
+_STUCK_S, _HELP_S = 1.0, 4.0
+
 
 class NoisyExpert:
     """Does what the expert says, plus a push that lasts a moment. `label` is what the expert would have done."""
@@ -41,6 +44,8 @@ class Corrected:
     """A policy drives; the expert, who sees everything, says at every moment what would have been right.
 
     With `expert_share` the expert takes over for a moment now and then (`by_expert`), so that the drives get further.
+    It also does where the robot stands although the policy wants to go on: what stops it there is too near for the
+    camera, and a long look at nothing would only teach the policy to doubt.
     """
 
     def __init__(self, policy: PolicyDriver, scale: ActionScale, expert_share: float = 0.2) -> None:
@@ -54,12 +59,17 @@ class Corrected:
         self._policy.begin(world)
         self._expert.begin(world)
         self._rng = np.random.default_rng((world.seed, 16))
-        self.by_expert, self._until_s = False, 0.0
+        self.by_expert, self._until_s, self._moved_s = False, 0.0, 0.0
 
     def act(self, world: World) -> Action:
         self.label = self._expert.act(world)
         action = self._policy.act(world)
-        if world.time_s >= self._until_s:
+        if abs(world.velocity.linear_mps) > _STANDING_MPS or action[0] < _WANTS_TO_GO:
+            self._moved_s = world.time_s
+        if world.time_s - self._moved_s > _STUCK_S:
+            self.by_expert, self._until_s = True, world.time_s + _HELP_S
+            self._moved_s = world.time_s
+        elif world.time_s >= self._until_s:
             self.by_expert = self._rng.random() < self._expert_share
             self._until_s = world.time_s + float(self._rng.uniform(0.5, 2.0))
         return self.label if self.by_expert else action

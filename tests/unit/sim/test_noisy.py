@@ -1,0 +1,46 @@
+"""An expert beside a policy: when it takes over, and what it says."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mobile_vla_sim import noisy
+from mobile_vla_sim.drivers import ActionScale
+from mobile_vla_sim.noisy import Corrected
+
+FORWARD, RIGHT = (0.8, 0.0), (0.0, -1.0)
+
+
+@pytest.fixture
+def drive(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Actions and takeovers of a policy that always wants forward, at a given speed of the robot, for some seconds."""
+    expert = SimpleNamespace(begin=lambda world: None, act=lambda world: RIGHT)
+    monkeypatch.setattr(noisy, "Expert", lambda scale: expert)
+
+    def run(speed_mps: float, seconds: float, action: tuple[float, float] = FORWARD) -> list[tuple[Any, bool]]:
+        policy: Any = SimpleNamespace(begin=lambda world: None, act=lambda world: action)
+        driver = Corrected(policy, ActionScale(), expert_share=0.0)
+        world: Any = SimpleNamespace(seed=1, time_s=0.0, velocity=SimpleNamespace(linear_mps=speed_mps))
+        driver.begin(world)
+        happened = []
+        for tick in range(round(seconds * 10)):
+            world.time_s = tick / 10
+            happened.append((driver.act(world), driver.by_expert))
+            assert driver.label == RIGHT
+        return happened
+
+    return run
+
+
+def test_the_expert_helps_a_policy_that_is_stuck_for_a_second(drive: Any) -> None:
+    happened = drive(0.0, 5.0)
+    assert happened[10] == (FORWARD, False)
+    assert happened[11] == happened[49] == (RIGHT, True)
+
+
+def test_a_policy_that_moves_or_wants_to_stand_is_left_alone(drive: Any) -> None:
+    assert set(drive(0.2, 5.0)) == {(FORWARD, False)}
+    assert set(drive(0.0, 5.0, action=(0.0, 0.0))) == {((0.0, 0.0), False)}
