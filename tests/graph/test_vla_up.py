@@ -62,7 +62,7 @@ def test_however_it_ends_no_process_is_left(graph: Any, vla: Any, number: signal
     process = vla("up", "--robot", "sim")
     states = graph.listen(CONTROLLER_STATE)
     graph.wait(lambda: states, what="a controller")
-    assert len(children_on(graph.domain_id)) == 3
+    graph.wait(lambda: len(children_on(graph.domain_id)) == 3, what="three processes")
     process.send_signal(number)
     process.wait(20)
     until(lambda: not children_on(graph.domain_id))
