@@ -9,7 +9,7 @@ import pytest
 
 from mobile_vla.config import ConfigError
 from mobile_vla.errors import UserError
-from mobile_vla.resources import named_files
+from mobile_vla.resources import SHIPPED_POLICY, named_files
 from mobile_vla_bringup.graph import Choice, all_kinds, describe
 
 TRAINED = {"inference": {"checkpoint": "policy.safetensors", "allow_untrained": False}}
@@ -71,7 +71,15 @@ def test_untrained_policy_needs_a_simulated_robot(policy: str) -> None:
 
 def test_allow_untrained_is_refused_on_a_robot() -> None:
     with pytest.raises(ConfigError, match="not simulated"):
-        describe(Choice(robot="diff"), {"inference": {"checkpoint": "policy.safetensors", "allow_untrained": True}})
+        describe(Choice(robot="diff", policy="own"), {"inference": {"allow_untrained": True}})
+
+
+def test_a_simulated_robot_follows_the_shipped_policy_and_another_must_be_told() -> None:
+    graph = describe(Choice(robot="sim"))
+    assert graph.policy == SHIPPED_POLICY
+    assert graph.node("inference").config.checkpoint == f"shipped:{SHIPPED_POLICY}"
+    with pytest.raises(ConfigError, match="no policy is named and robot diff is not simulated; name one"):
+        describe(Choice(robot="diff"))
 
 
 @pytest.mark.parametrize(

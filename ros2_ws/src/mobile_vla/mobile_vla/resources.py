@@ -9,6 +9,8 @@ from pathlib import Path
 from mobile_vla.errors import UserError, nearest
 
 BRINGUP_SHARE = Path("share/mobile_vla_bringup")
+SHIPPED_POLICY = "small"
+"""Name of the policy, in config/policies and in checkpoints/, that a simulated robot follows unless told otherwise."""
 
 
 def config_dir() -> Path:

@@ -80,7 +80,7 @@ def run_demo(
         facts = {
             "instruction": drive.instruction,
             "robot": choice.robot,
-            "policy": choice.policy,
+            "policy": graph.policy,
             "device": choice.device,
             "seconds": drive.seconds,
             "ended": drive.ended,

@@ -17,6 +17,7 @@ from mobile_vla.camera.config import CameraConfig
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.resources import SHIPPED_POLICY
 from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig
 from mobile_vla_bringup import files
 
@@ -68,6 +69,8 @@ class Graph:
 
     namespace: str
     nodes: tuple[NodeSpec, ...]
+    policy: str = ""
+    """Name of the policy, as it was chosen."""
     use_sim_time: bool = False
     respawn: bool = True
 
@@ -80,7 +83,9 @@ class Choice(Config):
     """What a person chooses when starting the graph: the flags of `vla up` and the arguments of every launch file."""
 
     robot: str = param("sim", "robot: a name from config/robots, or a path to a YAML file")
-    policy: str = param("untrained", "policy: a name from config/policies, or a path to a YAML file")
+    policy: str = param(
+        "", "policy: a name from config/policies, or a path to a YAML file; empty: `small`, on a simulated robot only"
+    )
     device: str = param("cpu", "computer: a name from config/devices, or a path to a YAML file")
     namespace: str = param("", "namespace of every node and topic, one per robot")
     instruction: str = param("", "the first instruction; empty: wait for one on the instruction topic")
@@ -91,9 +96,11 @@ class Choice(Config):
 def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Graph:
     """The graph for a choice; `overrides` (section -> values) is laid over all files. Raises `ConfigError`."""
     kinds = dict(KINDS)
+    robot = files.read("robots", choice.robot, {*kinds, "simulator"})
+    policy = choice.policy or _policy_of_a_newcomer(choice.robot, robot)
     sections = files.merged(
-        files.read("robots", choice.robot, {*kinds, "simulator"}),
-        files.read("policies", choice.policy, {"inference"}),
+        robot,
+        files.read("policies", policy, {"inference"}),
         files.read("devices", choice.device, {"inference"}),
         {"inference": {"instruction": choice.instruction}} if choice.instruction else {},
         _recorder_section(choice.bag),
@@ -102,12 +109,12 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     if "simulator" in sections:
         kinds["simulator"] = _simulator_kind()
     names = [name for name in (*KINDS, "simulator") if _runs(name, sections)]
-    where = f"robot {choice.robot}, policy {choice.policy}, device {choice.device}"
+    where = f"robot {choice.robot}, policy {policy}, device {choice.device}"
     nodes = tuple(
         NodeSpec(name, kinds[name], from_mapping(kinds[name].config, sections.get(name, {}), f"{where}: {name}"))
         for name in names
     )
-    graph = Graph(choice.namespace.strip("/"), nodes, respawn=choice.respawn)
+    graph = Graph(choice.namespace.strip("/"), nodes, policy, respawn=choice.respawn)
     _refuse_untrained_on_a_robot(graph)
     return graph
 
@@ -119,6 +126,13 @@ def node_configs(robot: str) -> dict[str, Config]:
         name: from_mapping(kind.config, sections.get(name, {}), f"robot {robot}: {name}")
         for name, kind in KINDS.items()
     }
+
+
+def _policy_of_a_newcomer(name: str, robot: Mapping[str, Any]) -> str:
+    """A robot of metal must be told which policy drives it."""
+    if "simulator" not in robot:
+        raise ConfigError(f"no policy is named and robot {name} is not simulated; name one, for instance policy own")
+    return SHIPPED_POLICY
 
 
 def _runs(name: str, sections: Mapping[str, Any]) -> bool:

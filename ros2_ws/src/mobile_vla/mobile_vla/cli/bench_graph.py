@@ -21,7 +21,7 @@ EPILOG = "vla bench graph\nvla bench graph --frames 300 --json"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frames", type=int, default=900, metavar="N", help="frames to send (default: 900)")
     parser.add_argument("--rate-hz", type=float, default=30.0, metavar="X", help="camera rate (default: 30)")
-    parser.add_argument("--policy", default="untrained", metavar="NAME", help="policy to run (default: untrained)")
+    parser.add_argument("--policy", default="", metavar="NAME", help="policy to run (default: the one that ships)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
 

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from mobile_vla.cli.render import print_json
 from mobile_vla.errors import UserError
+from mobile_vla.resources import SHIPPED_POLICY
 
 if TYPE_CHECKING:
     from mobile_vla.control import ControllerConfig
@@ -176,7 +177,7 @@ def open_checked(name: str, checkpoint: str, threads: int) -> NamedPolicy:
     from mobile_vla.policy.config import InferenceConfig
     from mobile_vla_bringup.files import read
 
-    name = name or _default_policy()
+    name = name or SHIPPED_POLICY
     settings: dict[str, Any] = read("policies", name, {"inference"}).get("inference", {})
     label = Path(checkpoint).stem if checkpoint else name
     values = {
@@ -188,12 +189,6 @@ def open_checked(name: str, checkpoint: str, threads: int) -> NamedPolicy:
     policy = open_policy(from_mapping(InferenceConfig, values, f"policy {label}"))
     policy.self_check()
     return NamedPolicy(label, policy)
-
-
-def _default_policy() -> str:
-    from mobile_vla.resources import named_files
-
-    return "small" if "small" in named_files("policies") else "untrained"
 
 
 def _write_page(args: argparse.Namespace, evaluation: Evaluation, worst: list[Any], untrained: list[str]) -> None:

@@ -64,7 +64,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="vla",
         description="Let a vision-language-action policy drive a mobile robot.",
-        epilog="vla demo --seconds 20\nvla up --robot sim --policy untrained",
+        epilog="vla demo --seconds 20\nvla up --robot sim --instruction 'go to the red ball'",
         formatter_class=RawDescriptionRichHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")

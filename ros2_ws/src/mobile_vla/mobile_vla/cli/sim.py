@@ -7,7 +7,7 @@ import argparse
 from mobile_vla.cli.subcommands import add_module_commands
 
 HELP = "Drive simulated rooms, faster than real time, and count what came of it."
-EPILOG = "vla sim bench --policy untrained --episodes 20\nvla sim bench --drivers expert,straight,random --episodes 200"
+EPILOG = "vla sim bench --policy small --episodes 20\nvla sim bench --drivers expert,straight,random --episodes 200"
 COMMANDS = {
     "bench": "closed-loop benchmark",
     "robustness": "success while one thing gets worse",

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             f"--first and --episodes must stay below room {FIRST_BENCHMARK_SEED}, where the benchmark's rooms begin; "
             "what is recorded here must not be measured on"
         )
-    graph, scale = graph_of(args, args.policy or "untrained", "cpu")
+    graph, scale = graph_of(args, args.policy or "", "cpu")
     driver = _recorded_driver(args, graph.node("inference").config, scale)
     seeds = range(args.first, args.first + args.episodes)
     simulator = SUITES["standard"].config(graph.node("simulator").config)

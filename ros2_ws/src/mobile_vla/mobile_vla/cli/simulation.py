@@ -86,7 +86,7 @@ def make_job(args: argparse.Namespace, driver: str, needs_policy: bool) -> tuple
 
     if needs_policy and not args.policy:
         raise UserError("a policy is needed for these drivers; name one with --policy")
-    graph, scale = graph_of(args, args.policy or "untrained", args.device)
+    graph, scale = graph_of(args, args.policy or "", args.device)
     controller, inference = graph.node("controller").config, graph.node("inference").config
     job = Job(
         driver=driver,
