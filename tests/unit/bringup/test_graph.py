@@ -12,13 +12,11 @@ from mobile_vla.errors import UserError
 from mobile_vla.resources import SHIPPED_POLICY, named_files
 from mobile_vla_bringup.graph import Choice, all_kinds, describe
 
-TRAINED = {"inference": {"checkpoint": "policy.safetensors", "allow_untrained": False}}
-
 
 @pytest.mark.parametrize("robot", sorted(named_files("robots")))
 def test_every_robot_file_is_valid(robot: str) -> None:
     simulated = robot.startswith("sim")
-    graph = describe(Choice(robot=robot), {} if simulated else TRAINED)
+    graph = describe(Choice(robot=robot, policy="" if simulated else "own"))
     names = [node.name for node in graph.nodes]
     assert names == ["controller", "inference", "simulator" if simulated else "camera"]
 
@@ -111,7 +109,7 @@ def test_malformed_robot_files(tmp_path: Path, text: str, sentence: str) -> None
     path = tmp_path / "robot.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        describe(Choice(robot=str(path)))
+        describe(Choice(robot=str(path), policy="own"))
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
 
