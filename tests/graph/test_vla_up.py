@@ -88,9 +88,11 @@ def test_a_second_graph_on_the_same_topic_is_refused(graph: Any, vla: Any) -> No
     assert "already has a publisher of cmd_vel (/controller)" in error
 
 
-def test_demo_leaves_bag_video_report_and_metrics(vla: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("policy", ["small", "untrained"])
+def test_demo_leaves_bag_video_report_and_metrics(vla: Any, tmp_path: Path, policy: str) -> None:
     out = tmp_path / "demo"
-    process = vla("demo", "--seconds", "6", "--then", "another", "--out", str(out), "--json")
+    chosen = ["--policy", policy] if policy != "small" else []  # the shipped one is what a newcomer gets
+    process = vla("demo", "--seconds", "6", "--then", "another", "--out", str(out), "--json", *chosen)
     output, error = process.communicate(timeout=150)
     assert process.returncode == 0, error
     metrics = json.loads(output)
@@ -103,7 +105,8 @@ def test_demo_leaves_bag_video_report_and_metrics(vla: Any, tmp_path: Path) -> N
     assert (out / "bag" / "metadata.yaml").is_file()
     assert (out / "video.mp4").stat().st_size > 10_000
     report = (out / "report.html").read_text()
-    assert "UNTRAINED" in report
+    assert ("UNTRAINED" in report) == (policy == "untrained")
+    assert metrics["facts"]["policy"] == policy
     assert second["sentence"].replace('"', "&quot;") in report
     assert "http://" not in report.replace("http://www.w3.org", ""), "the report needs no network"
 
