@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mobile_vla_bringup.operator import Operator
 
 READY_TIMEOUT_S = 60.0
-TRAINED_S, UNTRAINED_S = 40.0, 20.0
+TRAINED_S, UNTRAINED_S = 60.0, 20.0
 AFTERWARDS_S = 1.5
 """After the last arrival, so that the video shows that it stays."""
 RECORDER = {"images": "jpeg"}

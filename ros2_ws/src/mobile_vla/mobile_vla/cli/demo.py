@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from mobile_vla_bringup.graph import Choice
 
     parser.add_argument(
-        "--seconds", type=float, metavar="N", help="how long to drive at most (default: 40, 20 when untrained)"
+        "--seconds", type=float, metavar="N", help="how long to drive at most (default: 60, 20 when untrained)"
     )
     parser.add_argument(
         "--then",
