@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -115,7 +116,7 @@ def test_full_braking_uses_the_deceleration_limit() -> None:
     limiter = AxisLimiter(limits)
     settle(limiter, 2.0, limits)
     outputs = settle(limiter, 0.0, limits)
-    steepest = max(before - after for before, after in zip([2.0, *outputs], outputs, strict=False))
+    steepest = max(before - after for before, after in pairwise([2.0, *outputs]))
     assert steepest == pytest.approx(2.0 * DT)
     assert outputs.index(0.0) * DT <= stopping_time_s(2.0, limits, DT)
     assert outputs.index(0.0) * DT == pytest.approx(1.0, abs=5 * DT)

@@ -70,7 +70,7 @@ def grey(count: int) -> list[np.ndarray]:
 
 
 def run(bag: Path, *policies: Any, options: Options = NONE, **more: Any) -> Any:
-    named = [NamedPolicy(name, policy) for name, policy in zip("AB", policies, strict=False)]
+    named = [NamedPolicy(name, policy) for name, policy in zip("AB"[: len(policies)], policies, strict=True)]
     return evaluate([bag], named, ControllerConfig(), options, Selection(), **more)
 
 

@@ -103,7 +103,8 @@ def write(
 def run(
     bag: Path, *policies: Reader, options: Options = AS_IT_IS, selection: Selection = ALL_OF_IT, **more: Any
 ) -> Evaluation:
-    named = [NamedPolicy(name, policy) for name, policy in zip("AB", policies or (Reader(),), strict=False)]
+    readers = policies or (Reader(),)
+    named = [NamedPolicy(name, policy) for name, policy in zip("AB"[: len(readers)], readers, strict=True)]
     return evaluate([bag], named, CONTROLLER, options, selection, **more)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT_S = 60.0
 TRAINED_S, UNTRAINED_S = 60.0, 20.0
+EVERYDAY = ("ok", "limits")
+"""Reasons that come and go many times a second: nothing to tell."""
 AFTERWARDS_S = 1.5
 """After the last arrival, so that the video shows that it stays."""
 RECORDER = {"images": "jpeg"}
@@ -139,8 +141,9 @@ class _Drive:
         while (now_s := self._now_s()) < self.seconds:
             self._operator.spin(min(0.2, self.seconds - now_s))
             self._watch()
-            if self._operator.state.message != said:
-                said = self._operator.state.message
+            state = self._operator.state
+            if state.message != said and self._operator.state_values().get("reason") not in EVERYDAY:
+                said = state.message
                 self._say(said)
             self._follow()
             last = self.tasks.told[-1]
