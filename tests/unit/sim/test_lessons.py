@@ -22,8 +22,8 @@ from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
 from mobile_vla_sim import dataset, lessons
 from mobile_vla_sim.config import COLOURS, KINDS, SimulatorConfig
 from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, SEEDS, Data, DatasetSpec, Shard, make, make_shard
-from mobile_vla_sim.labels import CRATE, FAR_M, FLOOR, NO_COLOUR, NOTHING, SECTORS, WALL, Labeller
-from mobile_vla_sim.lessons import SEEN_SHARE, TRAINED_PAIRS, Language, Lessons
+from mobile_vla_sim.labels import CRATE, FAR_M, FLOOR, MOST_THINGS, NO_COLOUR, NOTHING, SECTORS, WALL, Labeller
+from mobile_vla_sim.lessons import SEEN_SHARE, TRAINED_PAIRS, Asked, Language, Lessons, _alike
 from mobile_vla_sim.scene import UNSEEN_PAIRS, Block, Pose
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED
 from mobile_vla_sim.world import World
@@ -213,9 +213,58 @@ def test_mirrored_pictures_have_mirrored_labels(teach: Callable[[str], Lessons])
     assert mirrored.action.isnan().all()
 
 
-def test_nothing_is_ever_asked_or_named_about_an_unseen_pair(language: Language) -> None:
+def test_nothing_is_ever_asked_or_named_about_an_unseen_pair(
+    teach: Callable[[str], Lessons], language: Language
+) -> None:
     assert not set(TRAINED_PAIRS) & UNSEEN_PAIRS
     assert len(language.pair_tokens) == len(TRAINED_PAIRS)
+    asked = [asked for asked, _ in everything_asked(teach(POSES))]
+    assert not set(asked) & UNSEEN_PAIRS
+
+
+def everything_asked(lessons: Lessons) -> list[tuple[Asked, int]]:
+    labels, rng = lessons._data.labels, np.random.default_rng(0)
+    return [one for _ in range(5) for row in range(24) for one in lessons._asked(labels, row, rng)]
+
+
+def test_some_instructions_name_only_a_colour_or_only_a_kind(teach: Callable[[str], Lessons]) -> None:
+    lessons = teach(POSES)
+    labels, rng = lessons._data.labels, np.random.default_rng(0)
+    only_colour = only_kind = 0
+    for row in range(24):
+        colours, kinds, share = (labels[name][row] for name in ("thing_colour", "thing_kind", "thing_seen"))
+        _, (asked, thing), (missing, nothing) = lessons._asked(labels, row, rng)
+        only_colour += asked.kind == ""
+        only_kind += asked.colour == ""
+        fits = [
+            index
+            for index in range(MOST_THINGS)
+            if kinds[index] < len(KINDS)
+            and asked.colour in ("", COLOURS[colours[index]])
+            and asked.kind in ("", KINDS[kinds[index]])
+        ]
+        assert share[thing] == max(share[index] for index in fits)
+        assert nothing == -1
+        there = {(COLOURS[c], KINDS[k]) for c, k in zip(colours, kinds, strict=True) if k < len(KINDS)}
+        assert not any(missing.colour in ("", c) and missing.kind in ("", k) for c, k in there)
+    assert only_colour > 2
+    assert only_kind > 2
+
+
+def test_what_is_alike_is_said_for_each_word_by_itself(teach: Callable[[str], Lessons]) -> None:
+    lessons = teach(POSES)
+    labels = {name: values[:24] for name, values in lessons._data.labels.items()}
+    visible = labels["thing_seen"] >= SEEN_SHARE
+    sectors = lessons._sectors(labels["thing_bearing"])
+    red, ball = COLOURS.index("red"), KINDS.index("ball")
+    answer = _alike(labels, [[(Asked("red", "ball"), -1), (Asked("", "ball"), -1)]] * 24, sectors, visible)
+    assert (answer[:, 1, 0] == -1.0).all()
+    for row in range(24):
+        for which, (name, value) in enumerate((("thing_colour", red), ("thing_kind", ball))):
+            places = set(sectors[row][visible[row] & (labels[name][row] == value)])
+            assert set(np.flatnonzero(answer[row, 0, which])) == places
+        assert (answer[row, 0, 1] == answer[row, 1, 1]).all()
+    assert {0.0, 1.0} == set(np.unique(answer[:, 0]))
 
 
 def test_sentences_of_a_pair_end_with_their_last_word(language: Language) -> None:

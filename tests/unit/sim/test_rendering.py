@@ -86,7 +86,7 @@ def test_depth_is_the_distance_along_the_axis(world: World) -> None:
     depth = world.render_depth()
     assert depth.shape == (120, 160)
     # The floor under the optical axis: height over the sine of the tilt.
-    tilt = np.radians(8.0)
+    tilt = np.radians(world.config.camera.pitch_down_deg)
     assert depth[59:61, 20:40].mean() == pytest.approx(0.32 / np.sin(tilt), rel=0.03)
 
 

@@ -81,6 +81,7 @@ def batch_at(step: int, count: int = 16) -> Batch:
         bearing=(1.0 - (column[:, None] + 0.5) / 4.0).expand(-1, 2),
         distance=torch.full((count, 2), 0.5),
         sector=column[:, None].expand(-1, 2),
+        alike=(torch.arange(8) == column[:, None, None, None]).float().expand(-1, 2, 2, -1),
         action=torch.full((count, 2), torch.nan),
     )
 

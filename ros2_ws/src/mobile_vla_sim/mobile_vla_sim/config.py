@@ -48,7 +48,7 @@ class CameraConfig(Config):
     horizontal_fov_deg: float = param(86.0, "Horizontal field of view.", ge=20.0, le=140.0)
     mount_height_m: float = param(0.32, "Height of the lens above the floor.", gt=0.02, le=2.0)
     mount_forward_m: float = param(0.14, "Lens in front of the middle of the base.", ge=-0.5, le=0.5)
-    pitch_down_deg: float = param(8.0, "Tilt of the camera towards the floor.", ge=-45.0, le=60.0)
+    pitch_down_deg: float = param(20.0, "Tilt of the camera towards the floor.", ge=-45.0, le=60.0)
     latency_s: float = param(0.0, "Age of an image when it is published.", ge=0.0, le=1.0, live=True)
     noise_std: float = param(0.0, "Standard deviation of pixel noise in grey levels.", ge=0.0, le=100.0, live=True)
     blur_px: float = param(0.0, "Standard deviation of a Gaussian blur in pixels.", ge=0.0, le=20.0, live=True)

@@ -30,7 +30,7 @@ from mobile_vla_sim.episode import Actuator, Direct, Rules, run_episode
 from mobile_vla_sim.gated import Gated
 from mobile_vla_sim.labels import Labeller, clear_of_all
 from mobile_vla_sim.noisy import Corrected, NoisyExpert
-from mobile_vla_sim.scene import Pose
+from mobile_vla_sim.scene import Block, Pose, Thing
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
 from mobile_vla_sim.world import World
 
@@ -221,12 +221,15 @@ def _row(world: World, labeller: Labeller, image: Preprocess, seed: int) -> dict
 
 
 def _random_pose(world: World, rng: np.random.Generator) -> Pose:
-    """Anywhere free; often looking at an object, sometimes from as near as the robot stops."""
+    """Anywhere free; often looking at an object, sometimes near one or near a crate, as near as the robot stops."""
     scene, radius = world.scene, world.config.base.radius_m
     while True:
-        thing = scene.things[int(rng.integers(len(scene.things)))]
-        if rng.random() < 0.3:
-            away, side = rng.uniform(0.4, 1.2), rng.uniform(-math.pi, math.pi)
+        thing: Thing | Block = scene.things[int(rng.integers(len(scene.things)))]
+        luck = rng.random()
+        if luck < 0.45:
+            if luck > 0.3 and scene.blocks:
+                thing = scene.blocks[int(rng.integers(len(scene.blocks)))]
+            away, side = rng.uniform(0.35, 1.2), rng.uniform(-math.pi, math.pi)
             x, y = thing.x + away * math.cos(side), thing.y + away * math.sin(side)
         else:
             x, y = (rng.uniform(-size / 2.0, size / 2.0) for size in (scene.size_x_m, scene.size_y_m))

@@ -35,6 +35,22 @@ UNSEEN = (
     "go there: the {colour} {kind}",
 )
 
+# Only in the lessons of the towers: a sentence that names one of the two teaches what each word means by itself.
+COLOUR_ONLY = (
+    "go to the {colour} object",
+    "drive to the {colour} thing",
+    "find something {colour} and stop",
+    "look for what is {colour}",
+    "the {colour} one",
+)
+KIND_ONLY = (
+    "go to the {kind}",
+    "drive to the {kind}",
+    "find a {kind} and stop",
+    "look for any {kind}",
+    "the {kind}",
+)
+
 KIND_WORDS: dict[str, tuple[str, ...]] = {
     "ball": ("ball", "sphere"),
     "cube": ("cube", "block"),
@@ -49,6 +65,17 @@ COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "blue": ("blue",),
     "purple": ("purple", "violet"),
 }
+
+
+def sentences(colour: str, kind: str) -> list[str]:
+    """Every sentence that training knows about a colour, a kind or a pair; an empty string leaves one open."""
+    patterns = TRAINED if colour and kind else COLOUR_ONLY if colour else KIND_ONLY
+    return [
+        pattern.format(colour=colour_word, kind=kind_word)
+        for pattern in patterns
+        for colour_word in (COLOUR_WORDS[colour] if colour else ("",))
+        for kind_word in (KIND_WORDS[kind] if kind else ("",))
+    ]
 
 
 def instruction(colour: str, kind: str, wording: str, rng: np.random.Generator) -> str:

@@ -14,13 +14,15 @@ from mobile_vla.train.tower_net import Batch, Sizes
 from mobile_vla_sim.config import COLOURS, KINDS
 from mobile_vla_sim.dataset import Data
 from mobile_vla_sim.labels import FAR_M, MOST_THINGS, SECTORS, SURFACES
-from mobile_vla_sim.language import COLOUR_WORDS, KIND_WORDS, TRAINED
+from mobile_vla_sim.language import sentences
 from mobile_vla_sim.scene import ALL_PAIRS, UNSEEN_PAIRS
 
 TRAINED_PAIRS = tuple(pair for pair in ALL_PAIRS if pair not in UNSEEN_PAIRS)
 SIZES = Sizes(kinds=len(SURFACES), colours=len(COLOURS), sectors=SECTORS, pairs=len(TRAINED_PAIRS), far_m=FAR_M)
 # An object that fills less of the picture is not asked for: nobody could tell what it is.
 SEEN_SHARE, UNSURE_SHARE = 0.0015, 0.0002
+# Share of the instructions about another object that leave colour or kind open.
+PARTLY_SHARE = 0.5
 _KINDS = len(KINDS)
 # Number of a trained pair by colour and surface; -1 for everything else.
 _PAIR_NUMBER = np.full((len(COLOURS) + 1, len(SURFACES)), -1)
@@ -28,8 +30,22 @@ for _number, (_colour, _kind) in enumerate(TRAINED_PAIRS):
     _PAIR_NUMBER[COLOURS.index(_colour), KINDS.index(_kind)] = _number
 
 
+class Asked(NamedTuple):
+    """What an instruction names; an empty string leaves it open."""
+
+    colour: str
+    kind: str
+
+
+EVERYTHING_ASKED = (
+    *(Asked(*pair) for pair in ALL_PAIRS),
+    *(Asked(colour, "") for colour in COLOURS),
+    *(Asked("", kind) for kind in KINDS),
+)
+
+
 class Sentences(NamedTuple):
-    """Every trained sentence about a pair, as token ids padded on the right."""
+    """Every trained sentence that asks for one thing, as token ids padded on the right."""
 
     tokens: Tensor
     last: Tensor
@@ -40,31 +56,30 @@ class Language:
 
     def __init__(self, tokens: Tokens) -> None:
         self.before = tokens("x").before
-        self._sentences = {pair: _all_sentences(*pair) for pair in ALL_PAIRS}
-        ids = {pair: [tokens(text).after for text in texts] for pair, texts in self._sentences.items()}
+        ids = {asked: [tokens(text).after for text in sentences(*asked)] for asked in EVERYTHING_ASKED}
         longest = max(len(one) for some in ids.values() for one in some)
         self._tokens = {
-            pair: Sentences(
+            asked: Sentences(
                 torch.tensor([one + [one[-1]] * (longest - len(one)) for one in some]),
                 torch.tensor([len(one) - 1 for one in some]),
             )
-            for pair, some in ids.items()
+            for asked, some in ids.items()
         }
         names = [tokens(f"the {colour} {kind}").clip for colour, kind in TRAINED_PAIRS]
         width = max(map(len, names))
         # The end token is the highest id; repeating it behind the end does not move the place CLIP reads.
         self.pair_tokens = torch.tensor([one + [one[-1]] * (width - len(one)) for one in names])
 
-    def sentence(self, pair: tuple[str, str], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Tokens and last index of a random trained sentence about a pair."""
-        some = self._tokens[pair]
+    def sentence(self, asked: tuple[str, str], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Tokens and last index of a random trained sentence that asks for something."""
+        some = self._tokens[Asked(*asked)]
         choice = int(rng.integers(len(some.last)))
         return some.tokens[choice], some.last[choice]
 
 
 def words() -> set[str]:
     """Every word of every trained sentence."""
-    return {word for pair in ALL_PAIRS for text in _all_sentences(*pair) for word in text.split()}
+    return {word for asked in EVERYTHING_ASKED for text in sentences(*asked) for word in text.split()}
 
 
 class Lessons:
@@ -105,15 +120,16 @@ class Lessons:
         self, images: np.ndarray, labels: dict[str, np.ndarray], rng: np.random.Generator, *, augment: bool
     ) -> Batch:
         asked = [self._asked(labels, row, rng) for row in range(len(images))]
-        tokens, last = zip(*(self._language.sentence(pair, rng) for one in asked for pair, _ in one), strict=True)
+        tokens, last = zip(*(self._language.sentence(what, rng) for one in asked for what, _ in one), strict=True)
         things = np.array([[thing for _, thing in one] for one in asked])
         many = things.shape[1]
         each = np.arange(len(images))[:, None]
         inside = np.maximum(things, 0)
-        seen = (things >= 0) & (labels["thing_seen"][each, inside] >= SEEN_SHARE)
+        visible = labels["thing_seen"] >= SEEN_SHARE
+        seen = (things >= 0) & visible[each, inside]
+        sectors = self._sectors(labels["thing_bearing"])
+        sector = np.where(seen, sectors[each, inside], SECTORS)
         bearing = labels["thing_bearing"][each, inside].astype(np.float32)
-        across = 0.5 * (1.0 - np.tan(np.clip(bearing, -1.4, 1.4)) / math.tan(self._half_view))
-        sector = np.where(seen, np.clip((across * SECTORS).astype(int), 0, SECTORS - 1), SECTORS)
         distance = labels["thing_distance"][each, inside].astype(np.float32)
         return Batch(
             pixels=self._pixels(images, rng, augment=augment),
@@ -129,27 +145,33 @@ class Lessons:
             bearing=torch.from_numpy(np.clip(bearing / self._half_view, -1.0, 1.0)),
             distance=torch.from_numpy(np.clip(distance / FAR_M, 0.0, 1.0)),
             sector=torch.from_numpy(sector.astype(np.int64)),
+            alike=torch.from_numpy(_alike(labels, asked, sectors, visible)),
             action=torch.from_numpy(labels["action"].astype(np.float32)),
         )
 
-    def _asked(
-        self, labels: dict[str, np.ndarray], row: int, rng: np.random.Generator
-    ) -> list[tuple[tuple[str, str], int]]:
-        """Three instructions: the goal, another object of the room, an object that is not there. (-1: not there.)"""
-        kinds, colours = labels["thing_kind"][row], labels["thing_colour"][row]
+    def _sectors(self, bearing: np.ndarray) -> np.ndarray:
+        """The sector that a direction falls into."""
+        across = 0.5 * (1.0 - np.tan(np.clip(bearing.astype(np.float32), -1.4, 1.4)) / math.tan(self._half_view))
+        return np.clip((across * SECTORS).astype(int), 0, SECTORS - 1)
+
+    def _asked(self, labels: dict[str, np.ndarray], row: int, rng: np.random.Generator) -> list[tuple[Asked, int]]:
+        """Three instructions: the goal, another object of the room, an object that is not there. (-1: not there.)
+
+        The second and the third often name only a colour or only a kind: of several objects that fit, the one that
+        fills most of the picture is meant.
+        """
+        kinds, colours, share = (labels[name][row] for name in ("thing_kind", "thing_colour", "thing_seen"))
         there = [index for index in range(MOST_THINGS) if kinds[index] < _KINDS]
-        pairs = {index: (COLOURS[colours[index]], KINDS[kinds[index]]) for index in there}
-        visible = [index for index in there if labels["thing_seen"][row][index] >= SEEN_SHARE]
+        pairs = {index: Asked(COLOURS[colours[index]], KINDS[kinds[index]]) for index in there}
+        visible = [index for index in there if share[index] >= SEEN_SHARE]
         first = int(labels["goal"][row])
         if not np.isfinite(labels["action"][row]).all() and visible and rng.random() < 0.7:
             first = visible[int(rng.integers(len(visible)))]
         others = [index for index in visible or there if index != first] or there
         second = others[int(rng.integers(len(others)))]
-        absent = [pair for pair in TRAINED_PAIRS if pair not in pairs.values()]
-        alike = [pair for pair in absent if any(pair[0] == one[0] or pair[1] == one[1] for one in pairs.values())]
-        choice = alike if alike and rng.random() < 0.8 else absent
-        third = choice[int(rng.integers(len(choice)))]
-        return [(pairs[first], first), (pairs[second], second), (third, -1)]
+        partly = _partly(pairs[second], rng)
+        second = max((index for index in there if _fits(pairs[index], partly)), key=lambda index: share[index])
+        return [(pairs[first], first), (partly, second), (_missing(set(pairs.values()), rng), -1)]
 
     def _pixels(self, images: np.ndarray, rng: np.random.Generator, *, augment: bool) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255.0
@@ -164,6 +186,44 @@ class Lessons:
         return (pixels - self._mean) / self._std
 
 
+def _partly(pair: Asked, rng: np.random.Generator) -> Asked:
+    """Both words, or often only one."""
+    luck = rng.random()
+    if luck < PARTLY_SHARE / 2.0:
+        return Asked(pair.colour, "")
+    return Asked("", pair.kind) if luck < PARTLY_SHARE else pair
+
+
+def _fits(pair: Asked, asked: Asked) -> bool:
+    return asked.colour in ("", pair.colour) and asked.kind in ("", pair.kind)
+
+
+def _missing(there: set[Asked], rng: np.random.Generator) -> Asked:
+    """Something that no object of the room is, mostly like one of them in one of the two."""
+    absent = [Asked(*pair) for pair in TRAINED_PAIRS if pair not in there]
+    alike = [pair for pair in absent if any(pair.colour == one.colour or pair.kind == one.kind for one in there)]
+    choice = alike if alike and rng.random() < 0.8 else absent
+    pair = choice[int(rng.integers(len(choice)))]
+    partly = _partly(pair, rng)
+    return pair if any(_fits(one, partly) for one in there) else partly
+
+
+def _alike(
+    labels: dict[str, np.ndarray], asked: list[list[tuple[Asked, int]]], sectors: np.ndarray, visible: np.ndarray
+) -> np.ndarray:
+    """(rows, instructions, 2, sectors): 1 where an object of the named colour, or kind, stands; -1 where not named."""
+    answer = np.full((len(asked), len(asked[0]), 2, SECTORS), -1.0, np.float32)
+    names = (labels["thing_colour"], labels["thing_kind"])
+    for row, one in enumerate(asked):
+        for number, (what, _) in enumerate(one):
+            for which, (name, known) in enumerate(((what.colour, COLOURS), (what.kind, KINDS))):
+                if name:
+                    fits = visible[row] & (names[which][row] == known.index(name))
+                    answer[row, number, which] = 0.0
+                    answer[row, number, which, sectors[row][fits]] = 1.0
+    return answer
+
+
 def _pairs_seen(labels: dict[str, np.ndarray]) -> np.ndarray:
     """(rows, trained pairs): 1 seen, 0 not, -1 too small to say."""
     share = labels["thing_seen"]
@@ -172,12 +232,3 @@ def _pairs_seen(labels: dict[str, np.ndarray]) -> np.ndarray:
     answer = np.zeros((len(share), len(TRAINED_PAIRS)), np.float32)
     answer[row, pair[row, thing]] = np.where(share[row, thing] >= SEEN_SHARE, 1.0, -1.0)
     return answer
-
-
-def _all_sentences(colour: str, kind: str) -> list[str]:
-    return [
-        sentence.format(colour=colour_word, kind=kind_word)
-        for sentence in TRAINED
-        for colour_word in COLOUR_WORDS[colour]
-        for kind_word in KIND_WORDS[kind]
-    ]

@@ -23,7 +23,7 @@ class TinySize(Config):
     clip_patch_px: int = param(32, "Side of a patch of CLIP's vision tower.", ge=4, le=64)
     latents: int = param(16, "Image latents.", ge=4, le=64)
     hidden: int = param(128, "Width of the LSTM.", ge=16, le=1024)
-    window: int = param(10, "Frames the LSTM runs over.", ge=1, le=64)
+    window: int = param(20, "Frames the LSTM runs over.", ge=1, le=64)
     control_rate_hz: float = param(10.0, "Decisions per second.", ge=1.0, le=50.0)
 
     def cross_check(self) -> None:
@@ -61,7 +61,7 @@ class HeadConfig(Config):
     batch: int = param(128, "Windows per step.", ge=1)
     rate: float = param(2e-3, "Highest learning rate.", gt=0.0)
     decay: float = param(0.01, "Weight decay.", ge=0.0)
-    noise: float = param(0.02, "Noise on the features, as a share of their spread.", ge=0.0)
+    noise: float = param(0.15, "Noise on the features, as a share of their spread.", ge=0.0)
     stop_weight: float = param(4.0, "How much more frames count in which the expert stands still.", ge=0.0)
     seed: int = param(0, "Seed of weights and order.", ge=0)
 
@@ -72,7 +72,7 @@ class RecipeConfig(Config):
 
     pose_shards: int = param(150, "Shards of 960 pictures from random places.", ge=2)
     episode_shards: int = param(40, "Shards of 10 drives of the pushed expert.", ge=2)
-    rounds: int = param(2, "Correction rounds: the policy drives, the expert corrects, the head learns.", ge=0)
+    rounds: int = param(3, "Correction rounds: the policy drives, the expert corrects, the head learns.", ge=0)
     shards_per_round: int = param(16, "Shards of 10 drives in each correction round.", ge=1)
     expert_share: float = param(0.2, "Share of a correction drive in which the expert takes over.", ge=0.0, le=1.0)
     push_share: float = param(0.35, "Share of time in which the expert is pushed.", ge=0.0, le=1.0)

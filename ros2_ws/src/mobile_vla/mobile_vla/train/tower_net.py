@@ -52,6 +52,8 @@ class Batch(NamedTuple):
     distance: Tensor
     sector: Tensor
     """(B, K): sector of the named object, `sectors` when it is not seen."""
+    alike: Tensor
+    """(B, K, 2, sectors): 1 where an object of the named colour, or of the named kind, stands; -1: do not learn."""
     action: Tensor
     """(B, 2): what the expert did about the first instruction; NaN where unknown."""
 
@@ -68,7 +70,7 @@ class AuxiliaryHeads(nn.Module):
         self.sizes = sizes
         self.patch = nn.Linear(width, sizes.kinds + sizes.colours + 1)
         self.latent = nn.Linear(width, 1 + sizes.kinds + sizes.colours + 1)
-        last = 3 + sizes.sectors + 1 + sizes.sectors + 2
+        last = 3 + sizes.sectors + 1 + sizes.sectors + 2 * sizes.sectors + 2
         self.last = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, last))
         self.pair_bias = nn.Parameter(torch.tensor(-2.0))
 
@@ -143,7 +145,8 @@ class TowerNet(nn.Module):
         sizes, many = self.heads.sizes, batch.tokens.shape[1]
         said = self.heads.last(states)
         seen, bearing, distance = said[:, 0], said[:, 1].tanh(), said[:, 2].sigmoid()
-        sector, scan, action = said[:, 3:].split([sizes.sectors + 1, sizes.sectors, 2], dim=1)
+        widths = [sizes.sectors + 1, sizes.sectors, 2 * sizes.sectors, 2]
+        sector, scan, alike, action = said[:, 3:].split(widths, dim=1)
         target = batch.seen.flatten()
         where = target > 0.5
         losses = {
@@ -153,6 +156,8 @@ class TowerNet(nn.Module):
             "sector": cross_entropy(sector, batch.sector.flatten()),
             "scan": smooth_l1_loss(scan.sigmoid(), batch.sector_range.repeat_interleave(many, dim=0), beta=0.1),
         }
+        told = batch.alike.flatten(0, 1).flatten(1)
+        losses["alike"] = binary_cross_entropy(alike[told >= 0], told[told >= 0])
         first = action[::many].tanh()
         known = batch.action.isfinite().all(1)
         losses["action"] = _where(first, batch.action, known)

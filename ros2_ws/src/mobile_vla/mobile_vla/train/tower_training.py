@@ -29,6 +29,7 @@ WEIGHTS = {
     "bearing": 6.0,
     "distance": 3.0,
     "sector": 1.0,
+    "alike": 4.0,
     "scan": 4.0,
     "action": 4.0,
     "pair": 0.5,
