@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import av
+import cv2
 import h5py
 import numpy as np
 import pyarrow.parquet as pq
@@ -22,6 +24,7 @@ from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import find_roles
 from mobile_vla.bags.types import Command, Frame, Instruction
 from mobile_vla.bags.writer import BagWriter
+from mobile_vla.cli import main
 from mobile_vla.errors import UserError
 
 SMALL = BuildOptions(least_frames=5, tolerance_ms=60)
@@ -253,3 +256,65 @@ def test_what_is_no_data_set_and_no_episode_file(tmp_path: Path) -> None:
         load_manifest(tmp_path)
     with pytest.raises(UserError, match=r"there is no file .*absent\.h5; check the path"):
         hdf5.import_episode(tmp_path / "absent.h5", tmp_path / "bag", 10.0)
+
+
+def with_jpegs(folder: Path, messages: Messages, spoil: Callable[[int, bytes], bytes]) -> Path:
+    """The usual drive with JPEG pictures, each of which may be spoilt."""
+    with BagReader(drive(folder.with_name("raw"), messages)) as reader, BagWriter(folder) as bag:
+        bag.add_topic("/camera/image_raw", "sensor_msgs/msg/CompressedImage")
+        bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
+        bag.add_topic("/instruction", "std_msgs/msg/String")
+        index = 0
+        for message in reader.raw():
+            data = message.data
+            if message.topic == "/camera/image_raw":
+                stamp = START_NS + index * FRAME_NS
+                jpeg = cv2.imencode(".jpg", picture(0, index))[1].tobytes()
+                fields = {"format": "jpeg", "data": np.frombuffer(spoil(index, jpeg), np.uint8)}
+                data = messages.cdr("sensor_msgs/msg/CompressedImage", header=messages.header(stamp), **fields)
+                index += 1
+            bag.write(message.topic, message.log_ns, data)
+    return folder
+
+
+def test_damaged_pictures_and_commands_are_left_out_and_said(tmp_path: Path, messages: Messages) -> None:
+    """Half a JPEG too, which OpenCV would fill up with grey."""
+    bag = with_jpegs(tmp_path / "bag", messages, lambda i, jpeg: jpeg[: len(jpeg) // 2] if i in (3, 40) else jpeg)
+    manifest = build([bag], tmp_path / "set", SMALL)
+    assert [entry.frames for entry in manifest.episodes] == [29, 29]
+    assert manifest.left_out == {"that cannot be decoded": 2}
+    (sentence,) = manifest.damage
+    assert (
+        "2 of 60 messages on /camera/image_raw cannot be decoded (the first at 0.3 s: the JPEG is damaged" in sentence
+    )
+    assert load_manifest(tmp_path / "set").damage == manifest.damage
+    stamps = manifest.read(manifest.episodes[0]).stamps_ns
+    assert [int(stamp - START_NS) // FRAME_NS for stamp in stamps] == [i for i in range(30) if i != 3]
+
+
+def test_nothing_but_damaged_pictures_is_one_sentence_and_leaves_nothing(tmp_path: Path, messages: Messages) -> None:
+    bag = with_jpegs(tmp_path / "bag", messages, lambda i, jpeg: jpeg[:50])
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(
+        UserError, match=r"bag: none of 60 messages on /camera/image_raw can be decoded .* leave it out"
+    ):
+        build([bag], tmp_path / "set", SMALL)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--rate-hz", "nan"), "--rate-hz must be a finite number, got nan"),
+        (("--tolerance-ms", "-1"), "--tolerance-ms must not be negative, got -1"),
+        (("--width", "-640"), "--width must not be negative, got -640"),
+        (("--seed", "-1"), "--seed must not be negative, got -1"),
+        (("--val-share", "0.7"), "--val-share must be from 0 to below 0.5, got 0.7"),
+    ],
+)
+def test_flags_that_make_no_sense(
+    flags: tuple[str, ...], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["dataset", "build", "bag", "--out", str(tmp_path / "set"), *flags]) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+    assert list(tmp_path.iterdir()) == []

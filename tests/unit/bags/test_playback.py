@@ -11,6 +11,7 @@ from mobile_vla.bags import cdr
 from mobile_vla.bags.config import ReplayConfig
 from mobile_vla.bags.playback import Playback, has_header, shifted
 from mobile_vla.bags.reader import BagReader
+from mobile_vla.bags.writer import BagWriter
 from mobile_vla.config import ConfigError
 from mobile_vla.errors import UserError
 
@@ -86,3 +87,32 @@ def test_types_with_a_header() -> None:
 def test_contradictions(values: dict, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         ReplayConfig(bag="x", **values)
+
+
+def test_what_cannot_be_decoded_is_not_published(tmp_path: Path, messages: Messages) -> None:
+    """A live subscriber may die of such a message. A type that nothing explains goes out as it is."""
+    with BagWriter(tmp_path / "bag") as bag:
+        for name, kind in (("/instruction", "std_msgs/msg/String"), ("/own", "own_msgs/msg/Unknown")):
+            bag.add_topic(name, kind)
+        for index, text in enumerate(("one", "two", "three")):
+            data = messages.text(text)
+            bag.write("/instruction", START_NS + index, data[:6] if text == "two" else data)
+        bag.write("/own", START_NS + 9, b"whatever")
+    with BagReader(tmp_path / "bag") as reader:
+        playback = Playback(reader, ReplayConfig(bag=str(tmp_path / "bag")))
+        for _ in range(2):  # counted anew in each pass
+            sent = [(due.published, due.message.data) for due in playback.messages()]
+            assert [name for name, _ in sent] == ["/instruction", "/instruction", "/own"]
+            assert dict(playback.undecodable.skipped) == {"/instruction": 1}
+
+
+def test_a_bag_of_nothing_but_damage_is_one_sentence(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/instruction", "std_msgs/msg/String")
+        bag.write("/instruction", START_NS, b"")
+    with BagReader(tmp_path / "bag") as reader:
+        playback = Playback(reader, ReplayConfig(bag=str(tmp_path / "bag"), loop=True))
+        with pytest.raises(
+            UserError, match=r"bag: none of 1 messages on /instruction can be decoded .*choose other top"
+        ):
+            list(playback.messages())

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 from bag_making import COMMAND_DELAY_NS, FRAME_NS, START_NS, Messages, write_drive
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rosbags.rosbag1 import Writer as Writer1
 from rosbags.typesys import Stores, get_typestore
 
+from mobile_vla.bags.convert import DecodeError, decode
+from mobile_vla.bags.definitions import standard_types
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles, find_roles
-from mobile_vla.bags.types import Action, Command, Diagnostic, Frame, Instruction, Mode, Odometry, TopicInfo
+from mobile_vla.bags.types import Action, Command, Diagnostic, Frame, Instruction, Mode, Odometry, RawMessage, TopicInfo
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
 
@@ -255,3 +261,69 @@ def test_an_empty_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
     with pytest.raises(UserError, match=r"is an empty file \(0 bytes\)"):
         BagReader(tmp_path / name)
+
+
+def spoilt(folder: Path, messages: Messages, topics: dict[str, set[int]]) -> Path:
+    """The small drive with the named messages of each topic cut to half their bytes, in a file that is sound."""
+    source = write_drive(folder.with_name("source"), messages)
+    count: Counter[str] = Counter()
+    with BagReader(source) as reader, BagWriter(folder) as bag:
+        for name, topic in reader.topics.items():
+            bag.add_topic(name, topic.type)
+        for message in reader.raw():
+            bad = count[message.topic] in topics.get(message.topic, ())
+            count[message.topic] += 1
+            bag.write(message.topic, message.log_ns, message.data[: len(message.data) // 2] if bad else message.data)
+    return folder
+
+
+def test_messages_that_cannot_be_decoded_are_skipped_and_counted_by_topic(tmp_path: Path, messages: Messages) -> None:
+    bag = spoilt(tmp_path / "bag", messages, {"/camera/image_raw": {3, 4}, "/cmd_vel": {0, 7, 9}, "/instruction": {0}})
+    with BagReader(bag) as reader:
+        events = list(reader.events(find_roles(reader.topics.values())))
+        assert reader.damage is None
+        said = reader.undecodable
+    frames = [event for event in events if isinstance(event, Frame)]
+    assert [frame.data[0] for frame in frames] == [i for i in range(20) if i not in (3, 4)]
+    assert len([event for event in events if isinstance(event, Command)]) == 17
+    assert dict(said.skipped) == {"/camera/image_raw": 2, "/cmd_vel": 3, "/instruction": 1}
+    assert said.all_of("/instruction")
+    assert not said.all_of("/cmd_vel")
+    assert not said.all_of(None)
+    camera, command, instruction = said.sentence.split("; ")
+    assert camera.startswith(
+        "2 of 20 messages on /camera/image_raw cannot be decoded (the first at 0.3 s: not a sensor"
+    )
+    assert command.startswith("3 of 20 messages on /cmd_vel cannot be decoded (the first at 0.0 s: not a geometry_msgs")
+    assert instruction.startswith("none of 1 messages on /instruction can be decoded (the first at 0.0 s: not a std_")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_command_that_is_no_speed_is_skipped(tmp_path: Path, messages: Messages, number: float) -> None:
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
+        for index, linear in enumerate((0.1, number, 0.2)):
+            bag.write("/cmd_vel", START_NS + index, messages.command(linear, 0.0))
+    with BagReader(tmp_path / "bag") as reader:
+        commands = list(reader.events(find_roles(reader.topics.values())))
+        assert [command.linear_mps for command in commands if isinstance(command, Command)] == [0.1, 0.2]
+        assert "its speeds are" in reader.undecodable.about("/cmd_vel")
+
+
+@given(st.data())
+@settings(max_examples=200, deadline=None)
+def test_no_bytes_at_all_are_more_than_a_skipped_message(data: st.DataObject) -> None:
+    """Whatever is on a topic: tuples of its role, or `DecodeError`."""
+    kinds = {
+        "image": "sensor_msgs/msg/Image",
+        "command": "geometry_msgs/msg/TwistStamped",
+        "instruction": "std_msgs/msg/String",
+        "mode": "diagnostic_msgs/msg/DiagnosticStatus",
+        "scan": "sensor_msgs/msg/LaserScan",
+        "diagnostics": "diagnostic_msgs/msg/DiagnosticArray",
+    }
+    role = data.draw(st.sampled_from(sorted(kinds)))
+    content = data.draw(st.binary(max_size=200).map(lambda rest: bytes((0, 1, 0, 0)) + rest) | st.binary(max_size=200))
+    message = RawMessage("/topic", kinds[role], START_NS, content)
+    with contextlib.suppress(DecodeError):
+        decode(role, message, False, standard_types().deserialize_cdr)

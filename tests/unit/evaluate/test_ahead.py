@@ -104,7 +104,7 @@ def test_frames_that_do_not_count_are_not_even_decoded(
 ) -> None:
     decoded: list[int] = []
     monkeypatch.setattr(
-        "mobile_vla.evaluate.frames.rgb",
+        "mobile_vla.evaluate.rollout.rgb",
         lambda frame: decoded.append((frame.stamp_ns - START_NS) // 10**8) or rgb(frame),
     )
     run(write(tmp_path / "bag", messages, grey(20), {15: "go"}), Ahead())

@@ -16,8 +16,9 @@ from mobile_vla.bags.writer import BagWriter
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
-from mobile_vla.evaluate.evaluation import Evaluation, NamedPolicy, evaluate
+from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection
+from mobile_vla.evaluate.results import Evaluation
 from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Step
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from bag_making import START_NS, Messages
 
+from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.cli import main
 from mobile_vla.config import with_values
@@ -22,9 +23,10 @@ from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate.eval_figures import figure_report
 from mobile_vla.evaluate.eval_report import evaluation_page, lag_sentence, verdicts
-from mobile_vla.evaluate.evaluation import Evaluation, NamedPolicy, evaluate
+from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection, done_ahead
 from mobile_vla.evaluate.moments import WorstMoments
+from mobile_vla.evaluate.results import Evaluation
 from mobile_vla.evaluate.rollout import Moment
 from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Step
@@ -251,13 +253,21 @@ def test_the_worst_moments_are_the_worst(tmp_path: Path, messages: Messages) -> 
     [
         ({"instruct": ()}, Options(), "no instruction; give one with --instruction"),
         ({"mode": lambda i: "disarmed"}, Options(), "was the robot driven; count all with --every-frame"),
-        ({"size": lambda i: (24, 32) if i < 30 else (48, 64)}, Options(), r"changes from 32x24 to 64x48 at 3\.0 s"),
+        (
+            {"size": lambda i: (24, 32) if i < 30 else (48, 64)},
+            Options(),
+            r"bag: the camera picture changes from 32x24 to 64x48 at 3\.0 s",
+        ),
         (
             {"stamp": lambda i: START_NS + (i if i < 30 else i - 20) * 100_000_000},
             Options(),
-            r"goes back 1\.90 s at 1\.0 s",
+            r"bag: the camera's clock goes back 1\.90 s at 1\.0 s",
         ),
-        ({"encoding": "purple8"}, Options(), r"/camera/image_raw at 0\.0 s: unknown image encoding 'purple8'"),
+        (
+            {"encoding": "purple8"},
+            Options(),
+            r"none of 60 messages on /camera/image_raw can be .* at 0\.0 s: unknown image encoding 'purple8'",
+        ),
     ],
 )
 def test_bags_that_cannot_be_evaluated(
@@ -283,6 +293,8 @@ def test_a_recorder_whose_clock_was_set_back_is_suspected(tmp_path: Path, messag
         (("--start-s", "2", "--end-s", "1"), r"--end-s must be later than --start-s \(2\), got 1"),
         (("--video", "x.txt"), r"--video x\.txt must end in \.mp4"),
         (("--html", "/nonexistent/x.html"), "there is no folder /nonexistent"),
+        (("--html", "/tmp"), "/tmp is a folder; name a file in it"),
+        (("--seed", "-1"), "--seed must not be negative, got -1"),
     ],
 )
 def test_flags_that_make_no_sense(flags: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -346,3 +358,60 @@ def test_work_is_done_a_bounded_number_of_items_ahead() -> None:
     items.close()
     assert threading.active_count() < before
     assert len(taken) == 6
+
+
+def spoil(bag: Path, topic: str, which: Callable[[int], bool], content: Callable[[bytes], bytes]) -> Path:
+    """A copy of the bag beside it, with some messages of one topic changed."""
+    copy, index = bag.with_name(f"{bag.name}_spoilt"), -1
+    with BagReader(bag) as reader, BagWriter(copy) as writer:
+        for name, info in reader.topics.items():
+            writer.add_topic(name, info.type)
+        for message in reader.raw():
+            index += message.topic == topic
+            bad = message.topic == topic and which(index)
+            writer.write(message.topic, message.log_ns, content(message.data) if bad else message.data)
+    return copy
+
+
+def half(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def test_damaged_messages_are_skipped_and_said_everywhere(tmp_path: Path, messages: Messages) -> None:
+    bag = write(tmp_path / "bag", messages)
+    bag = spoil(bag, "/camera/image_raw", lambda i: i in (5, 6), half)
+    bag = spoil(bag, "/camera/image_raw", lambda i: i == 3, lambda data: data.replace(b"rgb8", b"xyz8"))
+    bag = spoil(bag, "/cmd_vel", lambda i: i == 50, half)
+    policy = Reader()
+    evaluation = run(bag, policy)
+    assert [level for level, _ in policy.seen] == [level_of(i) for i in range(60) if i not in (3, 5, 6)]
+    assert evaluation.results[0].axes[0].policy.mae == pytest.approx(0.0, abs=0.02)
+    (note,) = [note for note in evaluation.notes if "skipped" in note]
+    assert "3 of 60 messages on /camera/image_raw cannot be decoded" in note
+    assert "1 of 60 messages on /cmd_vel cannot be decoded (the first at 5.0 s: not a geometry_msgs/msg/Twist" in note
+    report = figure_report(evaluation, "vla eval", {}).to_dict()
+    assert report["executed"]["undecodable"] == {str(bag): {"/camera/image_raw": 3, "/cmd_vel": 1}}
+    assert "3 of 60 messages on /camera/image_raw cannot be decoded" in evaluation_page(evaluation, [])
+
+
+@pytest.mark.parametrize(
+    ("topic", "sentence"),
+    [
+        ("/camera/image_raw", r"none of 60 messages on /camera/image_raw can be decoded .* with --image-topic"),
+        ("/instruction", r"none of 1 messages on /instruction can be decoded .*; give one with --instruction"),
+    ],
+)
+def test_a_needed_topic_of_nothing_but_damage_is_one_sentence(
+    tmp_path: Path, messages: Messages, topic: str, sentence: str
+) -> None:
+    bag = spoil(write(tmp_path / "bag", messages), topic, lambda i: True, half)
+    with pytest.raises(UserError, match=f"{bag}: {sentence}"):
+        run(bag)
+    if topic == "/instruction":
+        assert run(bag, options=Options("go")).columns.frames == 60
+
+
+def test_damaged_commands_alone_do_not_end_an_evaluation(tmp_path: Path, messages: Messages) -> None:
+    evaluation = run(spoil(write(tmp_path / "bag", messages), "/cmd_vel", lambda i: True, half))
+    assert any("none of 60 messages on /cmd_vel can be decoded" in note for note in evaluation.notes)
+    assert any("errors and baselines cannot be computed" in note for note in evaluation.notes)

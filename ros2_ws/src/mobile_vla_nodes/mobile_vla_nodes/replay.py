@@ -105,6 +105,8 @@ class ReplayNode(Node):
             self._tick(due.after_ns)
             self._outputs[due.published].publish(bytes(due.message.data))
             self.sent += 1
+        if self._playback.undecodable.skipped:
+            self.get_logger().warning(f"left out: {self._playback.undecodable.sentence}")
 
     def _wait_until(self, begin_ns: int, after_ns: int) -> bool:
         """Sleep until a moment of the playback, keeping /clock going; False when told to stop."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+from rosbags.serde import SerdeError
 
 from mobile_vla.bags import cdr
 from mobile_vla.bags.types import (
@@ -20,22 +22,27 @@ from mobile_vla.bags.types import (
     RawMessage,
     Scan,
 )
-from mobile_vla.errors import UserError
 
 Deserialize = Callable[[bytes, str], Any]
 
 
-def decode(role: str, message: RawMessage, ros1: bool, deserialize: Deserialize) -> Iterator[Event]:
-    """The tuples of one message: one, or as many as a DiagnosticArray has."""
+class DecodeError(Exception):
+    """A message that is not what its type says."""
+
+
+def decode(role: str, message: RawMessage, ros1: bool, deserialize: Deserialize) -> Sequence[Event]:
+    """The tuples of one message: one, or as many as a DiagnosticArray has. Raises `DecodeError`."""
     try:
         if role in ("image", "command", "action") and not ros1:
-            yield _fast(role, message)
+            events: Sequence[Event] = (_fast(role, message),)
         else:
-            yield from _slow(role, message, deserialize(message.data, message.type))
-    except cdr.CdrError as error:
-        raise UserError(
-            f"{message.topic} at {message.log_ns} ns is not a {message.type}: {error}; the bag is damaged"
-        ) from error
+            events = list(_slow(role, message, deserialize(message.data, message.type)))
+    except (cdr.CdrError, SerdeError) as error:
+        raise DecodeError(f"not a {message.type}: {error or 'the bytes do not fit the type'}") from error
+    for event in events:
+        if isinstance(event, Command | Action) and not all(map(math.isfinite, event[3:6])):
+            raise DecodeError(f"its speeds are {event[3]:g}, {event[4]:g} and {event[5]:g}")
+    return events
 
 
 def _fast(role: str, message: RawMessage) -> Event:

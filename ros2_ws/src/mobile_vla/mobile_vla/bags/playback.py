@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mobile_vla.bags.config import ReplayConfig
+from mobile_vla.bags.damage import Undecodable
 from mobile_vla.bags.definitions import standard_types
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import TWIST_TYPES
@@ -55,6 +56,8 @@ class Playback:
             for name in self._chosen(config)
         ]
         self.left_out = sorted(set(reader.topics) - {topic.recorded for topic in self.topics})
+        self.undecodable = Undecodable()
+        """Messages of the newest pass that were left out: a subscriber that cannot decode one may die of it."""
         self._stamped = {topic.recorded for topic in self.topics if has_header(topic.type)}
 
     @property
@@ -63,14 +66,24 @@ class Playback:
         return (min(self.end_ns, self._reader.end_ns) - self.start_ns) / 1e9
 
     def messages(self, now_ns: int = 0) -> Iterator[Due]:
-        """One pass over the bag; `now_ns` is the clock's time at its beginning (used when restamping)."""
+        """One pass over the bag; `now_ns` is the clock's time at its beginning (used when restamping).
+
+        Raises `UserError` at its end when not one message could be decoded.
+        """
         names = {topic.recorded: topic.published for topic in self.topics}
+        self.undecodable = undecodable = Undecodable()
         for message in self._reader.raw(names, self.start_ns, self.end_ns):
+            undecodable.read[message.topic] += 1
+            if why := self._reader.flaw(message):
+                undecodable.skip(message.topic, (message.log_ns - self._reader.start_ns) / 1e9, why)
+                continue
             after_ns = int((message.log_ns - self.start_ns) / self._config.rate)
             data = message.data
             if self._config.restamp and message.topic in self._stamped:
                 data = shifted(data, now_ns + after_ns - message.log_ns)
             yield Due(after_ns, message._replace(data=data), names[message.topic])
+        if undecodable.skipped and undecodable.skipped.total() == undecodable.read.total():
+            raise UserError(f"{self._reader.path}: {undecodable.sentence}; record it again, or choose other topics")
 
     def bag_time_ns(self, after_ns: int) -> int:
         """The bag's clock, that long after the start of playing."""

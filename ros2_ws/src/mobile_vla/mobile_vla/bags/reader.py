@@ -16,11 +16,12 @@ from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.rosbag1 import ReaderError as Bag1Error
 from rosbags.rosbag2 import ReaderError as Bag2Error
+from rosbags.serde import SerdeError
 from rosbags.typesys import get_types_from_msg
 from rosbags.typesys.store import Typestore
 
-from mobile_vla.bags.convert import decode
-from mobile_vla.bags.damage import Damage
+from mobile_vla.bags.convert import DecodeError, decode
+from mobile_vla.bags.damage import Damage, Undecodable
 from mobile_vla.bags.definitions import standard_types
 from mobile_vla.bags.lenient import LenientFile
 from mobile_vla.bags.recover import storage_files
@@ -38,6 +39,8 @@ class BagReader:
         self.path = path
         self.damage: Damage | None = None
         """Set when something could not be read: known at once for most kinds, else after reading to the end."""
+        self.undecodable = Undecodable()
+        """Of the newest `events`."""
         self.start_ns = 0
         self.end_ns = 0
         """Log times of the first and last message."""
@@ -88,16 +91,31 @@ class BagReader:
                     yield message
 
     def events(self, roles: Roles, start_ns: int | None = None, end_ns: int | None = None) -> Iterator[Event]:
-        """The messages of the given roles as typed tuples, in log order."""
+        """The messages of the given roles as typed tuples, in log order. `undecodable` counts what is skipped."""
         by_topic = {topic: role for role, topic in roles._asdict().items() if topic is not None}
+        self.undecodable = undecodable = Undecodable()
         for message in self.raw(by_topic, start_ns, end_ns):
-            yield from decode(by_topic[message.topic], message, self.ros1, self.message)
+            undecodable.read[message.topic] += 1
+            try:
+                yield from decode(by_topic[message.topic], message, self.ros1, self.message)
+            except DecodeError as error:
+                undecodable.skip(message.topic, (message.log_ns - self.start_ns) / 1e9, str(error))
 
     def message(self, data: bytes, message_type: str) -> Any:
         """Any message, decoded by its definition in the bag."""
         if self.ros1:
             return self._types.deserialize_ros1(data, message_type)
         return self._types.deserialize_cdr(data, message_type)
+
+    def flaw(self, message: RawMessage) -> str:
+        """Why a message cannot be decoded; empty when it can, or when nothing says what its type looks like."""
+        if message.type not in self._types.fielddefs:
+            return ""
+        try:
+            self.message(message.data, message.type)
+        except SerdeError as error:
+            return f"not a {message.type}{f': {error}' if str(error) else ''}"
+        return ""
 
     def close(self) -> None:
         if self._sound is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +88,12 @@ def _build(args: argparse.Namespace) -> int:
     for name in ("val_share", "test_share"):
         if not 0 <= vars(args)[name] < 0.5:
             raise UserError(f"--{name.replace('_', '-')} must be from 0 to below 0.5, got {vars(args)[name]:g}")
-    if args.rate_hz < 0:
-        raise UserError(f"--rate-hz must not be negative, got {args.rate_hz:g}")
+    for name in ("rate_hz", "delay_ms", "tolerance_ms", "width", "seed"):
+        value, flag = vars(args)[name], f"--{name.replace('_', '-')}"
+        if not math.isfinite(value):
+            raise UserError(f"{flag} must be a finite number, got {value:g}")
+        if value < 0 and name != "delay_ms":
+            raise UserError(f"{flag} must not be negative, got {value:g}")
     names = [name for name in BuildOptions._fields if name in vars(args)]
     options = BuildOptions(**{name: vars(args)[name] for name in names})
     chosen = {role: name for role in ("image", "command") if (name := vars(args)[f"{role}_topic"])}
@@ -107,6 +112,8 @@ def _build(args: argparse.Namespace) -> int:
     say(f"{args.out}: {len(manifest.episodes)} episodes ({counts}), {manifest.width}x{manifest.height}")
     for reason, count in manifest.left_out.items():
         say(f"  left out: {count} frames {reason}")
+    for sentence in manifest.damage:
+        say(f"  {sentence}", markup=False)
     return 0
 
 
@@ -158,8 +165,8 @@ def _export(args: argparse.Namespace) -> int:
 def _import(args: argparse.Namespace) -> int:
     from mobile_vla.bags.dataset.hdf5 import import_episode
 
-    if args.rate_hz <= 0:
-        raise UserError(f"--rate-hz must be > 0, got {args.rate_hz:g}")
+    if not 0 < args.rate_hz < math.inf:
+        raise UserError(f"--rate-hz must be a finite number > 0, got {args.rate_hz:g}")
     for path in args.files:
         folder = args.out if len(args.files) == 1 else args.out / path.stem
         import_episode(path, folder, args.rate_hz, args.instruction)

@@ -18,7 +18,8 @@ from mobile_vla.resources import SHIPPED_POLICY
 
 if TYPE_CHECKING:
     from mobile_vla.control import ControllerConfig
-    from mobile_vla.evaluate.evaluation import Evaluation, NamedPolicy
+    from mobile_vla.evaluate.evaluation import NamedPolicy
+    from mobile_vla.evaluate.results import Evaluation
 
 HELP = """Run a policy over recordings, without a graph, and compare its commands with the recorded ones.
 
@@ -135,7 +136,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--checkpoint was given {len(args.checkpoint)} times; one is evaluated, two are compared")
     if not 0 <= args.drop < 1:
         raise UserError(f"--drop must be from 0 to below 1, got {args.drop:g}")
-    for name in ("latency_ms", "start_s", "end_s", "tolerance_ms", "delay_ms"):
+    for name in ("latency_ms", "start_s", "end_s", "tolerance_ms", "delay_ms", "seed"):
         value = vars(args)[name]
         flag = f"--{name.replace('_', '-')}"
         if not math.isfinite(value):
@@ -147,6 +148,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.video is not None and args.video.suffix != ".mp4":
         raise UserError(f"--video {args.video} must end in .mp4; name it so")
     for path in (args.html, args.video, Path(args.json) if args.json not in (None, "-") else None):
+        if path is not None and path.is_dir():
+            raise UserError(f"{path} is a folder; name a file in it")
         if path is not None and not path.resolve().parent.is_dir():
             raise UserError(f"{path} cannot be written: there is no folder {path.resolve().parent}; make it first")
 
@@ -203,6 +206,7 @@ def _write(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         raise UserError(f"{path} cannot be written ({error.strerror}); choose another place") from error
 
 

@@ -39,6 +39,7 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
     with BagReader(bag) as reader:
         roles = find_roles(reader.topics.values())
         drive = read_drive(reader, roles)
+        undecodable = reader.undecodable
         warning = UNTRAINED if is_untrained(drive, facts) else ""
         video: Path | None = out / "video.mp4"
         assert video is not None
@@ -47,6 +48,8 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
         sentences = story(drive, facts)
         if reader.damage is not None:
             sentences.append(f"The bag is damaged: {reader.damage.sentence}.")
+        if undecodable.skipped:
+            sentences.append(f"Of the bag was skipped: {undecodable.sentence}.")
         content = _page(reader, roles, drive, facts, told=sentences, warning=warning, video=video)
     metrics = _metrics(drive, facts)
     report = _write(out / "report.html", content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from mobile_vla.evaluate.evaluation import BASELINES, AxisResult, Evaluation, PolicyResult
+from mobile_vla.evaluate.results import BASELINES, AxisResult, Evaluation, PolicyResult
 from mobile_vla.figures import Figure, FigureReport, executed
 
 _BETTER = {
@@ -94,6 +94,7 @@ def _what(evaluation: Evaluation, descriptions: dict[str, dict[str, Any]]) -> di
         "frames": len(evaluation.columns.t),
         "episodes": len(evaluation.columns.episodes),
         "predictions": digest(evaluation.results),
+        "undecodable": {bag.path: dict(bag.undecodable.skipped) for bag in evaluation.bags if bag.undecodable.skipped},
         "notes": evaluation.notes,
     }
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from mobile_vla.evaluate import html, plots
-from mobile_vla.evaluate.evaluation import AxisResult, Evaluation, Group, PolicyResult
 from mobile_vla.evaluate.metrics import DEAD_BAND, TOLERANCE
 from mobile_vla.evaluate.moments import WorstMoment
+from mobile_vla.evaluate.results import AxisResult, Evaluation, Group, PolicyResult
 
 _HALF = 430
 _LEAST_CORRELATION = 0.3

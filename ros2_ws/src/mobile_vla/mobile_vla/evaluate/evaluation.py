@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mobile_vla.bags.align import Sample
+from mobile_vla.bags.damage import Undecodable
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import IMAGE_TYPES, Roles, find_roles
 from mobile_vla.control import ControllerConfig
@@ -19,13 +19,13 @@ from mobile_vla.errors import UserError
 from mobile_vla.evaluate import metrics
 from mobile_vla.evaluate.closed import recorded_sensors, sensors_of
 from mobile_vla.evaluate.columns import Columns
-from mobile_vla.evaluate.frames import Selection, pixels_of, samples_of
-from mobile_vla.evaluate.metrics import Agreement, Character, Interval, Values
+from mobile_vla.evaluate.frames import Selection, samples_of
+from mobile_vla.evaluate.metrics import Values
+from mobile_vla.evaluate.results import AxisResult, BagFacts, Evaluation, Group, PolicyResult, notes_on
 from mobile_vla.evaluate.rollout import UNITS, Moment, Rollout
 from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Policy
 
-BASELINES = ("mean", "repeat", "zero")
 _TURNING = 0.15
 """Share of full turning speed above which the recorded robot counts as turning."""
 
@@ -35,77 +35,6 @@ class NamedPolicy(NamedTuple):
 
     name: str
     policy: Policy
-
-
-class AxisResult(NamedTuple):
-    """One axis of one policy, with what each baseline gets on the same frames."""
-
-    axis: str
-    unit: str
-    full: float
-    policy: Agreement
-    baselines: dict[str, Agreement]
-    intervals: dict[str, Interval | None]
-    lag_ms: float
-    lag_curve: list[tuple[float, float]]
-    character: Character
-    recorded_character: Character
-    turning_mae: float
-    straight_mae: float
-
-
-class Group(NamedTuple):
-    """One line of the table per episode or per instruction: mean absolute error per axis."""
-
-    name: str
-    frames: int
-    seconds: float
-    mae: tuple[float, float]
-    baseline_mean: tuple[float, float]
-
-
-class PolicyResult(NamedTuple):
-    """Everything about one policy."""
-
-    name: str
-    axes: list[AxisResult]
-    by_episode: list[Group]
-    by_instruction: list[Group]
-    model_ms: float
-    digest: str
-
-
-class BagFacts(NamedTuple):
-    """What was read of one bag."""
-
-    path: str
-    seconds: float
-    topics: Roles
-    damage: str
-    missing: tuple[str, ...] = ()
-    """Sensors that the gate listens to on the robot and that were not recorded (`closed` only)."""
-
-
-@dataclass
-class Evaluation:
-    """The result. `notes` are sentences about what could not be computed or must be known to read the figures."""
-
-    results: list[PolicyResult]
-    bags: list[BagFacts]
-    columns: Columns
-    axes: tuple[str, str]
-    full: tuple[float, float]
-    paired: list[tuple[str, float, Interval | None]]
-    wall_s: float
-    notes: list[str] = field(default_factory=list)
-
-    @property
-    def seconds(self) -> float:
-        return sum(bag.seconds for bag in self.bags)
-
-    @property
-    def times_real_time(self) -> float:
-        return self.seconds / self.wall_s if self.wall_s else float("nan")
 
 
 def evaluate(
@@ -132,12 +61,21 @@ def evaluate(
             on_bag(str(path), min(seconds, reader.duration_s - selection.start_s))
             samples = samples_of(reader, roles, selection)
             sensors = recorded_sensors(controller, roles)
-            for moment in rollout.feed(str(path), reader.start_ns, samples, partial(pixels_of, reader), sensors):
+            counted = len(rollout.columns.t)
+
+            def damaged(sample: Sample, why: str, reader: BagReader = reader) -> None:
+                at_s = (sample.frame.stamp_ns - reader.start_ns) / 1e9
+                reader.undecodable.skip(sample.frame.topic, at_s, why)
+
+            for moment in rollout.feed(str(path), reader.start_ns, samples, sensors, damaged):
                 on_moment(moment)
+            if len(rollout.columns.t) == counted:
+                _refuse_undecodable(path, reader.undecodable, roles, options)
             damage = reader.damage.sentence if reader.damage is not None else ""
             missing = [role for role, used in sensors_of(controller).items() if used and role not in sensors]
             length = min(seconds, reader.duration_s - selection.start_s)
-            facts.append(BagFacts(str(path), length, roles, damage, tuple(missing) if options.closed else ()))
+            absent = tuple(missing) if options.closed else ()
+            facts.append(BagFacts(str(path), length, roles, damage, absent, reader.undecodable))
     columns = rollout.columns
     _refuse_nothing(columns, bags)
     return summarise(rollout, policies, facts, time.perf_counter() - started)
@@ -162,6 +100,16 @@ def _roles(
     if roles.instruction is None and not options.instruction:
         raise UserError(f"{path} has no instruction; give one with --instruction")
     return roles
+
+
+def _refuse_undecodable(path: Path, undecodable: Undecodable, roles: Roles, options: Options) -> None:
+    """A bag of which no frame counts, because nothing of a topic it takes could be decoded."""
+    if roles.image is not None and undecodable.skipped[roles.image]:
+        raise UserError(
+            f"{path}: {undecodable.about(roles.image)}; record it again, or choose another camera with --image-topic"
+        )
+    if undecodable.all_of(roles.instruction) and not options.instruction:
+        raise UserError(f"{path}: {undecodable.about(str(roles.instruction))}; give one with --instruction")
 
 
 def _refuse_nothing(columns: Columns, bags: Sequence[Path]) -> None:
@@ -208,7 +156,7 @@ def summarise(rollout: Rollout, policies: Sequence[NamedPolicy], facts: list[Bag
             first, second = (np.frombuffer(columns.predicted[index][axis])[known] for index in (0, 1))
             paired.append((name, *metrics.paired_difference(first, second, recorded[axis], frames.episode[known])))
     evaluation = Evaluation(results, facts, columns, rollout.axes, rollout.full, paired, wall_s)
-    evaluation.notes = _notes(evaluation, known)
+    evaluation.notes = notes_on(evaluation, known)
     return evaluation
 
 
@@ -262,51 +210,3 @@ def _groups(keys: NDArray[np.int64], names: dict[int, str], predicted: list[Valu
         base = [float(np.mean(np.abs(np.mean(r) - r[part]))) for r in frames.recorded]
         groups.append(Group(names[int(key)], int(part.sum()), seconds, (mae[0], mae[1]), (base[0], base[1])))
     return groups
-
-
-def _notes(evaluation: Evaluation, known: NDArray[np.bool_]) -> list[str]:
-    columns, frames = evaluation.columns, evaluation.columns.frames
-    notes = [f"{Path(bag.path).name} is damaged: {bag.damage}." for bag in evaluation.bags if bag.damage]
-    notes += [
-        f"{Path(bag.path).name} has no {' and no '.join(bag.missing)}: the gate ran without, the robot would not."
-        for bag in evaluation.bags
-        if bag.missing
-    ]
-    for result, guarded in zip(evaluation.results, columns.guarded, strict=True):
-        if guarded:
-            notes.append(f"The range guard held {result.name} back in {guarded} of {len(known)} frames.")
-    if not known.any():
-        notes.append(
-            "No recorded command lies near any frame: errors and baselines cannot be computed, "
-            "only how the policy behaves."
-        )
-    elif not known.all():
-        missing = int((~known).sum())
-        notes.append(f"{missing} of {len(known)} frames have no recorded command within the tolerance: not compared.")
-    if columns.not_counted:
-        notes.append(
-            f"{columns.not_counted} of {frames} frames were recorded while the robot was not armed: not counted."
-        )
-    if columns.without_instruction:
-        notes.append(f"{columns.without_instruction} frames came before the first instruction: not counted.")
-    if columns.repeated:
-        notes.append(
-            f"{columns.repeated} of {frames} frames repeat the stamp before them: either the camera repeats itself, "
-            "or the clock was set back while recording and two drives are mixed."
-        )
-    if len(columns.episodes) < 2 and known.any():
-        notes.append("There is only one episode, so nothing says how far the figures would vary: no intervals.")
-    return notes
-
-
-def as_dict(value: Any) -> Any:
-    """Plain JSON: named tuples become objects, NaN becomes null."""
-    if hasattr(value, "_asdict"):
-        return {key: as_dict(item) for key, item in value._asdict().items()}
-    if isinstance(value, dict):
-        return {key: as_dict(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [as_dict(item) for item in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

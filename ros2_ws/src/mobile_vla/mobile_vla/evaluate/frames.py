@@ -7,14 +7,9 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mobile_vla.bags.align import Sample, align
-from mobile_vla.bags.images import rgb
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles
-from mobile_vla.errors import UserError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -40,15 +35,6 @@ def samples_of(reader: BagReader, roles: Roles, selection: Selection) -> Iterato
     end_ns = reader.start_ns + int(selection.end_s * 1e9) if selection.end_s else None
     events = reader.events(roles, start_ns, end_ns)
     return align(events, int(selection.delay_ms * 1e6), int(selection.tolerance_ms * 1e6))
-
-
-def pixels_of(reader: BagReader, sample: Sample) -> NDArray[np.uint8]:
-    """The picture of a frame. Raises `UserError` when it cannot be decoded. May be called on any thread."""
-    try:
-        return rgb(sample.frame)
-    except UserError as error:
-        at = (sample.frame.stamp_ns - reader.start_ns) / 1e9
-        raise UserError(f"{reader.path}: {sample.frame.topic} at {at:.1f} s: {error}") from error
 
 
 def done_ahead(

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobile_vla.bags.align import Sample
+from mobile_vla.bags.images import rgb
 from mobile_vla.bags.types import Around
+from mobile_vla.camera.encodings import ImageError
 from mobile_vla.control import ControllerConfig, Velocity
 from mobile_vla.control.decode import decode_action, output_turn
 from mobile_vla.errors import UserError
@@ -49,6 +51,13 @@ class _Ready(NamedTuple):
     planned: Planned
     rgb: Pixels
     prepared: dict[Callable[[Pixels], Any], Any]
+
+
+class _Damaged(NamedTuple):
+    """A frame that cannot be decoded, and why."""
+
+    sample: Sample
+    why: str
 
 
 class Rollout:
@@ -85,22 +94,27 @@ class Rollout:
         bag: str,
         start_ns: int,
         samples: Iterable[Sample],
-        pixels: Callable[[Sample], Pixels],
         sensors: Collection[str] = (),
+        on_damaged: Callable[[Sample, str], None] = lambda sample, why: None,
     ) -> Iterator[Moment]:
         """Run over one bag; yields every counted frame. Raises `UserError` for what cannot be evaluated.
 
-        `pixels` decodes a frame; it is called on other threads. `sensors` are the roles in the bag that the gate uses.
+        A frame that cannot be decoded is left out: the live policy would not get it either. `on_damaged` hears of it.
+        `sensors` are the roles in the bag that the gate uses.
         """
         self._sensors, self._newest = sensors, {}
-
-        def ready(planned: Planned) -> _Ready:
-            rgb = pixels(planned.sample)
-            return _Ready(planned, rgb, {make: make(rgb) for make in self._prepares if planned.seen})
-
-        frames = _of_one_size(done_ahead(self._schedule.frames_of(bag, start_ns, samples), ready))
+        planned = self._schedule.frames_of(bag, start_ns, samples)
+        frames = _of_one_size(bag, _sound(done_ahead(planned, self._ready), on_damaged))
         for batch in _batches(frames, self._at_once):
             yield from self._run(batch)
+
+    def _ready(self, planned: Planned) -> _Ready | _Damaged:
+        """Called on other threads."""
+        try:
+            pixels = rgb(planned.sample.frame)
+        except ImageError as error:
+            return _Damaged(planned.sample, str(error))
+        return _Ready(planned, pixels, {make: make(pixels) for make in self._prepares if planned.seen})
 
     def _run(self, batch: list[_Ready]) -> Iterator[Moment]:
         """Consecutive frames of one episode: the policies' steps together, everything after them one by one."""
@@ -108,7 +122,7 @@ class Rollout:
             self._begin(batch[0].planned.episode)
         seen = [frame for frame in batch if frame.planned.seen]
         steps = [iter(self._steps(index, seen)) for index in range(len(self._policies))]
-        for planned, rgb, _ in batch:
+        for planned, pixels, _ in batch:
             stamp_ns = planned.sample.frame.stamp_ns
             if planned.seen:
                 for pending, own in zip(self._pending, steps, strict=True):
@@ -118,7 +132,7 @@ class Rollout:
             recorded = self._recorded(planned.sample)
             self.columns.note(planned.t, planned.episode, recorded, commands)
             held = list(self._held)
-            yield Moment(planned.t, rgb, planned.instruction, recorded, commands, held, planned.sample)
+            yield Moment(planned.t, pixels, planned.instruction, recorded, commands, held, planned.sample)
 
     def _begin(self, episode: int) -> None:
         """A new episode: nothing of the one before may remain."""
@@ -184,12 +198,21 @@ class Rollout:
         return command.linear_mps, command.lateral_mps if self.space == "omni" else command.angular_radps
 
 
-def _of_one_size(frames: Iterable[_Ready]) -> Iterator[_Ready]:
+def _sound(frames: Iterable[_Ready | _Damaged], on_damaged: Callable[[Sample, str], None]) -> Iterator[_Ready]:
+    for frame in frames:
+        if isinstance(frame, _Damaged):
+            on_damaged(frame.sample, frame.why)
+        else:
+            yield frame
+
+
+def _of_one_size(bag: str, frames: Iterable[_Ready]) -> Iterator[_Ready]:
     size: tuple[int, ...] | None = None
     for frame in frames:
         if size is not None and frame.rgb.shape != size:
             old, new = (f"{shape[1]}x{shape[0]}" for shape in (size, frame.rgb.shape))
-            raise UserError(f"the camera picture changes from {old} to {new} at {frame.planned.t:.1f} s; {ONE_SIDE}")
+            at = f"{frame.planned.t:.1f} s"
+            raise UserError(f"{bag}: the camera picture changes from {old} to {new} at {at}; {ONE_SIDE}")
         size = frame.rgb.shape
         yield frame
 

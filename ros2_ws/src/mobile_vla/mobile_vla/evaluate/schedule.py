@@ -59,7 +59,7 @@ class Schedule:
             columns.frames += 1
             if last_ns is not None and stamp_ns < last_ns:
                 back = (last_ns - stamp_ns) / 1e9
-                raise UserError(f"the camera's clock goes back {back:.2f} s at {t:.1f} s; {ONE_SIDE}")
+                raise UserError(f"{bag}: the camera's clock goes back {back:.2f} s at {t:.1f} s; {ONE_SIDE}")
             columns.repeated += stamp_ns == last_ns
             paused = last_ns is not None and stamp_ns - last_ns > _GAP_NS
             last_ns = stamp_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
@@ -20,6 +21,7 @@ from mobile_vla.bags.images import rgb
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import find_roles
 from mobile_vla.bags.types import Frame
+from mobile_vla.camera.encodings import ImageError
 from mobile_vla.errors import UserError
 
 DRIVING = ("autonomy", "teleop", "hold")
@@ -69,15 +71,40 @@ def build(
     chosen: dict[str, str] | None = None,
     on_episode: Callable[[EpisodeEntry], None] = lambda entry: None,
 ) -> Manifest:
-    """Write a data set into a new folder; memory holds one episode. Raises `UserError` when nothing usable is found."""
+    """Write a data set into a new folder; memory holds one episode. It is there whole or not at all.
+
+    Raises `UserError` when nothing usable is found.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} exists and is not an empty folder; name a new one, nothing is overwritten")
-    (folder / "episodes").mkdir(parents=True, exist_ok=True)
+    whole = folder.resolve()
+    unfinished = whole.with_name(f".{whole.name}.part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        manifest = _build(bags, unfinished, options, chosen, on_episode)
+        unfinished.rename(whole)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror or error}); choose another place") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    manifest.folder = folder
+    return manifest
+
+
+def _build(
+    bags: Sequence[Path],
+    folder: Path,
+    options: BuildOptions,
+    chosen: dict[str, str] | None,
+    on_episode: Callable[[EpisodeEntry], None],
+) -> Manifest:
+    (folder / "episodes").mkdir(parents=True)
     entries: list[EpisodeEntry] = []
     left_out: Counter[str] = Counter()
+    damage: list[str] = []
     size: tuple[int, int] | None = None
     for bag in bags:
-        for episode in _episodes(bag, options, chosen, left_out):
+        for episode in _episodes(bag, options, chosen, left_out, damage):
             height, width = next(episode.frames()).shape[:2]
             size = size or (width, height)
             if (width, height) != size:
@@ -95,7 +122,7 @@ def build(
     if not entries or size is None:
         reasons = ", ".join(f"{count} frames {reason}" for reason, count in left_out.items()) or "there are no frames"
         raise UserError(f"no episode of at least {options.least_frames} frames was found: {reasons}")
-    manifest = Manifest(folder, *size, built=options._asdict(), left_out=dict(left_out))
+    manifest = Manifest(folder, *size, built=options._asdict(), left_out=dict(left_out), damage=damage)
     manifest.episodes = split(entries, options)
     manifest.statistics = statistics(manifest)
     manifest.save()
@@ -142,10 +169,13 @@ def motion_shares(actions: NDArray[np.float32]) -> dict[str, float]:
 
 
 def _episodes(
-    bag: Path, options: BuildOptions, chosen: dict[str, str] | None, left_out: Counter[str]
+    bag: Path, options: BuildOptions, chosen: dict[str, str] | None, left_out: Counter[str], damage: list[str]
 ) -> Iterator[Episode]:
     with BagReader(bag) as reader:
-        roles = find_roles(reader.topics.values(), chosen)._replace(diagnostics=None, action=None)
+        try:
+            roles = find_roles(reader.topics.values(), chosen)._replace(diagnostics=None, action=None)
+        except UserError as error:
+            raise UserError(f"{bag}: {error}") from error
         if roles.image is None or roles.command is None:
             missing = "camera" if roles.image is None else "command"
             raise UserError(f"{bag} has no {missing} topic, so nothing can be learnt from it; leave it out")
@@ -177,13 +207,26 @@ def _episodes(
                 continue
             on_time = abs(stamp_ns - due_ns) < period_ns
             due_ns = (due_ns if on_time else stamp_ns) + period_ns
+            at_s = (stamp_ns - reader.start_ns) / 1e9
             try:
                 _append(current, sample, options)
+            except ImageError as error:
+                reader.undecodable.skip(sample.frame.topic, at_s, str(error))
+                left_out["that cannot be decoded"] += 1
             except UserError as error:
-                at_s = (stamp_ns - reader.start_ns) / 1e9
                 raise UserError(f"{bag}: {sample.frame.topic} at {at_s:.1f} s: {error}") from error
         if current is not None:
             yield from _finished(current, options, left_out)
+        needed = (roles.image, roles.command, None if options.instruction else roles.instruction)
+        for topic in needed:
+            if topic is not None and reader.undecodable.all_of(topic):
+                raise UserError(
+                    f"{bag}: {reader.undecodable.about(topic)}, so nothing can be learnt from it; leave it out"
+                )
+        if reader.damage is not None:
+            damage.append(f"{bag} is damaged: {reader.damage.sentence}")
+        if reader.undecodable.skipped:
+            damage.append(f"{bag}: {reader.undecodable.sentence}; skipped")
 
 
 _ENDING = ("not driven", "driven by another")
@@ -207,8 +250,6 @@ def _unusable(sample: Sample, instruction: str, who: str) -> str:
 def _append(episode: _Open, sample: Sample, options: BuildOptions) -> None:
     command = sample.command
     assert command is not None
-    episode.stamps.append(sample.frame.stamp_ns)
-    episode.actions.append((command.linear_mps, command.lateral_mps, command.angular_radps))
     jpeg = _jpeg(sample.frame, options)
     with Image.open(BytesIO(jpeg)) as picture:  # reads the header only
         size = picture.size
@@ -216,19 +257,33 @@ def _append(episode: _Open, sample: Sample, options: BuildOptions) -> None:
         old, new = (f"{width}x{height}" for width, height in (episode.size, size))
         raise UserError(f"the camera picture changes from {old} to {new}; use --width, or leave the bag out")
     episode.size = size
+    episode.stamps.append(sample.frame.stamp_ns)
+    episode.actions.append((command.linear_mps, command.lateral_mps, command.angular_radps))
     episode.jpegs.append(jpeg)
 
 
 def _jpeg(frame: Frame, options: BuildOptions) -> bytes:
-    """A recorded JPEG goes over unchanged unless it has to be scaled."""
-    if frame.encoding == "jpeg" and not options.width:
-        return bytes(frame.data)
+    """A recorded JPEG goes over unchanged unless it has to be scaled; half a picture is refused as `ImageError`."""
+    if frame.encoding == "jpeg":
+        _check_whole(frame.data)
+        if not options.width:
+            return bytes(frame.data)
     pixels = rgb(frame)
     if options.width and options.width != pixels.shape[1]:
         height = round(pixels.shape[0] * options.width / pixels.shape[1])
         pixels = cv2.resize(pixels, (options.width, height), interpolation=cv2.INTER_AREA)
     _, data = cv2.imencode(".jpg", pixels[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, options.quality])
     return data.tobytes()
+
+
+def _check_whole(jpeg: bytes | memoryview) -> None:
+    """Pillow refuses what OpenCV fills up with grey; an eighth of the size is the cheapest way to read to the end."""
+    try:
+        with Image.open(BytesIO(jpeg)) as picture:
+            picture.draft("L", (picture.width // 8, picture.height // 8))
+            picture.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"the JPEG is damaged ({error})") from error
 
 
 def _finished(episode: _Open, options: BuildOptions, left_out: Counter[str]) -> Iterator[Episode]:

@@ -40,6 +40,8 @@ class Manifest:
     statistics: dict[str, Any] = field(default_factory=dict)
     left_out: dict[str, int] = field(default_factory=dict)
     """Frames that are not in any episode, by reason."""
+    damage: list[str] = field(default_factory=list)
+    """What could not be read of the bags, in sentences."""
 
     def of_split(self, split: str) -> list[EpisodeEntry]:
         return [entry for entry in self.episodes if entry.split == split]

@@ -1,0 +1,131 @@
+"""What an evaluation found: per axis, policy and bag, and what must be known to read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mobile_vla.bags.damage import Undecodable
+from mobile_vla.bags.roles import Roles
+from mobile_vla.evaluate.columns import Columns
+from mobile_vla.evaluate.metrics import Agreement, Character, Interval
+
+BASELINES = ("mean", "repeat", "zero")
+
+
+class AxisResult(NamedTuple):
+    """One axis of one policy, with what each baseline gets on the same frames."""
+
+    axis: str
+    unit: str
+    full: float
+    policy: Agreement
+    baselines: dict[str, Agreement]
+    intervals: dict[str, Interval | None]
+    lag_ms: float
+    lag_curve: list[tuple[float, float]]
+    character: Character
+    recorded_character: Character
+    turning_mae: float
+    straight_mae: float
+
+
+class Group(NamedTuple):
+    """One line of the table per episode or per instruction: mean absolute error per axis."""
+
+    name: str
+    frames: int
+    seconds: float
+    mae: tuple[float, float]
+    baseline_mean: tuple[float, float]
+
+
+class PolicyResult(NamedTuple):
+    """Everything about one policy."""
+
+    name: str
+    axes: list[AxisResult]
+    by_episode: list[Group]
+    by_instruction: list[Group]
+    model_ms: float
+    digest: str
+
+
+class BagFacts(NamedTuple):
+    """What was read of one bag."""
+
+    path: str
+    seconds: float
+    topics: Roles
+    damage: str
+    missing: tuple[str, ...]
+    """Sensors that the gate listens to on the robot and that were not recorded (`closed` only)."""
+    undecodable: Undecodable
+    """Messages that were skipped."""
+
+
+@dataclass
+class Evaluation:
+    """The result. `notes` are sentences about what could not be computed or must be known to read the figures."""
+
+    results: list[PolicyResult]
+    bags: list[BagFacts]
+    columns: Columns
+    axes: tuple[str, str]
+    full: tuple[float, float]
+    paired: list[tuple[str, float, Interval | None]]
+    wall_s: float
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        return sum(bag.seconds for bag in self.bags)
+
+    @property
+    def times_real_time(self) -> float:
+        return self.seconds / self.wall_s if self.wall_s else float("nan")
+
+
+def notes_on(evaluation: Evaluation, known: NDArray[np.bool_]) -> list[str]:
+    """Sentences in the order a reader asks for them; `known` are the frames that have a recorded command."""
+    columns, frames = evaluation.columns, evaluation.columns.frames
+    notes = [f"{Path(bag.path).name} is damaged: {bag.damage}." for bag in evaluation.bags if bag.damage]
+    notes += [
+        f"{Path(bag.path).name}: {bag.undecodable.sentence}; skipped."
+        for bag in evaluation.bags
+        if bag.undecodable.skipped
+    ]
+    notes += [
+        f"{Path(bag.path).name} has no {' and no '.join(bag.missing)}: the gate ran without, the robot would not."
+        for bag in evaluation.bags
+        if bag.missing
+    ]
+    for result, guarded in zip(evaluation.results, columns.guarded, strict=True):
+        if guarded:
+            notes.append(f"The range guard held {result.name} back in {guarded} of {len(known)} frames.")
+    if not known.any():
+        notes.append(
+            "No recorded command lies near any frame: errors and baselines cannot be computed, "
+            "only how the policy behaves."
+        )
+    elif not known.all():
+        missing = int((~known).sum())
+        notes.append(f"{missing} of {len(known)} frames have no recorded command within the tolerance: not compared.")
+    if columns.not_counted:
+        notes.append(
+            f"{columns.not_counted} of {frames} frames were recorded while the robot was not armed: not counted."
+        )
+    if columns.without_instruction:
+        notes.append(f"{columns.without_instruction} frames came before the first instruction: not counted.")
+    if columns.repeated:
+        notes.append(
+            f"{columns.repeated} of {frames} frames repeat the stamp before them: either the camera repeats itself, "
+            "or the clock was set back while recording and two drives are mixed."
+        )
+    if len(columns.episodes) < 2 and known.any():
+        notes.append("There is only one episode, so nothing says how far the figures would vary: no intervals.")
+    return notes
