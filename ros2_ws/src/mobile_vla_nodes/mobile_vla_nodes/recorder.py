@@ -50,6 +50,7 @@ class RecorderNode(Node):
         }
         self._recorder.announce(self._episode_topic, "diagnostic_msgs/msg/DiagnosticStatus", Qos(depth=10))
         self._said = ""
+        self._told: Path | None = None
         self._recorder.start()
         self.get_logger().info(_plan(config))
         self._save = RECORDER_SAVE.server(self, self._on_save)
@@ -121,6 +122,9 @@ class RecorderNode(Node):
 
     def _report(self) -> Status:
         state = self._recorder.state()
+        if state.saved not in (None, self._told):
+            self.get_logger().info(f"saved {state.saved}: {state.messages} messages")
+        self._told = state.saved
         dropped = sum(state.dropped.values())
         values = {
             "bag": str(state.bag or ""),

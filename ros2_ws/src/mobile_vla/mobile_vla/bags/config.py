@@ -38,7 +38,9 @@ class RecorderConfig(Config):
         True, "record from the start; false: only fill the ring buffer until recorder/save is called"
     )
     ring_s: float = param(30.0, "seconds that recorder/save writes when continuous is false", ge=1.0, le=600.0)
-    ring_mb: int = param(1024, "memory limit of the ring buffer", ge=16, le=65536)
+    ring_mb: int = param(
+        1024, "memory limit of the ring buffer, together with what is still being saved of it", ge=16, le=65536
+    )
     queue_mb: int = param(
         128, "memory for messages waiting for the disk; beyond it messages are dropped and counted", ge=8, le=16384
     )

@@ -1,7 +1,8 @@
 """Raw messages to disk without ever holding up whoever delivers them.
 
-Thread contract: `announce`, `offer`, `save` and `status` may be called from any thread and only store or copy. The
-worker thread alone owns the bag and the ring. What the disk cannot take in time is dropped and counted by topic.
+Thread contract: `announce`, `offer`, `save` and `state` may be called from any thread and only store or copy. The
+worker thread alone owns the bag and the ring; what is saved of the ring is handed to a thread of its own, so that the
+ring goes on. What the disk cannot take in time is dropped and counted by topic.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.bags.ring import Ring
+from mobile_vla.bags.ring_save import RingSave, SavingRing
 from mobile_vla.bags.storage import StorageError
 from mobile_vla.bags.types import Qos, RawMessage
 from mobile_vla.bags.writer import SUFFIX, BagWriter
@@ -25,6 +27,8 @@ from mobile_vla.errors import UserError
 RETRY_S = 5.0
 _SPACE_CHECK_S = 1.0
 _DRAIN_S = 0.03  # waking for every single message costs more than writing it
+ANSWER_S = 0.25
+"""How long `save` waits for the disk: callbacks that wait longer lose messages."""
 _NAME_FORMAT = "vla_%Y%m%d_%H%M%S"
 
 
@@ -32,6 +36,14 @@ class _Announced(NamedTuple):
     name: str
     type: str
     qos: Qos
+
+
+class _Asked:
+    """A call of `save`, on its way through the queue so that everything offered before it is covered."""
+
+    def __init__(self) -> None:
+        self.seen = threading.Event()
+        self.answer: RingSave | str = ""
 
 
 class RecorderState(NamedTuple):
@@ -45,6 +57,8 @@ class RecorderState(NamedTuple):
     dropped: dict[str, int]
     queued_mb: float
     ring_s: float
+    saved: Path | None
+    """The newest complete save of the ring."""
     undefined: tuple[str, ...]
     """Topics whose message definition was not found."""
 
@@ -69,14 +83,15 @@ class Recorder:
         self._folder = Path(config.out_dir).expanduser()
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._queue: deque[RawMessage | threading.Event] = deque()
+        self._queue: deque[RawMessage | _Asked] = deque()
         self._queued = 0
         self._dropped: Counter[str] = Counter()
         self._topics: dict[str, _Announced] = {}
         self._running = False
         self._bag: BagWriter | None = None
         self._path: Path | None = None
-        self._ring: Ring | None = None
+        self._ring: SavingRing | None = None
+        self._saved: Path | None = None
         self._finished = 0
         self._trouble = ""
         self._ended = False
@@ -108,17 +123,26 @@ class Recorder:
             self._queue.append(RawMessage(topic, self._topics[topic].type, log_ns, data))
             self._queued += len(data)
 
-    def save(self, timeout_s: float = 30.0) -> tuple[bool, str]:
-        """Write the ring to a new bag (when continuous: flush the bag); whether it worked, and where to find it."""
-        done = threading.Event()
+    def save(self) -> tuple[bool, str]:
+        """Begin to write the ring to a new bag (when continuous: flush the bag); whether it goes well, and where to.
+
+        Returns within `ANSWER_S`, whatever the disk does. The bag has its name when it is complete; `state` says what
+        went wrong after that.
+        """
+        asked = _Asked()
         with self._lock:
             if not self._running:
                 return False, "the recorder has stopped"
-            self._queue.append(done)
+            self._queue.append(asked)
         self._wake.set()
-        if not done.wait(timeout_s):
-            return False, f"the disk did not take it within {timeout_s:g} s"
-        return (not self._trouble, self._trouble or f"saved {self._path}")
+        until_s = time.monotonic() + ANSWER_S
+        if not asked.seen.wait(ANSWER_S):
+            return True, f"the disk is busy: what has arrived is written after {self._queued / 1e6:.1f} MB that wait"
+        save = asked.answer
+        if isinstance(save, str):
+            return save.startswith("saved"), save
+        save.opened.wait(max(0.0, until_s - time.monotonic()))
+        return not save.trouble, save.trouble or save.sentence
 
     def finish(self) -> Path | None:
         """Write what waits, complete the bag, end the thread; the last bag's path."""
@@ -133,7 +157,7 @@ class Recorder:
         with self._lock:
             bag, ring = self._bag, self._ring
             return RecorderState(
-                bag is not None,
+                bag is not None or (ring is not None and ring.saving),
                 self._trouble,
                 self._path,
                 bag.message_count if bag is not None else self._finished,
@@ -141,6 +165,7 @@ class Recorder:
                 dict(self._dropped),
                 self._queued / 1e6,
                 ring.span_s if ring is not None else 0.0,
+                self._saved,
                 tuple(sorted(self._undefined)),
             )
 
@@ -160,11 +185,15 @@ class Recorder:
             if not running and not items:
                 break
         self._close()
+        self._settle_save(wait=True)
 
-    def _handle(self, item: RawMessage | threading.Event) -> None:
-        if isinstance(item, threading.Event):
-            self._save_now()
-            item.set()
+    def _handle(self, item: RawMessage | _Asked) -> None:
+        if isinstance(item, _Asked):
+            self._settle_save()
+            item.answer = (
+                self._flushed() if self._config.continuous else self._ring_for_now().begin(self._new_bag, self._no_room)
+            )
+            item.seen.set()
             return
         try:
             if self._config.continuous:
@@ -186,7 +215,8 @@ class Recorder:
     def _write(self, bag: BagWriter, message: RawMessage) -> None:
         known = self._topics[message.topic]
         if not bag.add_topic(known.name, known.type, known.qos):
-            self._undefined.add(known.name)
+            with self._lock:
+                self._undefined.add(known.name)
         try:
             bag.write(message.topic, message.log_ns, message.data)
         except StorageError as error:
@@ -197,25 +227,33 @@ class Recorder:
         if self._ended or self._steady_s() < self._retry_at_s:
             return None
         try:
-            bag = BagWriter(
-                self._next_path(),
-                storage=self._config.storage,
-                compression=self._config.compression,
-                chunk_kb=self._config.chunk_kb,
-                split_mb=self._config.split_mb,
-                split_s=self._config.split_s,
-                metadata_version=self._config.metadata_version,
-                share_dirs=self._share_dirs,
-            )
+            bag = self._new_bag()
         except UserError as error:
             self._trouble = str(error)
             self._retry_at_s = self._steady_s() + RETRY_S
             return None
-        for known in tuple(self._topics.values()):
-            bag.add_topic(known.name, known.type, known.qos)
         self._trouble = ""
         self._path = bag.folder
         self._bag = bag
+        return bag
+
+    def _new_bag(self) -> BagWriter:
+        """A bag with every topic known by now; called by the worker and by a save's thread."""
+        bag = BagWriter(
+            self._next_path(),
+            storage=self._config.storage,
+            compression=self._config.compression,
+            chunk_kb=self._config.chunk_kb,
+            split_mb=self._config.split_mb,
+            split_s=self._config.split_s,
+            metadata_version=self._config.metadata_version,
+            share_dirs=self._share_dirs,
+        )
+        with self._lock:
+            topics = tuple(self._topics.values())
+        undefined = {known.name for known in topics if not bag.add_topic(known.name, known.type, known.qos)}
+        with self._lock:
+            self._undefined |= undefined
         return bag
 
     def _next_path(self) -> Path:
@@ -229,6 +267,7 @@ class Recorder:
 
     def _look_after(self) -> None:
         """Flush in time; stop while there is still room to end properly."""
+        self._settle_save()
         if self._bag is None:
             return
         now_s = self._steady_s()
@@ -241,10 +280,14 @@ class Recorder:
                 return
         if now_s >= self._check_at_s:
             self._check_at_s = now_s + _SPACE_CHECK_S
-            free_mb = self._free_bytes(self._folder) // 1_000_000
-            if free_mb < self._config.min_free_mb:
-                limit = self._config.min_free_mb
-                self._end(f"{self._folder} has {free_mb} MB left, the limit is {limit} MB; free space and start again")
+            if reason := self._no_room():
+                self._end(reason)
+
+    def _no_room(self) -> str:
+        free_mb, limit = self._free_bytes(self._folder) // 1_000_000, self._config.min_free_mb
+        if free_mb >= limit:
+            return ""
+        return f"{self._folder} has {free_mb} MB left, the limit is {limit} MB; free space and start again"
 
     def _end(self, reason: str) -> None:
         """Complete the bag and record no more; what comes is dropped and counted."""
@@ -263,29 +306,32 @@ class Recorder:
             self._trouble = f"{bag.folder} could not be completed: {error.strerror}; run `vla record --recover` on it"
             self._ended = True
 
-    def _ring_for_now(self) -> Ring:
+    def _ring_for_now(self) -> SavingRing:
         if self._ring is None:
+            config = self._config
             latched = [topic.name for topic in self._topics.values() if topic.qos.durability == "transient_local"]
-            self._ring = Ring(int(self._config.ring_s * 1e9), self._config.ring_mb * 1_000_000, latched)
+            ring = Ring(int(config.ring_s * 1e9), config.ring_mb * 1_000_000, latched)
+            self._ring = SavingRing(ring, config.queue_mb * 1_000_000)
         return self._ring
 
-    def _save_now(self) -> None:
-        if self._config.continuous:
-            if self._bag is not None:
+    def _flushed(self) -> str:
+        if self._bag is not None:
+            try:
                 self._bag.flush()
-            elif not self._trouble:
-                self._trouble = "nothing has arrived yet, so there is nothing to save"
+            except StorageError as error:
+                self._end(str(error))
+        elif not self._trouble:
+            return "nothing has arrived yet, so there is nothing to save"
+        return self._trouble or f"saved {self._path}"
+
+    def _settle_save(self, wait: bool = False) -> None:
+        """Take note of a save that has ended."""
+        save = self._ring.ended(wait) if self._ring is not None else None
+        if save is None:
             return
-        messages = self._ring_for_now().take()
-        if not messages:
-            self._trouble = "the ring buffer is empty, so there is nothing to save"
-            return
-        self._ended, self._retry_at_s = False, 0.0
-        bag = self._open()
-        if bag is None:
-            return
-        for message in messages:
-            if self._bag is None:
-                return
-            self._write(bag, message)
-        self._close()
+        with self._lock:
+            self._dropped.update(save.lost)
+        self._trouble = save.trouble
+        if save.path is not None:
+            self._path, self._finished = save.path, save.saved
+            self._saved = None if save.trouble else save.path

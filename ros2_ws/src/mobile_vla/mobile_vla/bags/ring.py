@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from mobile_vla.bags.types import RawMessage
 
@@ -16,7 +16,8 @@ class Ring:
 
     def __init__(self, span_ns: int, limit_bytes: int, latched: Collection[str] = ()) -> None:
         self._span_ns = span_ns
-        self._limit = limit_bytes
+        self.limit_bytes = limit_bytes
+        """May be changed at any time; holds from the next message on."""
         self._latched = frozenset(latched)
         self._messages: deque[RawMessage] = deque()
         self._before: dict[str, RawMessage] = {}
@@ -27,10 +28,7 @@ class Ring:
             self.clear()  # the clock was set back
         self._messages.append(message)
         self.bytes += len(message.data)
-        while self._messages[0].log_ns < message.log_ns - self._span_ns or (
-            self.bytes > self._limit and len(self._messages) > 1
-        ):
-            self._drop_oldest()
+        self._trim()
 
     def take(self) -> list[RawMessage]:
         """Everything held, oldest first, and forget it; what latched topics said before comes first."""
@@ -42,6 +40,14 @@ class Ring:
         self.clear()
         return messages
 
+    def put_back(self, messages: Iterable[RawMessage]) -> None:
+        """What was taken and not needed; it is older than everything held."""
+        newer = [*self._messages]
+        self._messages = deque(messages)
+        self._messages.extend(newer)
+        self.bytes = sum(len(message.data) for message in self._messages)
+        self._trim()
+
     def clear(self) -> None:
         for message in self._messages:
             self._remember(message)
@@ -51,6 +57,11 @@ class Ring:
     @property
     def span_s(self) -> float:
         return (self._messages[-1].log_ns - self._messages[0].log_ns) / 1e9 if self._messages else 0.0
+
+    def _trim(self) -> None:
+        oldest_ns = self._messages[-1].log_ns - self._span_ns if self._messages else 0
+        while len(self._messages) > 1 and (self._messages[0].log_ns < oldest_ns or self.bytes > self.limit_bytes):
+            self._drop_oldest()
 
     def _drop_oldest(self) -> None:
         oldest = self._messages.popleft()
