@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -107,11 +106,17 @@ class TorchExecutor:
 
     @torch.inference_mode()
     def act(self, rows: Sequence[Tensor]) -> list[tuple[float, float]]:
-        """Push the rows and run the LSTM over each one's window from a zero state; full windows run together."""
+        """Push the rows and run the LSTM over each one's window from a zero state; all together.
+
+        While the window fills, each one is the beginning of the next, so one run has the outputs of all.
+        """
         windows = [self._window.push(row) for row in rows]
-        outputs = [
-            self._model.act(torch.cat(list(alike))) for _, alike in groupby(windows, key=lambda window: window.shape[1])
-        ]
+        filling = sum(window.shape[1] < self._window.frames for window in windows)
+        outputs = []
+        if filling:
+            outputs.append(self._model.act_along(windows[filling - 1], filling))
+        if full := windows[filling:]:
+            outputs.append(self._model.act(torch.cat(full)))
         return [(first, second) for first, second in torch.cat(outputs).float().tolist()]
 
     def reset(self) -> None:

@@ -79,6 +79,13 @@ class PolicyModel(nn.Module):
         output: Tensor = self.actions(states[:, -1])
         return output
 
+    def act_along(self, fused: Tensor, count: int) -> Tensor:
+        """LSTM inputs (1, frames, rnn_in) from a zero state to raw outputs (count, 2): one for each of the last frames,
+        as if the recording had ended there."""
+        states, _ = self.rnn(fused)
+        output: Tensor = self.actions(states[0, -count:])
+        return output
+
 
 def tower_facts(layout: Layout, card: Card) -> TowerFacts:
     """What the card says about the towers, or the published facts where the sizes are the published ones."""

@@ -16,6 +16,7 @@ class Window:
     """The last fused features, oldest first."""
 
     def __init__(self, frames: int) -> None:
+        self.frames = frames
         self._rows: deque[Tensor] = deque(maxlen=frames)
 
     def push(self, fused: Tensor) -> Tensor:
