@@ -256,7 +256,7 @@ def _velocity(twist: Twist) -> Velocity:
 
 def main() -> None:
     """Entry point."""
-    sys.exit(run(ControllerNode, PacedExecutor))
+    sys.exit(run(ControllerNode, PacedExecutor, shared_memory=False))
 
 
 if __name__ == "__main__":

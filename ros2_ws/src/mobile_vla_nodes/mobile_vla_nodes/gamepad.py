@@ -130,7 +130,7 @@ class GamepadNode(Node):
 
 def main() -> None:
     """Run the node; exit code 2 when settings or mapping cannot work."""
-    sys.exit(run(GamepadNode))
+    sys.exit(run(GamepadNode, shared_memory=False))
 
 
 if __name__ == "__main__":

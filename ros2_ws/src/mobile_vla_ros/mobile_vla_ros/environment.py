@@ -12,6 +12,9 @@ from pathlib import Path
 from mobile_vla.errors import UserError
 from mobile_vla.resources import config_dir
 
+EVERYBODY, UDP_ON_THIS_HOST, UDP_ON_THE_NETWORK = "fastdds.xml", "fastdds_udp_host.xml", "fastdds_udp_network.xml"
+FAST_DDS = ("rmw_fastrtps_cpp", "rmw_fastrtps_dynamic_cpp")
+
 
 def prepare(environ: MutableMapping[str, str] | None = None) -> MutableMapping[str, str]:
     """Fill in what is not set: DDS transports for images, discovery on this host only, the package index.
@@ -24,13 +27,39 @@ def prepare(environ: MutableMapping[str, str] | None = None) -> MutableMapping[s
         environ.setdefault("ROS_LOCALHOST_ONLY", "1")
     else:
         environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    profile = _dds_profile()
+    profile = _dds_profile(EVERYBODY)
     if profile is not None:
-        fast_dds_2 = ros_distribution(environ) in ("humble", "jazzy")
-        environ.setdefault(
-            "FASTRTPS_DEFAULT_PROFILES_FILE" if fast_dds_2 else "FASTDDS_DEFAULT_PROFILES_FILE", str(profile)
-        )
+        environ.setdefault(_profile_variable(environ), str(profile))
     environ.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+    return environ
+
+
+def without_shared_memory(environ: MutableMapping[str, str] | None = None) -> MutableMapping[str, str]:
+    """Give one prepared process UDP alone, as far as the user reaches: this host, or the network where he says so.
+
+    Nobody who hangs in the middle of a write into shared memory can then hold up what this process sends or receives.
+    The reach is left to the profile (SYSTEM_DEFAULT), because for LOCALHOST the middleware adds shared memory whatever
+    the profile says. Left as it is: another middleware, a profile of the user's own, discovery that is off, and
+    LOCALHOST with static peers, which only the middleware itself can reach.
+    """
+    environ = os.environ if environ is None else environ
+    variable, everybody = _profile_variable(environ), _dds_profile(EVERYBODY)
+    own_profile = everybody is None or environ.get(variable) != str(everybody)
+    if own_profile or environ.get("RMW_IMPLEMENTATION", FAST_DDS[0]) not in FAST_DDS:
+        return environ
+    discovery = environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
+    this_host = _this_host_only(environ)
+    if discovery == "OFF" or (this_host and environ.get("ROS_STATIC_PEERS")):
+        return environ
+    profile = _dds_profile(UDP_ON_THIS_HOST if this_host else UDP_ON_THE_NETWORK)
+    if profile is None:
+        return environ  # a configuration folder of the user's own, made without it
+    environ[variable] = str(profile)
+    if this_host and ros_distribution(environ) == "humble":
+        environ["ROS_LOCALHOST_ONLY"] = "0"
+    elif this_host:
+        environ.pop("ROS_LOCALHOST_ONLY", None)
+        environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "SYSTEM_DEFAULT"
     return environ
 
 
@@ -60,9 +89,23 @@ def log_arguments(environ: Mapping[str, str]) -> list[str]:
         return ["--ros-args", "--disable-external-lib-logs"]
 
 
-def _dds_profile() -> Path | None:
+def _this_host_only(environ: Mapping[str, str]) -> bool:
+    distribution = ros_distribution(environ)
+    if distribution in ("humble", "jazzy") and environ.get("ROS_LOCALHOST_ONLY") == "1":
+        return True
+    # As rcl reads it: an unknown word means this host, an empty one the network.
+    network = ("", "SUBNET", "SYSTEM_DEFAULT")
+    return distribution != "humble" and environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "") not in network
+
+
+def _profile_variable(environ: Mapping[str, str]) -> str:
+    fast_dds_2 = ros_distribution(environ) in ("humble", "jazzy")
+    return "FASTRTPS_DEFAULT_PROFILES_FILE" if fast_dds_2 else "FASTDDS_DEFAULT_PROFILES_FILE"
+
+
+def _dds_profile(name: str) -> Path | None:
     try:
-        profile = config_dir() / "dds" / "fastdds.xml"
+        profile = config_dir() / "dds" / name
     except UserError:
         return None  # installed without the bringup package: default transports, slower but correct
     return profile if profile.is_file() else None

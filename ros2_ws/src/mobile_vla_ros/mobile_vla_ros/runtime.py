@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from mobile_vla.errors import UserError
-from mobile_vla_ros.environment import log_arguments, prepare
+from mobile_vla_ros.environment import log_arguments, prepare, without_shared_memory
 
 prepare()
 
@@ -69,8 +69,15 @@ def run(
     make_node: Callable[[], Node],
     make_executor: Callable[[], Executor] = SingleThreadedExecutor,
     args: Sequence[str] | None = None,
+    *,
+    shared_memory: bool = True,
 ) -> int:
-    """Run one node until SIGINT or SIGTERM (any number of times); 0 after a clean end, 2 when it could not start."""
+    """Run one node until SIGINT or SIGTERM (any number of times); 0 after a clean end, 2 when it could not start.
+
+    `shared_memory=False` is for a node that must be heard in time even when another process hangs while it writes.
+    """
+    if not shared_memory:
+        without_shared_memory()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _ending.ask)
     console_only = log_arguments(os.environ)
