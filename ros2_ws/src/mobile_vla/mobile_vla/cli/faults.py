@@ -25,7 +25,10 @@ HELP = """Break everything around the controller on purpose, again and again, an
 Real controller, inference, gamepad and recorder processes over real DDS, each fault on a domain of its own and on
 this host only; cameras, sensors, pads and the policy are stand-in processes. Exit code 1 when a promise is not kept.
 Times count from the fault to the first slower command (brakes) and to the first zero (stands)."""
-EPILOG = "vla faults\nvla faults --quick\nvla faults --only policy_killed --only people --repeats 5\nvla faults --list"
+EPILOG = (
+    "vla faults\nvla faults --quick\nvla faults --only policy_killed --only people --repeats 5\n"
+    "vla faults --load --out loaded.json\nvla faults --list"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="some of every family, twice each, within a minute")
     parser.add_argument("--repeats", type=int, metavar="N", help="repetitions of each fault (default: 20)")
     parser.add_argument("--lanes", type=int, default=0, metavar="N", help="faults at once (default: 4 for each core)")
+    parser.add_argument("--load", action="store_true", help="keep every core busy beside it, one process each")
     parser.add_argument("--list", action="store_true", help="list the faults and run none")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
 
 
 def run(args: argparse.Namespace) -> int:
+    from mobile_vla_bringup.busy import busy_cores
     from mobile_vla_bringup.faults import battery
 
     if (args.repeats is not None and args.repeats < 1) or args.lanes < 0:
@@ -65,9 +70,10 @@ def run(args: argparse.Namespace) -> int:
     started_s, busy = time.monotonic(), os.getloadavg()[0]
     if busy > (os.cpu_count() or 1):
         progress.print(f"[yellow]the machine is busy (load {busy:.1f}): expect later stops than on a quiet one[/]")
-    results = battery.run_battery(faults, repeats, say, lanes=args.lanes)
+    with busy_cores(int(args.load)) as burning:
+        results = battery.run_battery(faults, repeats, say, lanes=args.lanes)
     facts = {"repeats": repeats, "seconds": round(time.monotonic() - started_s, 1), "load_before": round(busy, 2)}
-    report = battery.report(results, "vla faults", **facts)
+    report = battery.report(results, "vla faults", **facts, busy_processes=burning)
     if args.out is not None:
         args.out.write_text(report.to_json() + "\n")
     if args.json:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import resource
-import subprocess
-import sys
+from contextlib import ExitStack
 
+from mobile_vla_bringup.busy import busy_cores
 from mobile_vla_bringup.faults.deeds import freeze, tell, thaw
 from mobile_vla_bringup.faults.fault import Fault, Word
 from mobile_vla_bringup.faults.people import reset, stop_by_device
@@ -15,12 +14,6 @@ from mobile_vla_bringup.faults.setup import Setup
 from mobile_vla_bringup.faults.sources import ACTION_S
 
 BURNERS_PER_CORE = 2
-BURN = """
-import signal
-from mobile_vla_bringup.faults.scheduling import die_with_parent
-die_with_parent(signal.SIGKILL)
-while True: pass
-"""
 SETTLE_S = 1.0
 DISK_BYTES = 4096
 UNWRITABLE = "/proc/mobile_vla_log"
@@ -29,17 +22,9 @@ DISK_TROUBLE_S = 15.0
 
 def starve(rig: Rig) -> None:
     """Two busy processes per core, until the rig is left."""
-    burners = [
-        subprocess.Popen([sys.executable, "-c", BURN], start_new_session=True)
-        for _ in range(BURNERS_PER_CORE * (os.cpu_count() or 1))
-    ]
-
-    def put_out() -> None:
-        for burner in burners:
-            burner.kill()
-            burner.wait()
-
-    rig.on_leaving(put_out)
+    busy = ExitStack()
+    rig.on_leaving(busy.close)
+    busy.enter_context(busy_cores(BURNERS_PER_CORE))
     rig.spin(SETTLE_S)
 
 
