@@ -125,8 +125,7 @@ def test_ring_buffer_saves_only_the_newest_seconds(graph: Any, tmp_path: Path) -
     answer = graph.call(RECORDER_SAVE)
     assert answer.success, answer.message
     assert answer.message.startswith("saving ")
-    assert answer.message.endswith(f" into {tmp_path / 'bag'}")
-    graph.wait(lambda: f"saved {tmp_path / 'bag'}: 6 messages" in process.output(), what="the end of the save")
+    graph.wait(lambda: f"saved {tmp_path / 'bag'}: " in process.output(), what="the end of the save")
     assert process.output().count("nothing to save") >= 1  # what is answered is also logged, refused or not
     with BagReader(tmp_path / "bag") as bag:
         assert as_commands(message.data for message in bag.raw(["/teleop/joy"])) == newest
