@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mobile_vla_bringup.faults.rig import Rig
+from mobile_vla_bringup.faults.rig import START_TIMEOUT_S, Rig
 
 Deed = Callable[[Rig], int]
 Repair = Callable[[Rig], None]
@@ -27,10 +27,11 @@ def tell(role: str, line: str) -> Callable[[Rig], int]:
 
 
 def restart(role: str, neutral: bool = False) -> Repair:
-    """Start a killed stand-in again; a person shows neutral first."""
+    """Start a killed stand-in again, and let it begin; a person shows neutral first."""
 
     def repair(rig: Rig) -> None:
-        rig.enter(role)
+        actor = rig.enter(role)
+        rig.until(lambda: actor.replies, START_TIMEOUT_S, f"the start of {role}")
         if neutral:
             show_neutral(role)(rig)
 

@@ -254,8 +254,25 @@ class Rig:
             if teleop:
                 self.tell(driver, f"ok {CRUISE[driver]}")
         wanted = "teleop" if teleop else "autonomy"
-        self.until(lambda: self.mode_is(wanted) and self._steady(), CRUISE_TIMEOUT_S, f"steady motion under {wanted}")
+
+        def steady() -> bool:
+            return self.mode_is(wanted) and self._steady()
+
+        if driver == "joy":
+            self.forget_evidence("gamepad")
+            self.until(lambda: steady() or self._lets_go(), CRUISE_TIMEOUT_S, "motion, or a word of the gamepad")
+        self.until(steady, CRUISE_TIMEOUT_S, f"steady motion under {wanted}")
         return self.samples[-1]
+
+    def _lets_go(self) -> bool:
+        """A person does what the gamepad says: after a gap in the pad's states the deadman must be released once."""
+        if "release" not in self.operator.messages.get("gamepad", ""):
+            return False
+        self.tell("joy", "released 0 0")
+        self.forget_evidence("gamepad")
+        self.until(lambda: self.evidence("gamepad", "ready"), START_TIMEOUT_S, "a ready gamepad")
+        self.tell("joy", f"ok {CRUISE['joy']}")
+        return True
 
     def _steady(self) -> bool:
         recent = self.samples[-STEADY_SAMPLES:]
@@ -280,7 +297,8 @@ class Rig:
 
     def state_words(self) -> str:
         """The controller's last state in one line."""
-        return self.operator.state.message or "the controller has said nothing"
+        said = self.operator.state.message or "the controller has said nothing"
+        return f"{said}; gamepad: {self.operator.messages.get('gamepad', '')}" if self.setup.gamepad else said
 
     def evidence(self, node: str, text: str) -> bool:
         """Whether a node's diagnostics contain a text."""
@@ -288,10 +306,11 @@ class Rig:
         words = [self.operator.messages.get(node, ""), *(f"{key}={value}" for key, value in values.items())]
         return any(text in word for word in words)
 
-    def forget_evidence(self) -> None:
-        """Only what is said from now on counts."""
-        self.operator.diagnostics.clear()
-        self.operator.messages.clear()
+    def forget_evidence(self, *nodes: str) -> None:
+        """Only what is said from now on counts, by these nodes or by all."""
+        for node in nodes or tuple({**self.operator.diagnostics, **self.operator.messages}):
+            self.operator.diagnostics.pop(node, None)
+            self.operator.messages.pop(node, None)
 
     def forget_controller(self) -> None:
         """The controller process is another one from now on."""
