@@ -7,12 +7,21 @@ from typing import Any
 from mobile_vla.config import with_values
 from mobile_vla.control import STILL, Command, ControllerConfig, Gate, Mode, Now, Velocity
 from mobile_vla.control.envelope import axis_limits
-from mobile_vla.control.limits import stopping_time_s
+from mobile_vla.control.limits import AxisLimits
 
 START_ROS_NS = 1_700_000_000_000_000_000
 START_STEADY_NS = 5_000_000_000
 PERIOD_NS = 33_333_333
 MS = 1_000_000
+
+
+def stopping_time_s(speed: float, limits: AxisLimits, period_s: float) -> float:
+    """Longest time from the decision to stop to exactly zero, from any slope the limits allow at `speed`."""
+    rise_s = limits.accel / limits.jerk
+    peak = min(speed + limits.accel**2 / (2 * limits.jerk), max(limits.forward, limits.reverse))
+    return rise_s + peak / limits.decel + (limits.decel + limits.accel) / limits.jerk + 6 * period_s
+
+
 STOP_S = stopping_time_s(0.5, axis_limits(ControllerConfig())[0], 1 / 30)
 """From full speed to rest."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
+from gate_rig import stopping_time_s
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mobile_vla.config import with_values
 from mobile_vla.control import Command, ControllerConfig, Gate, Mode, Now, ScanGeometry, Velocity
 from mobile_vla.control.envelope import axis_limits
-from mobile_vla.control.limits import stopping_time_s
 
 MS = 1_000_000
 CONFIGS = [

@@ -86,6 +86,51 @@ def test_unseen_directions_are_slow() -> None:
     assert unit.limit(Velocity(-0.05, 0.0, 0.0)) == (Velocity(-0.05, 0.0, 0.0), "")
 
 
+DEG = math.radians(1)
+
+
+@pytest.mark.parametrize(
+    ("first_deg", "step_deg", "count", "yaw_deg", "seen"),
+    [
+        (-90, 1, 181, 0, "front left right"),
+        (-90, 1, 181, 180, "rear left right"),
+        (-90, 1, 181, 90, "front rear left"),
+        (90, -1, 181, 0, "front left right"),
+        (0, 1, 181, 0, "front rear left"),
+        (0, -1, 181, 0, "front rear right"),
+        (90, 90, 4, 0, "front rear left right"),
+        (45, 90, 4, 0, ""),
+        (0, 1, 1, 0, "front"),
+        (20, 1, 1, 0, "front"),
+        (21, 1, 1, 0, ""),
+        (-20, 1, 1, 0, "front"),
+        (-21, 1, 1, 0, ""),
+        (0, 1, 1, 180, "rear"),
+        (110, 1, 1, 0, "left"),
+        (-110, 1, 1, 0, "right"),
+        (160, 1, 41, 0, "rear"),
+        (-25, 1, 10, 0, "front"),
+    ],
+)
+def test_a_side_is_seen_when_some_beam_looks_there(
+    first_deg: float, step_deg: float, count: int, yaw_deg: float, seen: str
+) -> None:
+    unit = guard(scan_yaw_rad=yaw_deg * DEG)
+    unit.offer_scan(ROS, [math.inf] * count, ScanGeometry(first_deg * DEG, step_deg * DEG, 0.1, 10.0), NOW)
+    sides = zip(("front", "rear", "left", "right"), unit.clearance, strict=True)
+    assert " ".join(name for name, clear in sides if clear is not None) == seen
+
+
+def test_a_scanner_that_changes_is_looked_at_anew() -> None:
+    unit = guard()
+    unit.offer_scan(ROS - MS, [math.inf] * 360, FULL_CIRCLE, NOW)
+    assert None not in unit.clearance
+    scan(unit, {}, AHEAD_ONLY)
+    assert unit.clearance.rear is None
+    unit.offer_scan(ROS + MS, [math.inf], AHEAD_ONLY, NOW)
+    assert tuple(clear is None for clear in unit.clearance) == (True, True, True, False)
+
+
 def test_mounting_offset_and_direction() -> None:
     unit = guard(scan_yaw_rad=math.pi, scan_x_m=-0.1)
     scan(unit, {180: 0.6})

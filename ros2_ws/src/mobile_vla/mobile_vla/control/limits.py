@@ -118,13 +118,6 @@ def _bound(velocity: float, dt_s: float, limits: AxisLimits) -> float:
     return max(accel, min(decel, braking))
 
 
-def stopping_time_s(speed: float, limits: AxisLimits, period_s: float) -> float:
-    """Longest time from the decision to stop to exactly zero, from any slope the limits allow at `speed`."""
-    rise_s = limits.accel / limits.jerk
-    peak = min(speed + limits.accel**2 / (2 * limits.jerk), max(limits.forward, limits.reverse))
-    return rise_s + peak / limits.decel + (limits.decel + limits.accel) / limits.jerk + 6 * period_s
-
-
 def stopping_distance_m(speed_mps: float, reaction_s: float, limits: AxisLimits) -> float:
     """Way to standstill from constant speed: v t + v^2 / 2a + v a / 2j (the last from the jerk limit)."""
     decel = min(limits.decel, math.sqrt(speed_mps * limits.jerk))
