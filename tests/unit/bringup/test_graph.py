@@ -80,6 +80,19 @@ def test_a_simulated_robot_follows_the_shipped_policy_and_another_must_be_told()
         describe(Choice(robot="diff"))
 
 
+def test_a_policy_with_another_action_space_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    describe(Choice(robot="sim_omni"))
+    omni = {"controller": {"action": {"space": "omni"}}}
+    with pytest.raises(UserError, match="policy small gives diff actions and robot sim_omni takes omni"):
+        describe(Choice(robot="sim_omni"), omni)
+    describe(Choice(robot="sim_omni", policy="untrained"), omni)
+    describe(Choice(robot="sim_omni"), {**omni, "inference": {"checkpoint": str(tmp_path / "not_there.safetensors")}})
+    card = tmp_path / "broken.card.yaml"
+    card.write_text("format: one")
+    with pytest.raises(UserError, match=r"broken\.card\.yaml"):
+        describe(Choice(), {"inference": {"card": str(card)}})
+
+
 @pytest.mark.parametrize(
     ("choice", "sentence"),
     [

@@ -56,10 +56,10 @@ def test_it_is_marked_in_the_file_too(made: Path) -> None:
 def test_the_cache_is_filled_once_by_whoever_is_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with ThreadPoolExecutor(3) as pool:
-        paths = set(pool.map(lambda _: cached("synthetic:tiny"), range(3)))
+        paths = set(pool.map(lambda _: cached("tiny"), range(3)))
     (path,) = paths
     before = path.stat().st_mtime_ns
-    assert cached("synthetic:tiny") == path
+    assert cached("tiny") == path
     assert path.stat().st_mtime_ns == before
     assert [entry.name for entry in (tmp_path / "mobile_vla").iterdir()] == [path.parent.name]
 
@@ -68,13 +68,13 @@ def test_a_failed_generation_leaves_no_cache(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(synthetic, "random_tensor", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        cached("synthetic:tiny")
+        cached("tiny")
     assert not list((tmp_path / "mobile_vla").iterdir())
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
-    [("synthetic:huge", "unknown size 'huge'"), ("synthetic:tiny:tahn", "unknown layout 'tahn'; did you mean 'tanh'?")],
+    [("huge", "unknown size 'huge'"), ("tiny:tahn", "unknown layout 'tahn'; did you mean 'tanh'?")],
 )
 def test_unknown_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, sentence: str) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

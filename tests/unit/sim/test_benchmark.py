@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mobile_vla.cli.main import main
@@ -144,8 +146,24 @@ def test_a_policy_for_another_base_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr("mobile_vla.engine.open_policy", lambda config: Omni())
     monkeypatch.setattr(benchmark, "_opened", {})
-    with pytest.raises(UserError, match="action space is omni and the simulated base is diff"):
+    with pytest.raises(UserError, match="action space is omni and the robot takes diff"):
         run_job(Job("policy", episodes=1, inference=InferenceConfig(allow_untrained=True)))
+
+
+def test_the_time_of_a_decision_is_measured_on_a_full_window() -> None:
+    class Slow:
+        asked, resets = 0, 0
+
+        def reset(self) -> None:
+            self.resets += 1
+
+        def step(self, picture: np.ndarray, instruction: str) -> SimpleNamespace:
+            self.asked += 1
+            return SimpleNamespace(timings_ms={"encode": float(self.asked), "head": 0.5})
+
+    policy = Slow()
+    assert benchmark.step_times_ms(policy, count=3, warm_up=2) == [3.5, 4.5, 5.5]  # type: ignore[arg-type]
+    assert policy.resets == 2
 
 
 def outcomes() -> dict[str, Outcome]:

@@ -162,7 +162,7 @@ def test_held_actions_are_the_last_ones(world: Make) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "kind", "expected"),
+    ("action", "space", "expected"),
     [
         ((1.0, -1.0), "diff", (0.4, -1.2, 0.0)),
         ((5.0, -7.0), "diff", (0.4, -1.2, 0.0)),
@@ -170,8 +170,8 @@ def test_held_actions_are_the_last_ones(world: Make) -> None:
         ((0.5, 1.0), "omni", (0.2, 0.0, 0.3)),
     ],
 )
-def test_an_action_becomes_a_velocity(action: Action, kind: str, expected: tuple[float, ...]) -> None:
-    assert scaled(action, ActionScale(), kind) == pytest.approx(expected)
+def test_an_action_becomes_a_velocity(action: Action, space: str, expected: tuple[float, ...]) -> None:
+    assert scaled(action, ActionScale(space=space)) == pytest.approx(expected)
 
 
 def test_the_gate_keeps_a_straight_driver_off_the_wall(world: Make) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.camera.config import CameraConfig
+from mobile_vla.checkpoint.named import SYNTHETIC, card_beside
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.policy.config import InferenceConfig
@@ -116,6 +117,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     )
     graph = Graph(choice.namespace.strip("/"), nodes, policy, respawn=choice.respawn)
     _refuse_untrained_on_a_robot(graph)
+    _refuse_another_action_space(graph, choice.robot)
     return graph
 
 
@@ -152,10 +154,24 @@ def _refuse_untrained_on_a_robot(graph: Graph) -> None:
     inference = graph.node("inference").config
     assert isinstance(inference, InferenceConfig)
     simulated = any(node.name == "simulator" for node in graph.nodes)
-    if not simulated and (inference.allow_untrained or inference.checkpoint.startswith("synthetic:")):
+    if not simulated and (inference.allow_untrained or inference.checkpoint.startswith(SYNTHETIC)):
         raise ConfigError(
             f"checkpoint {inference.checkpoint} is untrained and this robot is not simulated; "
             "name a trained policy, or use --robot sim"
+        )
+
+
+def _refuse_another_action_space(graph: Graph, robot: str) -> None:
+    """The controller would refuse every action of such a policy; a person should hear it before anything starts."""
+    inference, controller = graph.node("inference").config, graph.node("controller").config
+    assert isinstance(inference, InferenceConfig)
+    assert isinstance(controller, ControllerConfig)
+    card = card_beside(inference.checkpoint, inference.card)
+    if card is not None and card.action_space != controller.action.space:
+        raise ConfigError(
+            f"policy {graph.policy} gives {card.action_space} actions and robot {robot} takes "
+            f"{controller.action.space}; name a policy for {controller.action.space}, or set "
+            "controller.action.space where the base can do it"
         )
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mobile_vla.evaluate import html
 from mobile_vla.figures import Figure, FigureReport
-from mobile_vla_sim.benchmark import Job, Workers
+from mobile_vla_sim.benchmark import Job, Workers, step_times_ms
 from mobile_vla_sim.episode import Result
 from mobile_vla_sim.estimates import Estimate
 from mobile_vla_sim.summary import Ends, Summary, ends, stopped_somewhere, summarise
 
+if TYPE_CHECKING:
+    from mobile_vla.policy.interface import Policy
+
 SUCCESS_TARGETS = {"standard": 0.85, "unseen": 0.60}
 COLLISION_TARGET, EXPERT_TARGET, BLIND_TARGET, PARAPHRASE_GAP_TARGET = 0.05, 0.97, 0.10, 0.10
+STEP_TARGET_MS = 15.0
 
 
 @dataclasses.dataclass
@@ -93,6 +97,11 @@ def report_of(outcomes: dict[str, Outcome], command: str, executed: dict[str, An
     episodes = len(next(iter(outcomes.values())).results)
     figures.append(Figure("episodes", episodes, "per driver", "higher", n=episodes))
     return FigureReport(command, executed, figures)
+
+
+def step_figure(policy: Policy) -> Figure:
+    """How long this policy takes for a decision, with nothing else going on in this process."""
+    return Figure.of_samples("model_step_ms", step_times_ms(policy), "ms", target=STEP_TARGET_MS)
 
 
 def page_of(

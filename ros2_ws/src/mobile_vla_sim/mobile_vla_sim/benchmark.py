@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.policy.config import InferenceConfig
@@ -146,7 +148,7 @@ def _driver(job: Job) -> Driver:
 
 
 def open_for(job: Job) -> Policy:
-    """The job's policy, opened once per process. Raises `UserError` when it cannot drive the job's base."""
+    """The job's policy, opened once per process. Raises `UserError` when its actions mean something else here."""
     assert job.inference is not None
     if job.inference not in _opened:
         from mobile_vla.engine import open_policy
@@ -154,9 +156,19 @@ def open_for(job: Job) -> Policy:
         _opened.clear()
         _opened[job.inference] = open_policy(job.inference)
     policy = _opened[job.inference]
-    space, kind = policy.card.action_space, job.simulator.base.kind
-    if space != kind:
+    space, wanted = policy.card.action_space, job.rules.scale.space
+    if space != wanted:
         raise UserError(
-            f"the policy's action space is {space} and the simulated base is {kind}; choose a base of kind {space}"
+            f"the policy's action space is {space} and the robot takes {wanted}; name a policy for {wanted}, or set "
+            f"controller.action.space={space} where the base can do it"
         )
     return policy
+
+
+def step_times_ms(policy: Policy, count: int = 60, warm_up: int = 20) -> list[float]:
+    """How long a decision takes in this process, from picture to action. The first ones fill the policy's window."""
+    picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    policy.reset()
+    times = [sum(policy.step(picture, "go to the red ball").timings_ms.values()) for _ in range(warm_up + count)]
+    policy.reset()
+    return times[warm_up:]

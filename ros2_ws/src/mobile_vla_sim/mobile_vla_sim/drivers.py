@@ -22,11 +22,12 @@ Action = tuple[float, float]
 
 @dataclasses.dataclass(frozen=True)
 class ActionScale:
-    """What an action of 1 means. The second component is a turn (diff) or a sideways speed (omni)."""
+    """What an action of 1 means. The second component is a turn (space diff) or a sideways speed (space omni)."""
 
     linear_mps: float = 0.4
     angular_radps: float = 1.2
     lateral_mps: float = 0.3
+    space: str = "diff"
 
 
 class Driver(Protocol):
@@ -69,7 +70,6 @@ class PolicyDriver:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.control_rate_hz = policy.card.control_rate_hz
-        self.step_ms: list[float] = []
 
     def begin(self, world: World) -> None:
         self.policy.reset()
@@ -84,9 +84,7 @@ class PolicyDriver:
         return world.render()
 
     def act(self, world: World) -> Action:
-        step = self.policy.step(self.shown(world), self.instruction)
-        self.step_ms.append(sum(step.timings_ms.values()))
-        return step.action
+        return self.policy.step(self.shown(world), self.instruction).action
 
 
 class Blind(PolicyDriver):

@@ -83,7 +83,7 @@ class Direct:
         pass
 
     def drive(self, world: World, action: Action, seconds: float) -> None:
-        velocity = scaled(action, self._scale, world.config.base.kind)
+        velocity = scaled(action, self._scale)
         left = seconds
         while left > 1e-9:
             step = min(0.05, left)
@@ -92,10 +92,10 @@ class Direct:
             left -= step
 
 
-def scaled(action: Action, scale: ActionScale, kind: str) -> Velocity:
+def scaled(action: Action, scale: ActionScale) -> Velocity:
     """A normalised action as a velocity; out-of-range values are cut, what is no number is zero."""
     first, second = (max(-1.0, min(1.0, value)) if math.isfinite(value) else 0.0 for value in action)
-    if kind == "omni":
+    if scale.space == "omni":
         return Velocity(first * scale.linear_mps, 0.0, second * scale.lateral_mps)
     return Velocity(first * scale.linear_mps, second * scale.angular_radps)
 

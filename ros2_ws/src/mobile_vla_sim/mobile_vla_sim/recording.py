@@ -81,12 +81,12 @@ class Recording:
         self._odometry(now, world, odometry.pose, odometry.velocity)
         if self._scans.due(world.time_ns):
             self._scan(now, world)
-        space = world.config.base.kind
+        space = self._scale.space
         first, second = action
         lateral, turn = (second, 0.0) if space == "omni" else (0.0, second)
         twist = self._twist(first, lateral, turn)
         self._write("/policy/action", now, header=self._header(now, space), twist=twist)
-        velocity = scaled(action, self._scale, space)
+        velocity = scaled(action, self._scale)
         command = self._twist(velocity.linear_mps, velocity.lateral_mps, velocity.angular_radps)
         self._bag.write("/cmd_vel", now, self._cdr("geometry_msgs/msg/Twist", command))
 

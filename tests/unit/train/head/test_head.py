@@ -35,7 +35,7 @@ torch.set_num_threads(1)  # more than the free cores makes small models many tim
 
 @pytest.fixture(scope="session")
 def base() -> Path:
-    return synthetic.cached("synthetic:tiny")
+    return synthetic.cached("tiny")
 
 
 @pytest.fixture(scope="session")

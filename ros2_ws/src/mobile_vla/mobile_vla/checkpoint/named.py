@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mobile_vla.checkpoint import synthetic
+from mobile_vla.checkpoint.card import Card, card_path
+from mobile_vla.checkpoint.card_text import load_card
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.resources import shipped_policies
 
+SYNTHETIC = "synthetic:"
 SHIPPED = "shipped:"
 
 
 def checkpoint_file(name: str) -> Path:
     """The file that a name stands for; a synthetic one is generated when it is not there yet."""
-    if name.startswith(synthetic.PREFIX):
-        return synthetic.cached(name)
+    if name.startswith(SYNTHETIC):
+        from mobile_vla.checkpoint import synthetic
+
+        return synthetic.cached(name.removeprefix(SYNTHETIC))
     if name.startswith(SHIPPED):
         return _shipped(name.removeprefix(SHIPPED))
     return Path(name).expanduser()
+
+
+def card_beside(name: str, card: str = "") -> Card | None:
+    """The card file of a checkpoint, where there is one to read without opening weights. Loads no torch."""
+    if name.startswith(SYNTHETIC):
+        return None
+    file = Path(card).expanduser() if card else card_path(checkpoint_file(name))
+    return load_card(file) if file.is_file() else None
 
 
 def _shipped(name: str) -> Path:

@@ -29,7 +29,6 @@ from mobile_vla.policy.model import expected_shapes
 
 # Part of the cache's name: a change of what the generator writes must not meet an older file.
 VERSION = 1
-PREFIX = "synthetic:"
 HEAD_GAIN = 2.0
 
 
@@ -93,8 +92,8 @@ def synthesize(
 
 
 def cached(name: str) -> Path:
-    """The checkpoint behind `synthetic:tiny`, generated once per user; safe when several processes start together."""
-    size, _, head = name.removeprefix(PREFIX).partition(":")
+    """The checkpoint behind `synthetic:<name>`, generated once per user; safe when several processes start together."""
+    size, _, head = name.partition(":")
     head = head or "documented"
     synthetic_layout(size, head)  # refuses unknown names before anything is written
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mobile_vla"

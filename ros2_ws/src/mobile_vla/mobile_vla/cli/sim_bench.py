@@ -55,14 +55,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from mobile_vla.figures import executed
-    from mobile_vla_sim.bench_report import in_short, page_of, report_of
-    from mobile_vla_sim.benchmark import OF_POLICY
+    from mobile_vla_sim.bench_report import in_short, page_of, report_of, step_figure
+    from mobile_vla_sim.benchmark import OF_POLICY, open_for
 
     check_job_flags(args)
     check_writable(args.out, "--out")
     check_writable(args.html, "--html")
     drivers = listed(args.drivers, THROUGH_GRAPH if args.graph else DRIVERS, "--drivers") or _default_drivers(args)
-    job, facts = make_job(args, drivers[0], bool(set(drivers) & set(OF_POLICY)))
+    needs_policy = bool(set(drivers) & set(OF_POLICY))
+    job, facts = make_job(args, drivers[0], needs_policy)
     if args.graph:
         outcomes, figures, said = _through_graph(args, job, drivers)
         facts |= {"through": "graph: simulator, inference and controller as processes over DDS, in real time", **said}
@@ -71,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         facts["workers"] = args.workers
     report = report_of(outcomes, _command(args), executed(**facts))
     report.figures += figures
+    if needs_policy:
+        report.figures.append(step_figure(open_for(job)))
     if args.html is not None:
         write_text(args.html, page_of(outcomes, report), "--html")
     if args.out is not None:

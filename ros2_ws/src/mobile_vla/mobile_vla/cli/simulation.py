@@ -124,7 +124,7 @@ def graph_of(args: argparse.Namespace, policy: str, device: str) -> tuple[Any, A
     controller = graph.node("controller").config
     assert isinstance(controller, ControllerConfig)
     action = controller.action
-    return graph, ActionScale(action.linear_mps, action.turn_radps, action.lateral_mps)
+    return graph, ActionScale(action.linear_mps, action.turn_radps, action.lateral_mps, action.space)
 
 
 @contextmanager
