@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from std_msgs.msg import String
 
 from mobile_vla_ros.topics import ACTION, CMD_VEL, INSTRUCTION
 
@@ -59,13 +58,14 @@ def stop(process: subprocess.Popen[str]) -> str:
 
 
 def test_sim_launch_drives_the_simulated_robot(graph: Any) -> None:
-    process = start(graph, "sim.launch.py", "namespace:=robot1")
+    process = start(graph, "sim.launch.py", "namespace:=robot1", "instruction:=go to the red ball")
     try:
-        graph.publisher(INSTRUCTION, "robot1").publish(String(data="go to the red ball"))
+        told = graph.listen(INSTRUCTION, "robot1")
         actions, commands = graph.listen(ACTION, "robot1"), graph.listen(CMD_VEL, "robot1")
         graph.wait(lambda: len(actions) > 5, 60, "actions")
         graph.arm("robot1")
         graph.wait(lambda: any(abs(c.linear.x) + abs(c.angular.z) > 0 for c in commands), what="a moving command")
+        assert [message.data for message in told] == ["go to the red ball"]
     finally:
         output = stop(process)
     last = commands[-1]

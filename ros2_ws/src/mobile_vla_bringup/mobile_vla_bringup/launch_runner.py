@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler
+from launch.event_handlers import OnShutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, SetParameter
 
 from launch import LaunchContext, LaunchDescription
 from mobile_vla.config import fields_of, from_mapping
 from mobile_vla_bringup.graph import Choice, describe
+from mobile_vla_bringup.telling import telling
 from mobile_vla_ros.environment import prepare
 
 RESPAWN_DELAY_S = 1.0
@@ -33,7 +36,8 @@ def _start(context: LaunchContext) -> list[Any]:
     for field in fields_of(Choice):
         text = LaunchConfiguration(field.name).perform(context)
         values[field.name] = _boolean(text) if field.type is bool else text
-    graph = describe(from_mapping(Choice, values, "launch arguments"))
+    choice = from_mapping(Choice, values, "launch arguments")
+    graph = describe(choice)
     actions: list[Any] = [SetParameter(name="use_sim_time", value=True)] if graph.use_sim_time else []
     actions += [
         Node(
@@ -48,6 +52,10 @@ def _start(context: LaunchContext) -> list[Any]:
         )
         for node in graph.nodes
     ]
+    if choice.instruction:
+        teller = ExitStack()
+        teller.enter_context(telling(choice.instruction, namespace=graph.namespace))
+        actions.append(RegisterEventHandler(OnShutdown(on_shutdown=lambda *_: teller.close())))
     return actions
 
 

@@ -14,8 +14,8 @@ from mobile_vla_ros.topics import INSTRUCTION
 
 
 @contextmanager
-def telling(text: str, domain_id: int, namespace: str = "") -> Iterator[None]:
-    """Publish once, latched: the publisher has to live for readers that come later."""
+def telling(text: str, domain_id: int | None = None, namespace: str = "") -> Iterator[None]:
+    """Publish once, latched: the publisher has to live for readers that come later. None: the environment's domain."""
     prepare()
     context = Context()
     rclpy.init(context=context, domain_id=domain_id)
