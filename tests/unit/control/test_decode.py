@@ -66,6 +66,16 @@ def test_a_person_may_ask_for_more_than_the_limit_and_the_limiter_cuts_it() -> N
     assert check_teleop("joy", Velocity(0.1, 0.2, 0.3), omni) == Velocity(0.1, 0.2, 0.3)
 
 
+@pytest.mark.parametrize(("kind", "most"), [("diff", 10.0), ("omni", 10.0), ("ackermann", 5.0)])
+def test_ten_times_the_limit_of_the_turning_axis_is_the_most_a_person_can_mean(kind: str, most: float) -> None:
+    config = with_values(ControllerConfig(), {"base.kind": kind, "action.space": kind})
+    for turn in (most, -most):
+        assert check_teleop("joy", Velocity(0.0, 0.0, turn), config) == Velocity(0.0, 0.0, turn)
+        with pytest.raises(Rejected, match=f"joy sent {turn * 1.01:g}, more than 10 times the limit") as caught:
+            check_teleop("joy", Velocity(0.0, 0.0, turn * 1.01), config)
+        assert caught.value.code == "joy.implausible"
+
+
 @pytest.mark.parametrize(
     ("base", "expected"),
     [
