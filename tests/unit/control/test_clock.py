@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import pytest
+
+from mobile_vla.control import Now
+from mobile_vla.control.clock import Rejected, Rejections, check_stamp, to_ns, to_s
+
+MS = 1_000_000
+NOW = Now(77 * MS, 1_000_000 * MS)
+EARLIER_NS = NOW.ros_ns - 200 * MS
+
+
+def age_of(stamp_ns: int, last_ns: int = EARLIER_NS, future_ns: int = 50 * MS) -> int:
+    return check_stamp("scan", stamp_ns, last_ns, NOW, future_ns)
+
+
+def test_seconds_become_the_nearest_whole_nanoseconds_and_back() -> None:
+    assert [to_ns(seconds) for seconds in (0.3, 1e-9, 0.6e-9, 0.4e-9, -2.5)] == [300 * MS, 1, 1, 0, -2500 * MS]
+    assert to_s(1500 * MS) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("stamp_ns", "age_ns"),
+    [
+        (NOW.ros_ns - 120 * MS, 120 * MS),
+        (NOW.ros_ns, 0),
+        (NOW.ros_ns + 50 * MS, 0),
+        (EARLIER_NS + 1, 200 * MS - 1),
+    ],
+)
+def test_the_age_of_a_stamp_is_never_negative(stamp_ns: int, age_ns: int) -> None:
+    assert age_of(stamp_ns) == age_ns
+
+
+@pytest.mark.parametrize(
+    ("stamp_ns", "code", "sentence"),
+    [
+        (0, "scan.zero_stamp", "has stamp 0 ns"),
+        (-1, "scan.zero_stamp", "has stamp -1 ns"),
+        (NOW.ros_ns + 50 * MS + 1, "scan.future_stamp", "0.050 s in the future"),
+        (NOW.ros_ns + 1250 * MS, "scan.future_stamp", "1.250 s in the future"),
+        (EARLIER_NS, "scan.out_of_order", "0.000 s behind"),
+        (EARLIER_NS - 1500 * MS, "scan.out_of_order", "1.500 s behind"),
+    ],
+)
+def test_stamps_that_prove_nothing_are_refused_with_the_figure(stamp_ns: int, code: str, sentence: str) -> None:
+    with pytest.raises(Rejected, match=sentence) as caught:
+        age_of(stamp_ns)
+    assert caught.value.code == code
+
+
+def test_the_first_nanosecond_after_the_epoch_is_a_stamp() -> None:
+    assert check_stamp("scan", 1, 0, Now(5, 3), 0) == 2
+
+
+def test_ignored_inputs_are_counted_by_code_with_the_last_sentence() -> None:
+    rejections = Rejections()
+    for code, sentence in (("a.old", "first"), ("a.old", "second"), ("b.old", "other")):
+        rejections.add(Rejected(code, sentence))
+    assert rejections.counts == {"a.old": 2, "b.old": 1}
+    assert rejections.last == {"a.old": "second", "b.old": "other"}
