@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from mobile_vla.config import with_values
+from mobile_vla.control import ControllerConfig, Now
+from mobile_vla.control.clock import Rejected
+from mobile_vla.control.range_guard import RangeGuard
+from mobile_vla.control.surroundings import Surroundings
+
+MS = 1_000_000
+
+
+def at(milliseconds: int) -> Now:
+    return Now(77 * MS + milliseconds * MS, 1_000_000 * MS + milliseconds * MS)
+
+
+def around(**values: object) -> tuple[Surroundings, RangeGuard]:
+    config = with_values(ControllerConfig(), {key.replace("__", "."): value for key, value in values.items()})
+    guard = RangeGuard(config)
+    return Surroundings(config, guard), guard
+
+
+def test_a_policy_has_three_seconds_to_say_another_word() -> None:
+    unit, _ = around()
+    assert unit.policy_age_ns(at(0).steady_ns) is None
+    assert "has not reported itself" in unit.policy_refusal(at(0).steady_ns)
+    unit.offer_policy_status(True, "running", at(0))
+    assert unit.policy_age_ns(at(40).steady_ns) == 40 * MS
+    assert unit.policy_refusal(at(3000).steady_ns) == ""
+    assert "has not reported itself" in unit.policy_refusal(at(3001).steady_ns)
+    unit.offer_policy_status(False, "canary failed", at(4000))
+    assert unit.policy_refusal(at(4000).steady_ns) == "the policy is not ready: canary failed"
+
+
+@pytest.mark.parametrize(("linear", "angular"), [(math.nan, 0.0), (0.0, math.nan), (math.inf, 0.0), (0.0, -math.inf)])
+def test_odometry_without_numbers_is_no_sign_of_life(linear: float, angular: float) -> None:
+    unit, _ = around(require__odometry=True)
+    with pytest.raises(Rejected, match=f"odometry reads {linear} m/s, {angular} rad/s") as caught:
+        unit.offer_odometry(at(0).ros_ns, linear, angular, at(0))
+    assert caught.value.code == "odometry.not_finite"
+    assert unit.broken(at(0).steady_ns) == ("odometry_dead", "")
+
+
+def test_odometry_lives_half_a_second_and_is_asked_for_only_where_required() -> None:
+    for required in (True, False):
+        unit, _ = around(require__odometry=required)
+        unit.offer_odometry(at(0).ros_ns, 0.1, 0.2, at(0))
+        assert unit.broken(at(500).steady_ns) == ("", "")
+        assert unit.broken(at(501).steady_ns) == ("odometry_dead" if required else "", "")
+
+
+@pytest.mark.parametrize(
+    ("publishers", "unheard", "guard_teleop", "expected"),
+    [
+        (1, "joy", True, ("range_dead", "range_dead")),
+        (1, "joy", False, ("range_dead", "")),
+        (1, "estop", True, ("unheard", "unheard")),
+        (1, "estop", False, ("unheard", "unheard")),
+        (2, "estop", True, ("second_publisher", "second_publisher")),
+        (2, "joy", False, ("second_publisher", "second_publisher")),
+    ],
+)
+def test_of_several_troubles_the_one_that_stops_people_too_is_named_first(
+    publishers: int, unheard: str, guard_teleop: bool, expected: tuple[str, str]
+) -> None:
+    unit, _ = around(range_guard__use_range=True, range_guard__guard_teleop=guard_teleop, require__odometry=True)
+    unit.publishers = publishers
+    unit.unheard = {unheard: "another type"}
+    assert unit.broken(at(0).steady_ns) == expected
+
+
+def test_a_reason_is_told_with_what_it_is_about() -> None:
+    unit, guard = around(range_guard__use_range=True)
+    guard.offer_range(at(0).ros_ns, 1.0, 0.05, 4.0, at(0))
+    unit.publishers = 3
+    assert unit.detail("second_publisher", at(0).steady_ns) == ": 3 in all"
+    assert unit.detail("range_dead", at(501).steady_ns) == ": range"
+    unit.unheard = {"estop": "/button sends Bool"}
+    assert unit.detail("unheard", at(0).steady_ns) == ": /button sends Bool"
+    assert unit.detail("odometry_dead", at(0).steady_ns) == ""
