@@ -171,3 +171,30 @@ def test_stamps_start_over_after_the_clock_went_back(arbiter: Arbiter) -> None:
     arbiter.clock_set_back()
     arbiter.offer("joy", ROS, GO, Now(at(5100).steady_ns, ROS))
     assert chosen(arbiter, 5300) == "joy"
+
+
+def test_a_neutral_stick_is_no_release_unless_it_is_said_to_be(arbiter: Arbiter) -> None:
+    arbiter.offer("joy", ROS, STILL, at(0))
+    assert arbiter.lost(at(251).steady_ns) == "joy"
+
+
+def test_a_command_as_old_as_the_timeout_is_still_taken_and_gone_the_moment_after(arbiter: Arbiter) -> None:
+    send(arbiter, "joy", 1000, age_ms=250)
+    assert chosen(arbiter, 1000) == "joy"
+    assert chosen(arbiter, 1001) == ""
+
+
+@pytest.mark.parametrize(
+    ("velocity", "neutral"),
+    [
+        (Velocity(0.01, 0.01, 0.02), True),
+        (Velocity(-0.01, -0.01, -0.02), True),
+        (Velocity(0.0101, 0.0, 0.0), False),
+        (Velocity(0.0, -0.0101, 0.0), False),
+        (Velocity(0.0, 0.0, 0.0201), False),
+    ],
+)
+def test_a_stick_is_neutral_up_to_the_configured_speed_of_every_axis(
+    arbiter: Arbiter, velocity: Velocity, neutral: bool
+) -> None:
+    assert arbiter.neutral(velocity) is neutral

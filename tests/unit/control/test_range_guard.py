@@ -257,3 +257,36 @@ def test_a_range_that_is_none_is_counted_under_its_own_name() -> None:
         with pytest.raises(Rejected, match="the sensor must send a distance") as caught:
             unit.offer_range(ROS, *reading, NOW)
         assert caught.value.code == "range.invalid"
+
+
+def test_a_beam_without_echo_hides_no_other_beam() -> None:
+    unit = guard(zero_is_clear=True)
+    scan(unit, {-5: 0.0, 0: 0.5, 5: 0.0})
+    assert unit.clearance.front == pytest.approx(0.3)
+
+
+def test_half_of_the_beams_may_be_missing_and_no_more() -> None:
+    unit = guard()
+    unit.offer_scan(ROS, [math.nan] * 180 + [9.0] * 180, FULL_CIRCLE, NOW)
+    assert unit.dead(NOW.steady_ns) == ""
+    with pytest.raises(Rejected, match="181 NaN beams of 360"):
+        unit.offer_scan(ROS + MS, [math.nan] * 181 + [9.0] * 179, FULL_CIRCLE, NOW)
+
+
+@pytest.mark.parametrize(("beside_m", "front"), [(0.2, 0.8), (-0.2, 0.8), (0.21, math.inf), (-0.21, math.inf)])
+def test_the_corridor_ahead_ends_with_the_footprints_edge(beside_m: float, front: float) -> None:
+    unit = guard(scan_y_m=beside_m)
+    unit.offer_scan(ROS, [1.0], ScanGeometry(0.0, 0.1, 0.1, 10.0), NOW)
+    assert unit.clearance.front == pytest.approx(front)
+
+
+def test_a_range_sensor_may_begin_at_zero_and_its_maximum_is_a_distance() -> None:
+    unit = guard(use_scan=False, use_range=True)
+    unit.offer_range(ROS, 4.0, 0.0, 4.0, NOW)
+    assert unit.clearance.front == pytest.approx(3.8)
+
+
+def test_the_speed_that_is_just_allowed_is_not_called_limited() -> None:
+    unit = guard()
+    scan(unit, {}, AHEAD_ONLY)
+    assert unit.limit(Velocity(-0.1, 0.0, 0.0)) == (Velocity(-0.1, 0.0, 0.0), "")
