@@ -201,6 +201,29 @@ def test_a_first_action_is_used_as_it_is(between: str) -> None:
     assert unit.velocity(at(1000).steady_ns).forward == pytest.approx(0.3)
 
 
+def test_an_action_as_old_as_its_lifetime_is_taken_for_that_moment_only() -> None:
+    unit = actions()
+    offer(unit, 1000, 300)
+    assert unit.live(at(1000).steady_ns)
+    assert not unit.live(at(1001).steady_ns)
+
+
+def test_actions_further_apart_than_they_live_do_not_ramp() -> None:
+    unit = actions(action__between="ramp")
+    offer(unit, 1000, 0)
+    offer(unit, 1700, 0)
+    forward = [unit.velocity(at(moment).steady_ns).forward for moment in (1700, 1999, 2000, 2001)]
+    assert forward == pytest.approx([0.3, 0.3, 0.3, 0.0])
+
+
+@pytest.mark.parametrize("between", ["hold", "ramp", "interpolate"])
+def test_of_two_actions_at_the_same_moment_the_newer_counts_at_once(between: str) -> None:
+    unit = actions(action__between=between)
+    offer(unit, 1000, 50, Velocity(-1.0, 0.0, 0.0))
+    offer(unit, 1000, 20)
+    assert unit.velocity(at(1000).steady_ns).forward == pytest.approx(0.3)
+
+
 @given(st.lists(st.tuples(st.integers(1, 400), st.integers(-100, 1500)), max_size=60))
 def test_deadlines_come_from_newer_images_only_and_are_bounded(steps: list[tuple[int, int]]) -> None:
     unit = actions()
@@ -235,3 +258,16 @@ def test_watchdog() -> None:
     assert dog.age_ns(at(1400).steady_ns) == 500 * MS
     dog.forget_stamp()
     dog.offer(at(500).ros_ns, at(600), 500 * MS, 50 * MS)
+
+
+@pytest.mark.parametrize(
+    ("stamp_ms", "code"), [(499, "scan.too_old"), (1051, "scan.future_stamp"), (-1_000_000, "scan.zero_stamp")]
+)
+def test_what_a_watchdog_refuses_is_counted_under_its_source(stamp_ms: int, code: str) -> None:
+    dog = Watchdog("scan")
+    with pytest.raises(Rejected) as caught:
+        dog.offer(at(stamp_ms).ros_ns, at(1000), 500 * MS, 50 * MS)
+    assert caught.value.code == code
+    assert not dog.alive(at(1000).steady_ns, 500 * MS)
+    dog.offer(at(500).ros_ns, at(1000), 500 * MS, 50 * MS)
+    assert dog.alive(at(1000).steady_ns, 500 * MS)
