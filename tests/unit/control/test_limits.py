@@ -177,6 +177,32 @@ def test_which_states_fit(velocity: float, slope: float, admitted: bool) -> None
     assert NOMINAL.admits(velocity, slope) is admitted
 
 
+@pytest.mark.parametrize(("slope", "admitted"), [(0.5, True), (0.51, False), (1.0, False)])
+def test_where_braking_is_the_gentler_rate_it_is_the_one_below_zero(slope: float, admitted: bool) -> None:
+    limits = AxisLimits(0.5, 0.5, 2.0, 0.5, 5.0)
+    assert limits.admits(-0.3, slope) is admitted
+    assert limits.admits(0.3, -slope) is admitted
+
+
+def test_the_slope_near_a_target_leaves_room_to_flatten() -> None:
+    # 2 s / (t + sqrt(t^2 + 2 s / j)) = 0.125 / (0.1 + sqrt(0.01 + 0.0125)) = 0.5, for 0.1 s
+    limits = AxisLimits(1.0, 1.0, 9.0, 9.0, 10.0)
+    assert AxisLimiter(limits).step(0.0625, 0.1, limits) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize(("decel", "steepest"), [(0.5, 0.5), (2.0, 1.0)])
+def test_on_the_way_to_tighter_limits_the_gentler_braking_of_both_holds(
+    side: int, decel: float, steepest: float
+) -> None:
+    limits, wanted = AxisLimits(1.0, 1.0, 1.0, 1.0, 100.0), AxisLimits(0.4, 0.4, 1.0, decel, 100.0)
+    limiter = AxisLimiter(limits)
+    settle(limiter, side, limits)
+    outputs = [float(side), *settle(limiter, side, wanted, 100)]
+    assert max(abs(before - after) / DT for before, after in pairwise(outputs)) == pytest.approx(steepest)
+    assert outputs[-1] == side * 0.4
+
+
 anything = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from(
     [0.0, 1e300, -1e300, 0.5, -0.2, 0.01, -0.01]
 )
