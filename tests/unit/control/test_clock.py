@@ -37,8 +37,8 @@ def test_the_age_of_a_stamp_is_never_negative(stamp_ns: int, age_ns: int) -> Non
     [
         (0, "scan.zero_stamp", "has stamp 0 ns"),
         (-1, "scan.zero_stamp", "has stamp -1 ns"),
-        (NOW.ros_ns + 50 * MS + 1, "scan.future_stamp", "0.050 s in the future"),
-        (NOW.ros_ns + 1250 * MS, "scan.future_stamp", "1.250 s in the future"),
+        (NOW.ros_ns + 50 * MS + 1, "scan.future_stamp", "stamp is 0.050 s in the future"),
+        (NOW.ros_ns + 1250 * MS, "scan.future_stamp", "stamp is 1.250 s in the future"),
         (EARLIER_NS, "scan.out_of_order", "0.000 s behind"),
         (EARLIER_NS - 1500 * MS, "scan.out_of_order", "1.500 s behind"),
     ],

@@ -81,3 +81,10 @@ def test_a_reason_is_told_with_what_it_is_about() -> None:
     unit.unheard = {"estop": "/button sends Bool"}
     assert unit.detail("unheard", at(0).steady_ns) == ": /button sends Bool"
     assert unit.detail("odometry_dead", at(0).steady_ns) == ""
+
+
+def test_old_odometry_is_counted_under_its_own_name() -> None:
+    unit, _ = around()
+    with pytest.raises(Rejected, match=r"odometry is 0\.501 s old") as caught:
+        unit.offer_odometry(at(0).ros_ns, 0.0, 0.0, at(501))
+    assert caught.value.code == "odometry.too_old"
