@@ -71,7 +71,7 @@ def test_an_ended_process_is_started_again(make: Any) -> None:
 
 
 def test_a_wrong_configuration_gives_the_graph_up(make: Any) -> None:
-    supervisor, lines = make(one=RUNS, two=REFUSES)
+    supervisor, _ = make(one=RUNS, two=REFUSES)
     with pytest.raises(UserError, match="two cannot start: rate must be >= 5, got 1"), supervisor:
         pid = supervisor.pid("one")
         poll_until(supervisor, lambda: False)
