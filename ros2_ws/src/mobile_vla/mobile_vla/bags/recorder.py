@@ -16,12 +16,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from mobile_vla.bags.bag_folder import Announced, BagFolder
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.bags.ring import Ring
 from mobile_vla.bags.ring_save import RingSave, SavingRing
 from mobile_vla.bags.storage import StorageError
 from mobile_vla.bags.types import Qos, RawMessage
-from mobile_vla.bags.writer import SUFFIX, BagWriter
+from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
 
 RETRY_S = 5.0
@@ -29,13 +30,6 @@ _SPACE_CHECK_S = 1.0
 _DRAIN_S = 0.03  # waking for every single message costs more than writing it
 ANSWER_S = 0.25
 """How long `save` waits for the disk: callbacks that wait longer lose messages."""
-_NAME_FORMAT = "vla_%Y%m%d_%H%M%S"
-
-
-class _Announced(NamedTuple):
-    name: str
-    type: str
-    qos: Qos
 
 
 class _Asked:
@@ -43,7 +37,7 @@ class _Asked:
 
     def __init__(self) -> None:
         self.seen = threading.Event()
-        self.answer: RingSave | str = ""
+        self.answer: RingSave | tuple[bool, str] = (False, "")
 
 
 class RecorderState(NamedTuple):
@@ -76,17 +70,13 @@ class Recorder:
         wall: Callable[[], datetime] = datetime.now,
     ) -> None:
         self._config = config
-        self._share_dirs = tuple(share_dirs)
         self._steady_s = steady_s
-        self._free_bytes = free_bytes
-        self._wall = wall
-        self._folder = Path(config.out_dir).expanduser()
+        self._folder = BagFolder(config, share_dirs, free_bytes, wall)
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._queue: deque[RawMessage | _Asked] = deque()
         self._queued = 0
         self._dropped: Counter[str] = Counter()
-        self._topics: dict[str, _Announced] = {}
         self._running = False
         self._bag: BagWriter | None = None
         self._path: Path | None = None
@@ -98,10 +88,7 @@ class Recorder:
         self._retry_at_s = 0.0
         self._flush_at_s = 0.0
         self._check_at_s = 0.0
-        self._undefined: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="bag writer", daemon=True)
-        if config.name and (self._folder / config.name).exists():
-            raise UserError(f"{self._folder / config.name} exists already; choose another name or remove it")
 
     # any thread
 
@@ -111,8 +98,7 @@ class Recorder:
 
     def announce(self, topic: str, message_type: str, qos: Qos) -> None:
         """Messages of this topic may be offered from now on."""
-        with self._lock:
-            self._topics[topic] = _Announced(topic, message_type, qos)
+        self._folder.announce(Announced(topic, message_type, qos))
 
     def offer(self, topic: str, log_ns: int, data: bytes) -> None:
         """Take one message, or drop and count it when the disk is too slow."""
@@ -120,7 +106,7 @@ class Recorder:
             if self._queued + len(data) > self._config.queue_mb * 1_000_000:
                 self._dropped[topic] += 1
                 return
-            self._queue.append(RawMessage(topic, self._topics[topic].type, log_ns, data))
+            self._queue.append(RawMessage(topic, self._folder.type_of(topic), log_ns, data))
             self._queued += len(data)
 
     def save(self) -> tuple[bool, str]:
@@ -139,8 +125,8 @@ class Recorder:
         if not asked.seen.wait(ANSWER_S):
             return True, f"the disk is busy: what has arrived is written after {self._queued / 1e6:.1f} MB that wait"
         save = asked.answer
-        if isinstance(save, str):
-            return save.startswith("saved"), save
+        if isinstance(save, tuple):
+            return save
         save.opened.wait(max(0.0, until_s - time.monotonic()))
         return not save.trouble, save.trouble or save.sentence
 
@@ -166,7 +152,7 @@ class Recorder:
                 self._queued / 1e6,
                 ring.span_s if ring is not None else 0.0,
                 self._saved,
-                tuple(sorted(self._undefined)),
+                self._folder.undefined,
             )
 
     # the worker thread
@@ -190,9 +176,7 @@ class Recorder:
     def _handle(self, item: RawMessage | _Asked) -> None:
         if isinstance(item, _Asked):
             self._settle_save()
-            item.answer = (
-                self._flushed() if self._config.continuous else self._ring_for_now().begin(self._new_bag, self._no_room)
-            )
+            item.answer = self._flushed() if self._config.continuous else self._begin_save()
             item.seen.set()
             return
         try:
@@ -213,10 +197,7 @@ class Recorder:
         self._write(bag, message)
 
     def _write(self, bag: BagWriter, message: RawMessage) -> None:
-        known = self._topics[message.topic]
-        if not bag.add_topic(known.name, known.type, known.qos):
-            with self._lock:
-                self._undefined.add(known.name)
+        self._folder.add_topic(bag, message.topic)
         try:
             bag.write(message.topic, message.log_ns, message.data)
         except StorageError as error:
@@ -227,7 +208,7 @@ class Recorder:
         if self._ended or self._steady_s() < self._retry_at_s:
             return None
         try:
-            bag = self._new_bag()
+            bag = self._folder.open()
         except UserError as error:
             self._trouble = str(error)
             self._retry_at_s = self._steady_s() + RETRY_S
@@ -236,34 +217,6 @@ class Recorder:
         self._path = bag.folder
         self._bag = bag
         return bag
-
-    def _new_bag(self) -> BagWriter:
-        """A bag with every topic known by now; called by the worker and by a save's thread."""
-        bag = BagWriter(
-            self._next_path(),
-            storage=self._config.storage,
-            compression=self._config.compression,
-            chunk_kb=self._config.chunk_kb,
-            split_mb=self._config.split_mb,
-            split_s=self._config.split_s,
-            metadata_version=self._config.metadata_version,
-            share_dirs=self._share_dirs,
-        )
-        with self._lock:
-            topics = tuple(self._topics.values())
-        undefined = {known.name for known in topics if not bag.add_topic(known.name, known.type, known.qos)}
-        with self._lock:
-            self._undefined |= undefined
-        return bag
-
-    def _next_path(self) -> Path:
-        """The configured name; with a number behind it when a killed recorder's bag is still in its place."""
-        name = self._config.name or self._wall().strftime(_NAME_FORMAT)
-        path, number = self._folder / name, 1
-        while path.exists() or path.with_name(path.name + SUFFIX).exists():
-            number += 1
-            path = self._folder / f"{name}-{number}"
-        return path
 
     def _look_after(self) -> None:
         """Flush in time; stop while there is still room to end properly."""
@@ -280,14 +233,8 @@ class Recorder:
                 return
         if now_s >= self._check_at_s:
             self._check_at_s = now_s + _SPACE_CHECK_S
-            if reason := self._no_room():
+            if reason := self._folder.no_room():
                 self._end(reason)
-
-    def _no_room(self) -> str:
-        free_mb, limit = self._free_bytes(self._folder) // 1_000_000, self._config.min_free_mb
-        if free_mb >= limit:
-            return ""
-        return f"{self._folder} has {free_mb} MB left, the limit is {limit} MB; free space and start again"
 
     def _end(self, reason: str) -> None:
         """Complete the bag and record no more; what comes is dropped and counted."""
@@ -309,20 +256,23 @@ class Recorder:
     def _ring_for_now(self) -> SavingRing:
         if self._ring is None:
             config = self._config
-            latched = [topic.name for topic in self._topics.values() if topic.qos.durability == "transient_local"]
-            ring = Ring(int(config.ring_s * 1e9), config.ring_mb * 1_000_000, latched)
+            ring = Ring(int(config.ring_s * 1e9), config.ring_mb * 1_000_000, self._folder.latched)
             self._ring = SavingRing(ring, config.queue_mb * 1_000_000)
         return self._ring
 
-    def _flushed(self) -> str:
+    def _begin_save(self) -> RingSave | tuple[bool, str]:
+        begun = self._ring_for_now().begin(self._folder.open, self._folder.no_room)
+        return (False, begun) if isinstance(begun, str) else begun
+
+    def _flushed(self) -> tuple[bool, str]:
         if self._bag is not None:
             try:
                 self._bag.flush()
             except StorageError as error:
                 self._end(str(error))
         elif not self._trouble:
-            return "nothing has arrived yet, so there is nothing to save"
-        return self._trouble or f"saved {self._path}"
+            return False, "nothing has arrived yet, so there is nothing to save"
+        return not self._trouble, self._trouble or f"saved {self._path}"
 
     def _settle_save(self, wait: bool = False) -> None:
         """Take note of a save that has ended."""
