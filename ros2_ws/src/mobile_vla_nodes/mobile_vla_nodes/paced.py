@@ -1,8 +1,9 @@
 """An executor for a node that acts at a fixed rate: its tick is called directly, everything else in between.
 
-rclpy builds its wait set in Python, of every entity of the node, twice per callback. At 30 Hz that costs more than the
+rclpy builds its wait set in Python, of every entity of the node, anew for each wait. At 30 Hz that costs more than the
 controller's own work. So the tick is no ROS timer here; while waiting for it only what the node calls urgent is waited
-for, and the rest (parameter services, events of publishers) is looked at a few times a second, one at a time.
+for, in one wait set that is kept, and the rest (parameter services, events of publishers) is looked at a few times a
+second, one at a time.
 """
 
 from __future__ import annotations
@@ -10,10 +11,15 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol, cast
 
+from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
+from rclpy.service import Service
+from rclpy.timer import Timer
 
 SELDOM_NS = 200_000_000
+TICKS_AWAKE = 2
 
 
 class Paced(Protocol):
@@ -34,12 +40,20 @@ class PacedExecutor(SingleThreadedExecutor):
         self._due_ns = 0
         self._everything = False
         self._everything_due_ns = 0
+        self._calls: UrgentCalls | None = None
+        self._awake_ticks = 0
 
     def add_node(self, node: Node) -> bool:
         """The node to run."""
         self._paced = cast("Paced", node)
+        self._calls = UrgentCalls(node, self._paced.urgent, self._guard)
         self._due_ns = time.monotonic_ns()
         return bool(super().add_node(node))
+
+    def shutdown(self, timeout_sec: float | None = None) -> bool:
+        """Let go of the wait set before the context that it belongs to ends."""
+        self._calls = None
+        return bool(super().shutdown(timeout_sec))
 
     def can_execute(self, entity: Any) -> bool:
         """Whether to wait for an entity now; rclpy asks this of each whenever it waits."""
@@ -51,9 +65,10 @@ class PacedExecutor(SingleThreadedExecutor):
         assert self._paced is not None
         left_s = (self._due_ns - time.monotonic_ns()) / 1e9
         if left_s > 0:
-            super().spin_once(left_s if timeout_sec is None else min(left_s, timeout_sec))
+            self._wait(left_s if timeout_sec is None else min(left_s, timeout_sec))
             return
         self._paced.tick()
+        self._awake_ticks = max(0, self._awake_ticks - 1)
         period_ns = round(self._paced.period_s * 1e9)
         now_ns = time.monotonic_ns()
         self._due_ns += period_ns * max(1, 1 + (now_ns - self._due_ns) // period_ns)
@@ -61,9 +76,41 @@ class PacedExecutor(SingleThreadedExecutor):
             self._everything_due_ns = now_ns + SELDOM_NS
             self._look_at_everything()
 
+    def _wait(self, timeout_s: float) -> None:
+        """Nothing urgent costs one call; once there is something, rclpy has it and what follows from it."""
+        if not self._awake_ticks:
+            if self._calls is None or not self._calls.come_within(timeout_s):
+                return
+            self._awake_ticks = TICKS_AWAKE
+            timeout_s = 0.0
+        super().spin_once(timeout_s)
+
     def _look_at_everything(self) -> None:
         self._everything = True
         try:
             super().spin_once(0.0)
         finally:
             self._everything = False
+
+
+class UrgentCalls:
+    """One wait set, kept, of what a node must not leave waiting: requests, answers, timers, tasks of its executor."""
+
+    def __init__(self, node: Node, entities: frozenset[Any], tasks: Any) -> None:
+        self._by_kind: dict[str, list[Any]] = {
+            kind: [entity.handle for entity in entities if isinstance(entity, of_kind)]
+            for kind, of_kind in (("timer", Timer), ("client", Client), ("service", Service))
+        }
+        self._by_kind["guard_condition"] = [tasks.handle]
+        counts = [len(self._by_kind[kind]) for kind in ("guard_condition", "timer", "client", "service")]
+        self._set = rclpy_implementation.WaitSet(0, *counts, 0, node.context.handle)
+        self._add = {kind: getattr(self._set, f"add_{kind}") for kind in self._by_kind}
+
+    def come_within(self, timeout_s: float) -> bool:
+        """Whether one came before the time was over. Call it from the thread that runs the node."""
+        self._set.clear_entities()
+        for kind, handles in self._by_kind.items():
+            for handle in handles:
+                self._add[kind](handle)
+        self._set.wait(int(timeout_s * 1e9))
+        return any(self._set.get_ready_entities(kind) for kind in self._by_kind)
