@@ -9,7 +9,7 @@ second, one at a time.
 from __future__ import annotations
 
 import time
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
@@ -20,6 +20,8 @@ from rclpy.timer import Timer
 
 SELDOM_NS = 200_000_000
 TICKS_AWAKE = 2
+_Kind = Literal["timer", "client", "service", "guard_condition"]
+_WAITED_FOR: tuple[tuple[_Kind, Any], ...] = (("timer", Timer), ("client", Client), ("service", Service))
 
 
 class Paced(Protocol):
@@ -97,13 +99,13 @@ class UrgentCalls:
     """One wait set, kept, of what a node must not leave waiting: requests, answers, timers, tasks of its executor."""
 
     def __init__(self, node: Node, entities: frozenset[Any], tasks: Any) -> None:
-        self._by_kind: dict[str, list[Any]] = {
-            kind: [entity.handle for entity in entities if isinstance(entity, of_kind)]
-            for kind, of_kind in (("timer", Timer), ("client", Client), ("service", Service))
+        self._by_kind: dict[_Kind, list[Any]] = {
+            kind: [entity.handle for entity in entities if isinstance(entity, of_kind)] for kind, of_kind in _WAITED_FOR
         }
+        counts = [len(handles) for handles in self._by_kind.values()]
         self._by_kind["guard_condition"] = [tasks.handle]
-        counts = [len(self._by_kind[kind]) for kind in ("guard_condition", "timer", "client", "service")]
-        self._set = rclpy_implementation.WaitSet(0, *counts, 0, node.context.handle)
+        wait_set: Any = rclpy_implementation.WaitSet  # its stub knows no counts
+        self._set = wait_set(0, 1, *counts, 0, node.context.handle)
         self._add = {kind: getattr(self._set, f"add_{kind}") for kind in self._by_kind}
 
     def come_within(self, timeout_s: float) -> bool:
