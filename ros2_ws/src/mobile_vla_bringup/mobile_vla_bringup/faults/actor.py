@@ -23,6 +23,7 @@ class Actor:
         self.role = role
         self.replies: list[int] = []
         self._told = 0
+        self._left_behind: list[Path] = []
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / f"{role}_stand_in.log"
         with self.log.open("ab") as errors:
@@ -57,12 +58,11 @@ class Actor:
         return self._told
 
     def kill(self) -> int:
-        """SIGKILL; the steady time just before."""
-        segments = segments_of(self.pid)
+        """SIGKILL; the steady time just before. Waits for nothing: the end of a process can take a while, and who
+        waits for it does not see in time what the controller does. `end` removes what it leaves behind."""
+        self._left_behind = segments_of(self.pid)
         struck_ns = time.monotonic_ns()
         self._process.kill()
-        self._process.wait()
-        sweep(segments)
         return struck_ns
 
     def freeze(self) -> int:
@@ -78,9 +78,10 @@ class Actor:
     def end(self) -> None:
         """Ask it to end by closing its input; kill it when it does not."""
         if self.ended:
+            sweep(self._left_behind)
             return
         self.thaw()
-        segments = segments_of(self.pid)
+        segments = self._left_behind or segments_of(self.pid)
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:

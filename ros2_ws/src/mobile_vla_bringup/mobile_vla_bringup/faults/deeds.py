@@ -50,10 +50,11 @@ def thaw(role: str, neutral: bool = False) -> Repair:
 
 
 def show_neutral(role: str) -> Repair:
-    """The person lets the stick go, and the controller sees it."""
+    """The person lets the stick go, and the controller sees it; a released pad may already have given back by then."""
+    line, seen = ("released 0 0", {"teleop", "autonomy"}) if role == "joy" else ("ok 0 0", {"teleop"})
 
     def repair(rig: Rig) -> None:
-        since_ns = rig.tell(role, "ok 0 0" if role != "joy" else "released 0 0")
-        rig.until(lambda: "teleop" in rig.said(since_ns), NEUTRAL_SEEN_S, f"a neutral stick from {role}")
+        since_ns = rig.tell(role, line)
+        rig.until(lambda: rig.said(since_ns) & seen, NEUTRAL_SEEN_S, f"a neutral stick from {role}")
 
     return repair

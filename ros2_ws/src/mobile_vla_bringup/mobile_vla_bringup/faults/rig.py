@@ -124,7 +124,9 @@ class Rig:
         self._closing.append(close)
 
     def enter(self, role: str) -> Actor:
-        """Start a stand-in, without waiting for it."""
+        """Start a stand-in, without waiting for it; one that was killed is another process from now on."""
+        if role in self.actors:
+            self.actors[role].end()
         actor = self.actors[role] = Actor(role, self._stand_in_environ, self.folder)
         return actor
 
@@ -329,14 +331,11 @@ class Rig:
         self.states.append((time.monotonic_ns(), words))
 
     def kill(self, name: str) -> int:
-        """SIGKILL a node; the steady time just before."""
-        if self.supervisor is not None and name in self.setup.supervised:
-            pid = self.supervisor.pid(name)
-            segments = segments_of(pid)
-            struck_ns = time.monotonic_ns()
-            os.kill(pid, signal.SIGKILL)
-            self._closing.append(lambda: sweep(segments))
-            return struck_ns
+        """SIGKILL a node; the steady time just before. Its end is not waited for, as that of a stand-in is not."""
+        supervised = self.supervisor is not None and name in self.setup.supervised
+        pid = self.supervisor.pid(name) if self.supervisor and supervised else self.processes[name].pid
+        segments = segments_of(pid)
         struck_ns = time.monotonic_ns()
-        self.processes[name].kill()
+        os.kill(pid, signal.SIGKILL)
+        self._closing.append(lambda: sweep(segments))
         return struck_ns
