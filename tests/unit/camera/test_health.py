@@ -55,6 +55,12 @@ def test_black_in_every_shape(shape: tuple[int, ...]):
     assert "black" in verdict.reason
 
 
+def test_a_covered_lens_is_black_however_long_the_picture_stays_the_same():
+    health = FrameHealth(HealthConfig(frozen_after_s=0.1))
+    black = np.zeros((48, 64, 3), np.uint8)
+    assert all("black" in health.judge(black, number * PERIOD_NS).reason for number in range(1, 20))
+
+
 def test_covered_lens_with_noise_and_hot_pixels_is_black():
     frame = noisy(1, level=6)
     frame[::97, ::89] = 255

@@ -66,7 +66,9 @@ class FrameHealth:
             )
             return Verdict(False, f"frame stamp {again}")
         sample = _sample(frame)
-        return self._frozen(sample, stamp_ns) or self._black(sample) or FINE
+        frozen = self._frozen(sample, stamp_ns)
+        # A picture that is both is black for a reason that says more: the lens is covered.
+        return self._black(sample) or frozen or FINE
 
     def _frozen(self, sample: Pixels, stamp_ns: int) -> Verdict | None:
         digest = zlib.crc32(sample.data)
