@@ -20,7 +20,7 @@ from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.train.config import TinySize
 from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
 from mobile_vla_sim import dataset, lessons
-from mobile_vla_sim.config import COLOURS, KINDS, SimulatorConfig
+from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND, SimulatorConfig
 from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, SEEDS, Data, DatasetSpec, Shard, make, make_shard
 from mobile_vla_sim.labels import CRATE, FAR_M, FLOOR, MOST_THINGS, NO_COLOUR, NOTHING, SECTORS, WALL, Labeller
 from mobile_vla_sim.lessons import SEEN_SHARE, TRAINED_PAIRS, Asked, Language, Lessons, _alike
@@ -46,7 +46,7 @@ def labelled(world: World, **scene: Any) -> Any:
 
 def test_the_ball_ahead_is_labelled_where_it_is(world: World) -> None:
     label = labelled(world, start=Pose(1.0, 0.0, 0.0))
-    blue, ball = COLOURS.index("blue"), KINDS.index("ball")
+    blue, ball = EVERY_COLOUR.index("blue"), EVERY_KIND.index("ball")
     assert label.thing_bearing[0] == pytest.approx(0.0, abs=1e-3)
     assert label.thing_distance[0] == pytest.approx(2.0, abs=1e-3)
     assert label.thing_seen[0] > SEEN_SHARE
@@ -64,7 +64,7 @@ def test_the_ball_ahead_is_labelled_where_it_is(world: World) -> None:
 
 def test_a_thing_to_the_left_is_in_a_left_sector_and_behind_is_not_seen(world: World) -> None:
     left = labelled(world, start=Pose(1.0, 0.0, -0.4))
-    sectors = np.flatnonzero(left.sector_kind == KINDS.index("ball"))
+    sectors = np.flatnonzero(left.sector_kind == EVERY_KIND.index("ball"))
     across = 0.5 * (1.0 - math.tan(0.4) / math.tan(math.radians(43.0)))
     assert sectors.mean() + 0.5 == pytest.approx(across * SECTORS, abs=0.7)
     assert left.thing_bearing[0] == pytest.approx(0.4, abs=1e-3)
@@ -122,6 +122,11 @@ def test_a_shard_is_made_once_and_always_the_same(
     again = make_shard(tmp_path, Shard(POSES, 0), SPEC, IMAGE)
     assert np.array_equal(np.load(again / "images.npy"), np.load(folder / "poses-00000" / "images.npy"))
     assert not list(tmp_path.glob(".*"))
+
+
+def test_every_second_shard_has_more_colours_and_kinds() -> None:
+    rooms = [SPEC.rooms(Shard(kind, number)).room.pairs for kind in (POSES, EPISODES, CORRECTED) for number in (4, 5)]
+    assert rooms == ["trained", "varied"] * 3
 
 
 def test_an_interrupted_shard_leaves_nothing_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,13 +244,13 @@ def test_some_instructions_name_only_a_colour_or_only_a_kind(teach: Callable[[st
         fits = [
             index
             for index in range(MOST_THINGS)
-            if kinds[index] < len(KINDS)
-            and asked.colour in ("", COLOURS[colours[index]])
-            and asked.kind in ("", KINDS[kinds[index]])
+            if kinds[index] < len(EVERY_KIND)
+            and asked.colour in ("", EVERY_COLOUR[colours[index]])
+            and asked.kind in ("", EVERY_KIND[kinds[index]])
         ]
         assert share[thing] == max(share[index] for index in fits)
         assert nothing == -1
-        there = {(COLOURS[c], KINDS[k]) for c, k in zip(colours, kinds, strict=True) if k < len(KINDS)}
+        there = {(EVERY_COLOUR[c], EVERY_KIND[k]) for c, k in zip(colours, kinds, strict=True) if k < len(EVERY_KIND)}
         assert not any(missing.colour in ("", c) and missing.kind in ("", k) for c, k in there)
     assert only_colour > 2
     assert only_kind > 2
@@ -256,7 +261,7 @@ def test_what_is_alike_is_said_for_each_word_by_itself(teach: Callable[[str], Le
     labels = {name: values[:24] for name, values in lessons._data.labels.items()}
     visible = labels["thing_seen"] >= SEEN_SHARE
     sectors = lessons._sectors(labels["thing_bearing"])
-    red, ball = COLOURS.index("red"), KINDS.index("ball")
+    red, ball = EVERY_COLOUR.index("red"), EVERY_KIND.index("ball")
     answer = _alike(labels, [[(Asked("red", "ball"), -1), (Asked("", "ball"), -1)]] * 24, sectors, visible)
     assert (answer[:, 1, 0] == -1.0).all()
     for row in range(24):
@@ -283,7 +288,7 @@ def test_pairs_in_the_picture_are_those_that_are_large_enough(folder: Path) -> N
     assert {-1.0, 0.0, 1.0} >= set(np.unique(answer))
     for row in range(len(answer)):
         seen = {
-            (COLOURS[colour], KINDS[kind])
+            (EVERY_COLOUR[colour], EVERY_KIND[kind])
             for colour, kind, share in zip(
                 labels["thing_colour"][row], labels["thing_kind"][row], labels["thing_seen"][row], strict=True
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ TINY = with_values(
         "pose_shards": 2,
         "episode_shards": 2,
         "rounds": 1,
+        "rooms_examined": 1,
         "shards_per_round": 1,
         "workers": 1,
         "size.width": 32,
@@ -55,6 +57,14 @@ def test_a_run_makes_a_policy_and_goes_on_where_it_stopped(tmp_path: Path, monke
     assert policy.card.action_space == "diff"
     shards = sorted(path.name for path in (tmp_path / "data").iterdir())
     assert shards == ["corrected-00000", "episodes-00000", "episodes-00001", "poses-00000", "poses-00001"]
+    assert [sentence for sentence in said if "said to be in view" in sentence]
+    examined = json.loads((tmp_path / "towers-examined.json").read_text())
+    assert [(one["pairs"], one["styles"]) for one in examined] == [
+        ("trained", "trained"),
+        ("trained", "unseen"),
+        ("unseen", "trained"),
+        ("unseen", "unseen"),
+    ]
     first = checkpoint.read_bytes()
 
     (tmp_path / "head-1.pt").unlink()

@@ -6,6 +6,7 @@ import dataclasses
 import math
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -13,12 +14,12 @@ from mobile_vla.config import with_values
 from mobile_vla.errors import UserError
 from mobile_vla.resources import named_files
 from mobile_vla_sim import planner
-from mobile_vla_sim.config import COLOURS, KINDS, BaseConfig, RoomConfig, SimulatorConfig
+from mobile_vla_sim.config import COLOURS, EVERY_COLOUR, EVERY_KIND, KINDS, BaseConfig, RoomConfig, SimulatorConfig
 from mobile_vla_sim.language import TRAINED, UNSEEN, instruction, named_pair
 from mobile_vla_sim.planner import FloorMap, Route, clearance, distance_to_block
 from mobile_vla_sim.randomise import goal_reachable, random_scene
 from mobile_vla_sim.scenario import load_scene, scene_from
-from mobile_vla_sim.scene import UNSEEN_PAIRS, Block, Pose
+from mobile_vla_sim.scene import UNSEEN_PAIRS, Block, Pose, Thing
 from mobile_vla_sim.world import World
 
 BASE = BaseConfig()
@@ -81,6 +82,36 @@ def test_training_rooms_never_hold_an_unseen_pair_and_unseen_goals_always_are_on
         assert (target.colour, target.kind) in UNSEEN_PAIRS
 
 
+def test_varied_rooms_hold_more_colours_and_kinds_and_never_an_unseen_pair() -> None:
+    things = [thing for seed in range(60) for thing in random_scene(RoomConfig(pairs="varied"), BASE, seed).things]
+    pairs = {(thing.colour, thing.kind) for thing in things}
+    assert {thing.colour for thing in things} == set(EVERY_COLOUR)
+    assert {thing.kind for thing in things} == set(EVERY_KIND)
+    assert not pairs & UNSEEN_PAIRS
+    assert len(pairs) > 50
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_an_object_is_as_high_and_as_wide_as_it_says(kind: str) -> None:
+    thing = Thing(kind, "red", 0.0, 0.0, 0.7, 0.14)
+    with World(SimulatorConfig(), 0) as world:
+        world.reset(0, dataclasses.replace(world.scene, things=(thing,), goal=0, blocks=(), walkers=()))
+        room, geom = world._room, np.zeros(1, np.int32)
+
+        def top(radius: float, angle: float) -> float:
+            """Height of the object there; 0 where it is not."""
+            above = np.array([radius * math.cos(angle), radius * math.sin(angle), 2.0])
+            down = np.array([0.0, 0.0, -1.0])
+            away = mujoco.mj_ray(room.model, world._data, above, down, None, 1, -1, geom)
+            return 2.0 - away if world.geom_names[geom[0]] == "red " + kind + " 0" else 0.0
+
+        angles = np.linspace(0.0, 2.0 * math.pi, 90)
+        inside = [top(radius, angle) for angle in angles for radius in np.linspace(0.0, 0.999 * thing.footprint_m, 12)]
+        outside = [top(1.01 * thing.footprint_m, angle) for angle in angles]
+    assert max(inside) == pytest.approx(thing.height_m, abs=2e-3)
+    assert max(outside) == 0.0
+
+
 def test_unseen_pairs_leave_every_colour_and_kind_to_training() -> None:
     left = [(colour, kind) for colour in COLOURS for kind in KINDS if (colour, kind) not in UNSEEN_PAIRS]
     assert {colour for colour, _ in left} == set(COLOURS)
@@ -95,8 +126,8 @@ def test_a_room_that_cannot_hold_everything_is_refused_with_a_remedy() -> None:
 @pytest.mark.parametrize("wording", ["plain", "trained", "unseen"])
 def test_every_wording_names_its_pair(wording: str) -> None:
     rng = np.random.default_rng(0)
-    for colour in COLOURS:
-        for kind in KINDS:
+    for colour in EVERY_COLOUR:
+        for kind in EVERY_KIND:
             for _ in range(12):
                 assert named_pair(instruction(colour, kind, wording, rng)) == (colour, kind)
 

@@ -9,6 +9,9 @@ from mobile_vla.config import Config, ConfigError, param, section
 
 KINDS = ("ball", "cube", "cylinder", "cone")
 COLOURS = ("red", "yellow", "green", "cyan", "blue", "purple")
+# With these as well, training cannot remember each pair of colour and kind and has to put the two together.
+EVERY_KIND = (*KINDS, "pyramid", "egg", "brick")
+EVERY_COLOUR = (*COLOURS, "orange", "pink", "white", "black")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,8 +118,9 @@ class RoomConfig(Config):
     look_alikes: bool = param(True, "Let other objects share the colour or the kind of the goal.")
     pairs: str = param(
         "all",
-        "Colour and kind pairs that a goal may have; training never sees the unseen ones.",
-        choices=("all", "trained", "unseen"),
+        "Colour and kind pairs that a goal may have; training never sees the unseen ones, "
+        "varied adds colours and kinds that only training has.",
+        choices=("all", "trained", "unseen", "varied"),
     )
     styles: str = param(
         "all",

@@ -63,9 +63,10 @@ class DatasetSpec:
     scale: ActionScale = dataclasses.field(default_factory=ActionScale)
     simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)
 
-    def world_config(self) -> SimulatorConfig:
-        """Training rooms: the standard suite's, as the camera sees them."""
-        return SUITES["standard"].config(self.simulator)
+    def rooms(self, shard: Shard) -> SimulatorConfig:
+        """Training rooms as the camera sees them: the standard suite's, and as many with more colours and kinds."""
+        standard = SUITES["standard"].config(self.simulator)
+        return with_values(standard, {"room.pairs": "varied"}) if shard.number % 2 else standard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,14 +183,14 @@ class Data:
 
 
 def _poses(shard: Shard, spec: DatasetSpec, image: Preprocess) -> Iterator[dict[str, Any]]:
-    with World(spec.world_config(), shard.seeds[0]) as world:
+    with World(spec.rooms(shard), shard.seeds[0]) as world:
         labeller = Labeller(world, spec.patches)
         for seed in shard.seeds:
             world.reset(seed)
             labeller.begin()
             rng = np.random.default_rng((seed, 20))
             for _ in range(spec.pictures_per_room):
-                world.place(_random_pose(world, rng))
+                world.place(random_pose(world, rng))
                 yield _row(world, labeller, image, seed)
 
 
@@ -197,7 +198,7 @@ def _episodes(
     shard: Shard, spec: DatasetSpec, image: Preprocess, driver: Labelled, actuator: Actuator
 ) -> Iterator[dict[str, Any]]:
     rules = Rules(scale=spec.scale, limit_s=45.0)
-    with World(spec.world_config(), shard.seeds[0]) as world:
+    with World(spec.rooms(shard), shard.seeds[0]) as world:
         labeller = Labeller(world, spec.patches)
         for seed in shard.seeds:
             world.reset(seed)
@@ -220,7 +221,7 @@ def _row(world: World, labeller: Labeller, image: Preprocess, seed: int) -> dict
     }
 
 
-def _random_pose(world: World, rng: np.random.Generator) -> Pose:
+def random_pose(world: World, rng: np.random.Generator) -> Pose:
     """Anywhere free; often looking at an object, sometimes near one or near a crate, as near as the robot stops."""
     scene, radius = world.scene, world.config.base.radius_m
     while True:

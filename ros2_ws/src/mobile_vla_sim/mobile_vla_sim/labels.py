@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mobile_vla_sim.config import COLOURS, KINDS
+from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND
 from mobile_vla_sim.expert import bearing_of
 from mobile_vla_sim.planner import distance_to_block
 from mobile_vla_sim.scene import Scene
@@ -17,9 +17,9 @@ from mobile_vla_sim.world import World
 
 SECTORS = 16
 MOST_THINGS = 6
-NO_COLOUR = len(COLOURS)
-FLOOR, WALL, CRATE, NOTHING = (len(KINDS) + extra for extra in range(4))
-SURFACES = (*KINDS, "floor", "wall", "crate", "nothing")
+NO_COLOUR = len(EVERY_COLOUR)
+FLOOR, WALL, CRATE, NOTHING = (len(EVERY_KIND) + extra for extra in range(4))
+SURFACES = (*EVERY_KIND, "floor", "wall", "crate", "nothing")
 FAR_M = 4.0
 _RAYS_PER_SECTOR = 3
 _RAY_HEIGHT_M = 0.10
@@ -71,8 +71,8 @@ class Labeller:
         for index, thing in enumerate(scene.things):
             geom = self._world.geom_names.index(f"{thing.name} {index}")
             self._thing_of[geom] = index
-            self._kind_of[geom] = KINDS.index(thing.kind)
-            self._colour_of[geom] = COLOURS.index(thing.colour)
+            self._kind_of[geom] = EVERY_KIND.index(thing.kind)
+            self._colour_of[geom] = EVERY_COLOUR.index(thing.colour)
 
     def label(self) -> Labels:
         """The labels of what the camera sees now."""
@@ -85,7 +85,7 @@ class Labeller:
         for index, thing in enumerate(self._things):
             bearing[index] = bearing_of(pose, thing.x, thing.y)
             distance[index] = math.hypot(thing.x - pose.x, thing.y - pose.y)
-            thing_kind[index], thing_colour[index] = KINDS.index(thing.kind), COLOURS.index(thing.colour)
+            thing_kind[index], thing_colour[index] = EVERY_KIND.index(thing.kind), EVERY_COLOUR.index(thing.colour)
         return Labels(
             kind,
             colour,

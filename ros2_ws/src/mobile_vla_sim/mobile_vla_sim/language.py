@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mobile_vla_sim.config import COLOURS, KINDS
+from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND
 
 PLAIN = "go to the {colour} {kind}"
 
@@ -56,6 +56,9 @@ KIND_WORDS: dict[str, tuple[str, ...]] = {
     "cube": ("cube", "block"),
     "cylinder": ("cylinder", "can"),
     "cone": ("cone", "pylon"),
+    "pyramid": ("pyramid",),
+    "egg": ("egg",),
+    "brick": ("brick",),
 }
 COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "red": ("red",),
@@ -64,6 +67,10 @@ COLOUR_WORDS: dict[str, tuple[str, ...]] = {
     "cyan": ("cyan", "turquoise"),
     "blue": ("blue",),
     "purple": ("purple", "violet"),
+    "orange": ("orange",),
+    "pink": ("pink",),
+    "white": ("white",),
+    "black": ("black",),
 }
 
 
@@ -94,8 +101,8 @@ def instruction(colour: str, kind: str, wording: str, rng: np.random.Generator) 
 def named_pair(text: str) -> tuple[str, str] | None:
     """The colour and kind that a sentence names, or None when it names no single pair."""
     words = "".join(letter if letter.isalpha() else " " for letter in text.lower()).split()
-    colours = {colour for colour in COLOURS for word in COLOUR_WORDS[colour] if word in words}
-    kinds = {kind for kind in KINDS for word in KIND_WORDS[kind] if word in words}
+    colours = {colour for colour in EVERY_COLOUR for word in COLOUR_WORDS[colour] if word in words}
+    kinds = {kind for kind in EVERY_KIND for word in KIND_WORDS[kind] if word in words}
     if len(colours) == 1 and len(kinds) == 1:
         return colours.pop(), kinds.pop()
     return None

@@ -11,23 +11,23 @@ from torch import Tensor
 
 from mobile_vla.policy.tokens import Tokens
 from mobile_vla.train.tower_net import Batch, Sizes
-from mobile_vla_sim.config import COLOURS, KINDS
+from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND
 from mobile_vla_sim.dataset import Data
 from mobile_vla_sim.labels import FAR_M, MOST_THINGS, SECTORS, SURFACES
 from mobile_vla_sim.language import sentences
-from mobile_vla_sim.scene import ALL_PAIRS, UNSEEN_PAIRS
+from mobile_vla_sim.scene import EVERY_PAIR, UNSEEN_PAIRS
 
-TRAINED_PAIRS = tuple(pair for pair in ALL_PAIRS if pair not in UNSEEN_PAIRS)
-SIZES = Sizes(kinds=len(SURFACES), colours=len(COLOURS), sectors=SECTORS, pairs=len(TRAINED_PAIRS), far_m=FAR_M)
+TRAINED_PAIRS = tuple(pair for pair in EVERY_PAIR if pair not in UNSEEN_PAIRS)
+SIZES = Sizes(kinds=len(SURFACES), colours=len(EVERY_COLOUR), sectors=SECTORS, pairs=len(TRAINED_PAIRS), far_m=FAR_M)
 # An object that fills less of the picture is not asked for: nobody could tell what it is.
 SEEN_SHARE, UNSURE_SHARE = 0.0015, 0.0002
 # Share of the instructions about another object that leave colour or kind open.
 PARTLY_SHARE = 0.5
-_KINDS = len(KINDS)
+_KINDS = len(EVERY_KIND)
 # Number of a trained pair by colour and surface; -1 for everything else.
-_PAIR_NUMBER = np.full((len(COLOURS) + 1, len(SURFACES)), -1)
+_PAIR_NUMBER = np.full((len(EVERY_COLOUR) + 1, len(SURFACES)), -1)
 for _number, (_colour, _kind) in enumerate(TRAINED_PAIRS):
-    _PAIR_NUMBER[COLOURS.index(_colour), KINDS.index(_kind)] = _number
+    _PAIR_NUMBER[EVERY_COLOUR.index(_colour), EVERY_KIND.index(_kind)] = _number
 
 
 class Asked(NamedTuple):
@@ -38,9 +38,9 @@ class Asked(NamedTuple):
 
 
 EVERYTHING_ASKED = (
-    *(Asked(*pair) for pair in ALL_PAIRS),
-    *(Asked(colour, "") for colour in COLOURS),
-    *(Asked("", kind) for kind in KINDS),
+    *(Asked(*pair) for pair in EVERY_PAIR),
+    *(Asked(colour, "") for colour in EVERY_COLOUR),
+    *(Asked("", kind) for kind in EVERY_KIND),
 )
 
 
@@ -162,7 +162,7 @@ class Lessons:
         """
         kinds, colours, share = (labels[name][row] for name in ("thing_kind", "thing_colour", "thing_seen"))
         there = [index for index in range(MOST_THINGS) if kinds[index] < _KINDS]
-        pairs = {index: Asked(COLOURS[colours[index]], KINDS[kinds[index]]) for index in there}
+        pairs = {index: Asked(EVERY_COLOUR[colours[index]], EVERY_KIND[kinds[index]]) for index in there}
         visible = [index for index in there if share[index] >= SEEN_SHARE]
         first = int(labels["goal"][row])
         if not np.isfinite(labels["action"][row]).all() and visible and rng.random() < 0.7:
@@ -216,7 +216,7 @@ def _alike(
     names = (labels["thing_colour"], labels["thing_kind"])
     for row, one in enumerate(asked):
         for number, (what, _) in enumerate(one):
-            for which, (name, known) in enumerate(((what.colour, COLOURS), (what.kind, KINDS))):
+            for which, (name, known) in enumerate(((what.colour, EVERY_COLOUR), (what.kind, EVERY_KIND))):
                 if name:
                     fits = visible[row] & (names[which][row] == known.index(name))
                     answer[row, number, which] = 0.0

@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.scene import COLOUR_RGB, Block, Scene, Thing, Walker
+from mobile_vla_sim.scene import BRICK_DEPTH, COLOUR_RGB, Block, Scene, Thing, Walker
 
 ROBOT = "robot"
 CAMERA = "camera"
@@ -22,7 +22,8 @@ GROUP_SOLID, GROUP_ROBOT, GROUP_DRAWN, GROUP_OVERVIEW = 0, 1, 2, 3
 # How fast the drive reaches the speed that the wheels ask for, as the time constant of a velocity servo.
 _SERVO_S = 0.02
 _GRAVITY_MPS2 = 9.81
-_CONE_SIDES = 24
+# Kinds that stand on the floor as a mesh: corners of the base, width at the top.
+_MESHES = {"cone": (24, 0.12), "pyramid": (4, 0.02)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,20 +154,23 @@ def _block(spec: mujoco.MjSpec, block: Block, index: int) -> None:
 
 
 def _thing(spec: mujoco.MjSpec, thing: Thing, index: int) -> None:
-    radius, height = thing.radius_m, thing.height_m
+    radius, height, mesh = thing.radius_m, thing.height_m, f"{thing.kind} {index}"
     shape = {
         "ball": {"type": mujoco.mjtGeom.mjGEOM_SPHERE, "size": [radius, 0, 0]},
         "cube": {"type": mujoco.mjtGeom.mjGEOM_BOX, "size": [height / 2.0] * 3},
         "cylinder": {"type": mujoco.mjtGeom.mjGEOM_CYLINDER, "size": [radius, height / 2.0, 0]},
-        "cone": {"type": mujoco.mjtGeom.mjGEOM_MESH, "meshname": f"cone {index}"},
-    }[thing.kind]
-    if thing.kind == "cone":
+        "egg": {"type": mujoco.mjtGeom.mjGEOM_ELLIPSOID, "size": [0.8 * radius, 0.8 * radius, height / 2.0]},
+        "brick": {"type": mujoco.mjtGeom.mjGEOM_BOX, "size": [radius, BRICK_DEPTH * radius, height / 2.0]},
+    }.get(thing.kind, {"type": mujoco.mjtGeom.mjGEOM_MESH, "meshname": mesh})
+    if thing.kind in _MESHES:
         spec.add_mesh(
-            name=f"cone {index}", uservert=_cone(radius, height), inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
+            name=mesh,
+            uservert=_cone(radius, height, *_MESHES[thing.kind]),
+            inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX,
         )
     spec.worldbody.add_geom(
         name=f"{thing.name} {index}",
-        pos=[thing.x, thing.y, 0.0 if thing.kind == "cone" else height / 2.0],
+        pos=[thing.x, thing.y, 0.0 if thing.kind in _MESHES else height / 2.0],
         quat=_about_z(thing.yaw),
         rgba=[*COLOUR_RGB[thing.colour], 1.0],
         group=GROUP_SOLID,
@@ -263,11 +267,11 @@ def _about_z(yaw: float) -> list[float]:
     return [math.cos(yaw / 2.0), 0.0, 0.0, math.sin(yaw / 2.0)]
 
 
-def _cone(radius: float, height: float) -> list[float]:
-    """Vertices of a cone that stands on the floor, blunt at the top as a road cone is."""
+def _cone(radius: float, height: float, sides: int, top: float) -> list[float]:
+    """Vertices of a cone that stands on the floor, blunt at the top as a road cone is; of a pyramid with four sides."""
     corners: list[float] = []
-    for share, level in ((1.0, 0.0), (0.12, height)):
-        for side in range(_CONE_SIDES):
-            angle = 2.0 * math.pi * side / _CONE_SIDES
+    for share, level in ((1.0, 0.0), (top, height)):
+        for side in range(sides):
+            angle = 2.0 * math.pi * side / sides
             corners += [share * radius * math.cos(angle), share * radius * math.sin(angle), level]
     return corners

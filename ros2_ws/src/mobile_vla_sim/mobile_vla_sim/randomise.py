@@ -10,7 +10,7 @@ from mobile_vla.errors import UserError
 from mobile_vla_sim.config import BaseConfig, RoomConfig
 from mobile_vla_sim.language import instruction
 from mobile_vla_sim.planner import FloorMap
-from mobile_vla_sim.scene import ALL_PAIRS, UNSEEN_PAIRS, Block, Pose, Scene, Thing, Walker
+from mobile_vla_sim.scene import ALL_PAIRS, EVERY_PAIR, UNSEEN_PAIRS, Block, Pose, Scene, Thing, Walker
 from mobile_vla_sim.style import muted_brown, random_style
 
 # The robot counts as arrived when it stands this close to the middle of the object it was told.
@@ -74,9 +74,10 @@ def _attempt(room: RoomConfig, base: BaseConfig, rng: np.random.Generator) -> Sc
 
 def _pairs(room: RoomConfig, rng: np.random.Generator) -> list[tuple[str, str]]:
     """Different colour and kind pairs, the goal first, then look-alikes of it where wanted."""
-    goals = [pair for pair in ALL_PAIRS if room.pairs == "all" or (pair in UNSEEN_PAIRS) == (room.pairs == "unseen")]
+    known = EVERY_PAIR if room.pairs == "varied" else ALL_PAIRS
+    goals = [pair for pair in known if room.pairs == "all" or (pair in UNSEEN_PAIRS) == (room.pairs == "unseen")]
     # Beside an unseen goal stands anything: with unseen pairs alone its colour would give it away.
-    allowed = goals if room.pairs == "trained" else list(ALL_PAIRS)
+    allowed = goals if room.pairs in ("trained", "varied") else list(ALL_PAIRS)
     first = goals[int(rng.integers(len(goals)))]
     chosen = [first]
     if room.look_alikes and room.objects >= 3:

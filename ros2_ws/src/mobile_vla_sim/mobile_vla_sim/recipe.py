@@ -7,6 +7,7 @@ goes on where it stopped. The same configuration gives the same run (on the same
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 
 from mobile_vla.checkpoint.card import Card
-from mobile_vla.config import to_mapping
+from mobile_vla.config import to_mapping, with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.policy.model import PolicyModel, tower_facts
@@ -29,15 +30,18 @@ from mobile_vla.train.head_training import Drives, fit_head
 from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
 from mobile_vla.train.tower_net import TowerNet, initialise
 from mobile_vla.train.tower_training import fit_towers
-from mobile_vla_sim.config import COLOURS, KINDS, SimulatorConfig
+from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND, SimulatorConfig
 from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, Correction, Data, DatasetSpec, Shard, make, small_camera
 from mobile_vla_sim.drivers import ActionScale
 from mobile_vla_sim.lessons import SIZES, Language, Lessons, words
+from mobile_vla_sim.understanding import understanding
 
 CHECKPOINT, LOG = "policy.safetensors", "recipe.json"
 # What does not change what is made, and what may be added to a finished run.
 _MAY_CHANGE = ("threads", "workers", "device", "rounds")
 _FEATURES_AT_ONCE = 256
+# Rooms that neither training nor a suite uses.
+_FIRST_EXAMINED = 3_500_000
 
 
 Say = Callable[[str], None]
@@ -75,6 +79,7 @@ class Recipe:
         """Every stage; returns the checkpoint."""
         self._timed("data", self.make_data)
         net = self._timed("towers", self.train_towers)
+        self._timed("examination", lambda: self.examine(net))
         self._timed("head", lambda: self.train_head(net, ()))
         for number in range(self.config.rounds):
             self._timed(f"round {number + 1}", functools.partial(self.correct, net, number))
@@ -123,6 +128,19 @@ class Recipe:
         net.to("cpu")
         (self.work / "towers.json").write_text(json.dumps(curve.rows))
         return net
+
+    def examine(self, net: TowerNet) -> None:
+        """Ask the towers about rooms that they never saw, with pairs and styles of training and with others."""
+        file = self.work / "towers-examined.json"
+        if not file.exists():
+            seeds = range(_FIRST_EXAMINED, _FIRST_EXAMINED + self.config.rooms_examined)
+            found = []
+            for pairs, styles in itertools.product(("trained", "unseen"), repeat=2):
+                rooms = with_values(self._spec.simulator, {"room.pairs": pairs, "room.styles": styles})
+                found.append(understanding(net, self._language, self._image, rooms, seeds))
+            file.write_text(json.dumps([one._asdict() for one in found], indent=2))
+            for one in found:
+                self._say(f"towers: {one}")
 
     def train_head(self, net: TowerNet, corrected: Sequence[Shard]) -> None:
         """Fusion, LSTM and MLP on the towers' features; writes the checkpoint."""
@@ -244,4 +262,4 @@ def _seconds_so_far(log: Path, config: RecipeConfig) -> dict[str, float]:
 
 
 def _pair(colour: int, kind: int) -> tuple[str, str]:
-    return COLOURS[colour], KINDS[kind]
+    return EVERY_COLOUR[colour], EVERY_KIND[kind]

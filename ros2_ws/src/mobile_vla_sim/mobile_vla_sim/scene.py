@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mobile_vla_sim.config import COLOURS, KINDS
+from mobile_vla_sim.config import COLOURS, EVERY_COLOUR, EVERY_KIND, KINDS
 
 Rgb = tuple[float, float, float]
 
@@ -24,6 +24,10 @@ COLOUR_RGB: dict[str, Rgb] = {
     "cyan": (0.08, 0.78, 0.82),
     "blue": (0.10, 0.20, 0.86),
     "purple": (0.70, 0.14, 0.74),
+    "orange": (0.95, 0.45, 0.05),
+    "pink": (0.96, 0.55, 0.70),
+    "white": (0.95, 0.95, 0.95),
+    "black": (0.06, 0.06, 0.06),
 }
 
 # A room trained on never holds these pairs: every colour and every kind is seen, the combination is not.
@@ -31,6 +35,12 @@ UNSEEN_PAIRS = frozenset(
     {("red", "cone"), ("yellow", "cube"), ("green", "ball"), ("cyan", "cylinder"), ("blue", "cone"), ("purple", "cube")}
 )
 ALL_PAIRS = tuple((colour, kind) for colour in COLOURS for kind in KINDS)
+EVERY_PAIR = tuple((colour, kind) for colour in EVERY_COLOUR for kind in EVERY_KIND)
+
+BRICK_DEPTH = 0.5
+# As multiples of an object's radius.
+_HEIGHT = {"ball": 2.0, "cube": 1.6, "cylinder": 2.2, "cone": 2.4, "pyramid": 1.6, "egg": 2.6, "brick": 0.9}
+_FOOTPRINT = {"cube": 0.8 * math.sqrt(2.0), "brick": math.hypot(1.0, BRICK_DEPTH)}
 
 
 class Pose(NamedTuple):
@@ -58,12 +68,12 @@ class Thing:
 
     @property
     def height_m(self) -> float:
-        return {"ball": 2.0, "cube": 1.6, "cylinder": 2.2, "cone": 2.4}[self.kind] * self.radius_m
+        return _HEIGHT[self.kind] * self.radius_m
 
     @property
     def footprint_m(self) -> float:
         """Radius of a circle on the floor around all of it."""
-        return self.radius_m * (0.8 * math.sqrt(2.0) if self.kind == "cube" else 1.0)
+        return _FOOTPRINT.get(self.kind, 1.0) * self.radius_m
 
 
 @dataclasses.dataclass(frozen=True)

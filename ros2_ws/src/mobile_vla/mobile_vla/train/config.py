@@ -77,6 +77,7 @@ class RecipeConfig(Config):
     expert_share: float = param(0.2, "Share of a correction drive in which the expert takes over.", ge=0.0, le=1.0)
     push_share: float = param(0.35, "Share of time in which the expert is pushed.", ge=0.0, le=1.0)
     held_out_share: float = param(0.05, "Share of shards that are only measured on.", gt=0.0, le=0.5)
+    rooms_examined: int = param(60, "Rooms of each kind in which the finished towers are asked what they see.", ge=1)
     threads: int = param(1, "Threads of the arithmetic; more than there are idle cores makes it slower.", ge=1, le=64)
     device: str = param("cpu", "Where the towers are trained.", choices=("cpu", "cuda"))
     workers: int = param(2, "Processes that make data.", ge=1, le=64)
