@@ -16,7 +16,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
-from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import LaserScan, Range
@@ -47,7 +46,7 @@ from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.runtime import run
 from mobile_vla_ros.scheduling import become_realtime
 
-WATCH_PERIOD_S = 0.5
+WATCH_PERIOD_NS = 500_000_000
 LOOKS_PER_MATCH = 2
 LAST_WORDS_S = 0.5
 TELEOP = {"joy": topics.TELEOP_JOY, "keyboard": topics.TELEOP_KEYBOARD, "web": topics.TELEOP_WEB}
@@ -93,11 +92,9 @@ class ControllerNode(Node):
         reset = topics.RESET_ESTOP.server(self, self._on_reset_request)
         self._reset = PolicyReset(self, lambda number: self._gate.policy_was_reset(number, self._now()))
         self._diagnostics = Diagnostics(self, self._report)
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._watch = self.create_timer(WATCH_PERIOD_S, self._look_around, clock=steady)
-        self._looks = 0
+        self._looks, self._looked_ns = 0, 0
         self.period_s = config.period_s
-        self.urgent = frozenset({arm, estop, reset, self._reset.client, self._watch})
+        self.urgent = frozenset({arm, estop, reset, self._reset.client})
         self._scheduling = become_realtime(config.realtime_priority)
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process: no collection needs to walk it
@@ -166,7 +163,7 @@ class ControllerNode(Node):
     # decision
 
     def tick(self) -> None:
-        """Take, decide, publish: called by the executor at the configured rate."""
+        """Take, decide, publish; then, now and then, what may take longer. Called by the executor at the set rate."""
         started_ns = time.monotonic_ns()
         self._inputs.poll()
         now = self._now()
@@ -184,6 +181,9 @@ class ControllerNode(Node):
         self._reset.follow(command.reset_policy, now.steady_ns)
         if self._changes.due(command, now.steady_ns):
             self._say(command)
+        if now.steady_ns - self._looked_ns >= WATCH_PERIOD_NS:
+            self._looked_ns = now.steady_ns
+            self._look_around()
 
     def _send(self, linear_x: float, linear_y: float, angular_z: float) -> None:
         twist = self._twist
