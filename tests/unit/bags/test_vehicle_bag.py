@@ -44,5 +44,5 @@ def test_every_message_is_read_and_quickly(bag: Path) -> None:
 
 
 def test_it_says_that_there_is_nothing_to_evaluate(bag: Path) -> None:
-    with pytest.raises(UserError, match=r"has no camera topic .*; its topics: /sensor/ins_d/pva"):
+    with pytest.raises(UserError, match=r"has no camera topic .*, its topics: /sensor/ins_d/pva"):
         evaluate([bag], [NamedPolicy("still", Still())], ControllerConfig(), Options(), Selection())

@@ -306,7 +306,7 @@ def test_a_bag_without_a_camera(tmp_path: Path, messages: Messages) -> None:
     with BagWriter(tmp_path / "bag") as bag:
         bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
         bag.write("/cmd_vel", START_NS, messages.command(0.0, 0.0))
-    with pytest.raises(UserError, match=r"has no camera topic .*; its topics: /cmd_vel"):
+    with pytest.raises(UserError, match=r"has no camera topic .*, its topics: /cmd_vel"):
         run(tmp_path / "bag")
 
 

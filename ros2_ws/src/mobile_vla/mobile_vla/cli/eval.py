@@ -247,7 +247,9 @@ def _print(evaluation: Evaluation, untrained: list[str]) -> None:
                 table.add_row(f"{axis.axis} {key}", *(_shown(getattr(one, key)) for one in compared))
         console.print(table)
     columns, speed = evaluation.columns, evaluation.times_real_time
-    counted = f"{len(columns.t)} frames in {len(columns.episodes)} episodes, {speed:.1f} times real time"
+    episodes = len(columns.episodes)
+    plural = "" if episodes == 1 else "s"
+    counted = f"{len(columns.t)} frames in {episodes} episode{plural}, {speed:.1f} times real time"
     for sentence in (*verdicts(evaluation), *evaluation.notes, counted):
         console.print(f"  {sentence}", markup=False)
 
