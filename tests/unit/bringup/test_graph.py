@@ -18,7 +18,8 @@ def test_every_robot_file_is_valid(robot: str) -> None:
     simulated = robot.startswith("sim")
     graph = describe(Choice(robot=robot, policy="" if simulated else "own"))
     names = [node.name for node in graph.nodes]
-    assert names == ["controller", "inference", "simulator" if simulated else "camera"]
+    expected = ["controller", "inference", "simulator" if simulated else "camera"]
+    assert names == expected + ["depth_scan"] * robot.endswith("_depth")
 
 
 @pytest.mark.parametrize("device", sorted(named_files("devices")))
@@ -54,6 +55,12 @@ def test_gamepad_runs_when_the_robot_has_one() -> None:
     assert "gamepad" not in [node.name for node in describe(Choice()).nodes]
     graph = describe(Choice(), {"gamepad": {"mapping": "f710"}})
     assert graph.node("gamepad").parameters() == {"mapping": "f710"}
+
+
+def test_depth_scan_runs_when_the_robot_has_a_depth_camera() -> None:
+    assert "depth_scan" not in [node.name for node in describe(Choice()).nodes]
+    graph = describe(Choice(), {"depth_scan": {"height_m": 0.4}})
+    assert graph.node("depth_scan").parameters() == {"height_m": 0.4}
 
 
 def test_recorder_runs_when_a_bag_is_asked_for(tmp_path: Path) -> None:

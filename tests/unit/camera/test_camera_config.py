@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mobile_vla.camera.config import CameraConfig, ReconnectConfig
+from mobile_vla.camera.config import CameraConfig, DepthScanConfig, ReconnectConfig
 from mobile_vla.config import ConfigError
 
 
@@ -43,3 +43,17 @@ def test_loads_nothing_heavy():
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"most_height_m": 0.05}, "most_height_m must be > least_height_m"),
+        ({"range_max_m": 0.3}, "range_max_m must be > range_min_m .* and nearest_m"),
+        ({"frame_id": "/depth"}, "leading slash"),
+        ({"zero_is": "far"}, "zero_is must be one of near, unknown"),
+    ],
+)
+def test_refused_of_a_depth_camera(values: dict[str, Any], sentence: str):
+    with pytest.raises(ConfigError, match=sentence):
+        DepthScanConfig(**values)

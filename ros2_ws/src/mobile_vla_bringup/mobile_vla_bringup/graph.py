@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mobile_vla.bags.config import RecorderConfig
-from mobile_vla.camera.config import CameraConfig
+from mobile_vla.camera.config import CameraConfig, DepthScanConfig
 from mobile_vla.checkpoint.named import SYNTHETIC, card_beside
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
 from mobile_vla.control.config import ControllerConfig
@@ -38,6 +38,7 @@ KINDS: dict[str, NodeKind] = {
     "controller": NodeKind(NODES_PACKAGE, "controller_node", "mobile_vla_nodes.controller", ControllerConfig),
     "inference": NodeKind(NODES_PACKAGE, "inference_node", "mobile_vla_nodes.inference", InferenceConfig),
     "camera": NodeKind(NODES_PACKAGE, "camera_node", "mobile_vla_nodes.camera", CameraConfig),
+    "depth_scan": NodeKind(NODES_PACKAGE, "depth_scan_node", "mobile_vla_nodes.depth_scan", DepthScanConfig),
     "gamepad": NodeKind(NODES_PACKAGE, "gamepad_node", "mobile_vla_nodes.gamepad", GamepadConfig),
     "recorder": NodeKind(NODES_PACKAGE, "recorder_node", "mobile_vla_nodes.recorder", RecorderConfig),
 }

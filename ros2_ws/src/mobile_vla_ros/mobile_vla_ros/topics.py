@@ -75,6 +75,8 @@ def _sensor(name: str, message: type, flow: str) -> Topic:
 CAMERA_IMAGE = _image("camera/image_raw", Image, "camera or simulator -> inference, recorder, dashboard")
 CAMERA_JPEG = _image("camera/image_raw/compressed", CompressedImage, "camera or simulator, while subscribed")
 CAMERA_INFO = _image("camera/camera_info", CameraInfo, "camera or simulator")
+DEPTH_IMAGE = _image("camera/depth/image_raw", Image, "depth camera or simulator -> depth scan; 16UC1 mm or 32FC1 m")
+DEPTH_INFO = _image("camera/depth/camera_info", CameraInfo, "depth camera or simulator -> depth scan")
 INSTRUCTION = _latched("instruction", String, "person, command line, dashboard -> inference")
 ACTION = _command("policy/action", TwistStamped, "inference -> controller; normalised, stamp of the frame")
 CMD_VEL = _command("cmd_vel", Twist, "controller -> base; nobody else")
@@ -85,7 +87,7 @@ TELEOP_KEYBOARD = _command(
 )
 TELEOP_WEB = _command("teleop/web", TwistStamped, "dashboard -> controller; a zero with frame_id `released` gives back")
 JOY = _sensor("joy", Joy, "joystick driver -> gamepad")
-SCAN = _sensor("scan", LaserScan, "base or simulator -> controller")
+SCAN = _sensor("scan", LaserScan, "base, depth scan or simulator -> controller")
 RANGE = _sensor("range", Range, "base or simulator -> controller")
 ODOM = _sensor("odom", Odometry, "base or simulator -> controller")
 ESTOP = _latched("estop", Bool, "any device that can stop the robot -> controller; true latches")
@@ -97,6 +99,8 @@ TOPICS: tuple[Topic, ...] = (
     CAMERA_IMAGE,
     CAMERA_JPEG,
     CAMERA_INFO,
+    DEPTH_IMAGE,
+    DEPTH_INFO,
     INSTRUCTION,
     ACTION,
     CMD_VEL,

@@ -1,4 +1,4 @@
-"""Settings of the camera node and of the frame health check. Import-light: no cv2, no numpy."""
+"""Settings of camera node, depth scan and frame health check. Import-light: no cv2, no numpy."""
 
 from __future__ import annotations
 
@@ -85,5 +85,53 @@ class CameraConfig(Config):
             )
         if self.resize and not self.width_px:
             raise ConfigError("resize needs a size to scale to; give width_px and height_px")
+        if not self.frame_id or self.frame_id.startswith("/"):
+            raise ConfigError(f"frame_id must be a frame name without a leading slash, got '{self.frame_id}'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DepthScanConfig(Config):
+    """How a depth camera looks at the floor ahead, and what of its picture counts as an obstacle.
+
+    The scan is taken from the point of the floor below the lens: `range_guard.scan_x_m` and `scan_y_m` of the
+    controller say where that is, as for any scanner.
+    """
+
+    height_m: float = param(0.25, "Height of the lens above the floor.", gt=0.0, le=3.0)
+    pitch_down_deg: float = param(0.0, "Tilt of the optical axis towards the floor.", ge=-45.0, le=60.0)
+    least_height_m: float = param(
+        0.05, "What is lower than this is floor: above its unevenness and the error of the depth.", ge=0.0, le=1.0
+    )
+    most_height_m: float = param(0.5, "What is higher than this is passed under; above the robot.", gt=0.0, le=3.0)
+    nearest_m: float = param(
+        0.3, "Shortest depth that the camera measures; a shorter one is an obstacle at range_min_m.", ge=0.0, le=5.0
+    )
+    zero_is: str = param(
+        "near",
+        "What a beam says whose pixels mostly read exactly 0, as cameras write for what is too near and for what they "
+        "could not measure: an obstacle at range_min_m, or unknown (NaN).",
+        choices=("near", "unknown"),
+    )
+    most_unmeasured_share: float = param(
+        0.5, "A beam with a larger share of pixels that were not measured is not called clear.", ge=0.0, le=0.99
+    )
+    range_min_m: float = param(0.02, "What a beam reads when something is too near to be measured.", ge=0.0, le=0.1)
+    range_max_m: float = param(3.0, "Farther obstacles are not reported; a clear beam reads inf.", gt=0.1, le=20.0)
+    beams: int = param(120, "Beams of the scan, evenly over the angles that the picture covers.", ge=3, le=2000)
+    row_step: int = param(1, "Use every n-th row of the picture; lower things can be missed.", ge=1, le=16)
+    column_step: int = param(1, "Use every n-th column of the picture; thinner things can be missed.", ge=1, le=16)
+    frame_id: str = param("depth_scan", "Frame of the scan: level, on the floor below the lens, x ahead.")
+    stall_s: float = param(1.0, "No depth picture for this long is an error on /diagnostics.", ge=0.1, le=60.0)
+
+    def cross_check(self) -> None:
+        if self.most_height_m <= self.least_height_m:
+            raise ConfigError(
+                f"most_height_m must be > least_height_m ({self.least_height_m:g} m), got {self.most_height_m:g}"
+            )
+        if self.range_max_m <= max(self.range_min_m, self.nearest_m):
+            raise ConfigError(
+                f"range_max_m must be > range_min_m ({self.range_min_m:g} m) and nearest_m ({self.nearest_m:g} m), "
+                f"got {self.range_max_m:g}"
+            )
         if not self.frame_id or self.frame_id.startswith("/"):
             raise ConfigError(f"frame_id must be a frame name without a leading slash, got '{self.frame_id}'")
