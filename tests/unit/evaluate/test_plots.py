@@ -12,7 +12,7 @@ from mobile_vla.evaluate import html, plots
 
 
 def drawing(text: str) -> ElementTree.Element:
-    return ElementTree.fromstring(text[text.index("<svg") :])
+    return ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + len("</svg>")])
 
 
 def points(element: ElementTree.Element) -> list[list[tuple[float, float]]]:

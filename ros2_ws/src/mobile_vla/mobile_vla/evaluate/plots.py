@@ -11,6 +11,7 @@ from html import escape
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 860, 240
+LEAST_SCALE = 0.7
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 12, 34
 _MAX_POINTS = 1200
 
@@ -281,7 +282,8 @@ def _widened(low: float, high: float) -> tuple[float, float]:
 
 
 def _svg(content: str, width: int, height: int, title: str) -> str:
+    """As wide as the page; on a narrow one it is moved sideways before its words become too small to read."""
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" '
-        f'xmlns="http://www.w3.org/2000/svg">{content}</svg>'
+        f'<div class="scroll"><svg viewBox="0 0 {width} {height}" style="min-width:{round(LEAST_SCALE * width)}px" '
+        f'role="img" aria-label="{escape(title)}" xmlns="http://www.w3.org/2000/svg">{content}</svg></div>'
     )
