@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,15 +15,25 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from mobile_vla.camera.depth import DepthPicture
 from mobile_vla_bringup.faults.actor import Actor
-from mobile_vla_ros.topics import CMD_VEL, CONTROLLER_STATE, DEPTH_IMAGE, DEPTH_INFO, DIAGNOSTICS, SCAN
+from mobile_vla_ros.topics import CAMERA_IMAGE, CMD_VEL, CONTROLLER_STATE, DEPTH_IMAGE, DEPTH_INFO, DIAGNOSTICS, SCAN
 
 MODULE = "mobile_vla_nodes.depth_scan"
 CAMERA = Camera(width=160, height=120, focal=110.0, pitch_deg=10.0)
-MOUNT = {"height_m": CAMERA.mount_m, "pitch_down_deg": CAMERA.pitch_deg}
+MOUNT = {"height_m": CAMERA.mount_m, "pitch_down_deg": CAMERA.pitch_deg, "low_things_from_m": 0.4}
 CONTROLLER = {"range_guard.use_scan": True, "limits.handover.duration_s": 0.0}
 RATE_HZ = 15.0
 FAR_M, NEAR_M = 2.5, 0.36  # near: less than stop_distance_m before the front edge (0.2 m each)
 BUSY_SLACK_S = 0.1
+CRATE_AHEAD = """
+description: A low crate across the way.
+room: {size_x_m: 5.0, size_y_m: 4.0}
+start: {x_m: -1.5, y_m: 0.0, yaw_deg: 0}
+instruction: go to the red ball
+objects:
+  - {kind: ball, colour: red, x_m: 0.0, y_m: 1.5}
+blocks:
+  - {x_m: 0.2, y_m: 0.0, half_x_m: 0.2, half_y_m: 0.3, height_m: 0.12}
+"""
 
 
 def room(wall_m: float) -> np.ndarray:
@@ -61,11 +72,11 @@ class DepthCamera:
 class Said:
     """What a node says about itself on /diagnostics."""
 
-    def __init__(self, graph: Any) -> None:
-        self._arrays = graph.listen(DIAGNOSTICS)
+    def __init__(self, graph: Any, node: str = "/depth_scan") -> None:
+        self._arrays, self._node = graph.listen(DIAGNOSTICS), node
 
     def newest(self) -> DiagnosticStatus | None:
-        found = [status for array in self._arrays for status in array.status if status.name == "/depth_scan"]
+        found = [status for array in self._arrays for status in array.status if status.name == self._node]
         return found[-1] if found else None
 
     def says(self, level: bytes, text: str) -> bool:
@@ -144,6 +155,55 @@ def test_a_scan_carries_the_pictures_stamp_and_says_what_is_seen(graph: Any) -> 
     assert float(said.value("nearest_m")) == pytest.approx(1.0, abs=0.02)
     assert said.value("form") == "160 x 120 32FC1"
     assert process.stop() == 0
+
+
+def test_the_simulated_robots_depth_camera_guards_it(graph: Any) -> None:
+    nodes = graph.start_robot(
+        {
+            "simulator": {
+                "scenario": "corridor_person",
+                "camera": {"width_px": 160, "height_px": 120, "drop_share": 0.2},
+            }
+        },
+        only=("simulator", "depth_scan"),
+        robot="sim_depth",
+    )
+    pictures, depths, infos, scans = (graph.listen(topic) for topic in (CAMERA_IMAGE, DEPTH_IMAGE, DEPTH_INFO, SCAN))
+    said = Said(graph)
+    graph.wait(lambda: len(scans) >= 20 and said.says(DiagnosticStatus.OK, "running"), what="scans")
+    depth = depths[-1]
+    assert (depth.encoding, depth.width, depth.height, depth.step) == ("32FC1", 160, 120, 640)
+    assert depth.header.frame_id == pictures[-1].header.frame_id
+    stamps = [{(one.header.stamp.sec, one.header.stamp.nanosec) for one in each} for each in (pictures, depths, infos)]
+    assert len(stamps[0] & stamps[1]) >= 15
+    assert len(stamps[1] & stamps[2]) >= 15
+    assert infos[-1].k[0] == pytest.approx(80 / math.tan(math.radians(43)), rel=1e-6)
+    scan = scans[-1]
+    for side in (-1, 1):  # the walls of a corridor 2.4 m wide
+        index = round((side * math.radians(32) - scan.angle_min) / scan.angle_increment)
+        bearing = abs(scan.angle_min + index * scan.angle_increment)
+        assert scan.ranges[index] == pytest.approx(1.2 / math.sin(bearing), abs=0.06)
+    for name in nodes:
+        assert nodes[name].stop() == 0
+
+
+def test_the_simulated_robot_stops_before_a_low_crate(graph: Any, policy: Actor) -> None:
+    room_file = graph.tmp_path / "crate.yaml"
+    room_file.write_text(CRATE_AHEAD)
+    small = {"scenario": str(room_file), "camera": {"width_px": 160, "height_px": 120}}
+    state, said = graph.latest(CONTROLLER_STATE), Said(graph, "/simulator")
+    graph.start_robot({"simulator": small}, only=("controller", "simulator", "depth_scan"), robot="sim_depth")
+    graph.wait(lambda: policy.replies and state(), what="the policy and the controller")
+    policy.tell("ok 0.7 0.0")
+    graph.arm()
+    graph.wait(lambda: float(said.value("x_m") or -9) > -1.0, what="driving")
+    # The guard lets it come nearer ever more slowly: the crate's face is at 0, the robot's edge 0.18 m before its
+    # middle, and 0.2 m are kept.
+    graph.wait(lambda: float(said.value("x_m")) > -0.46, what="the approach")
+    graph.spin(4.0)
+    assert {pair.value for pair in state().values} & {"range_slow", "range_stop"}
+    assert -0.46 < float(said.value("x_m")) < -0.35
+    assert said.value("collided") == "false"
 
 
 def test_what_proves_nothing_gives_no_scan_and_is_said(graph: Any) -> None:

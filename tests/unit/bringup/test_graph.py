@@ -18,8 +18,9 @@ def test_every_robot_file_is_valid(robot: str) -> None:
     simulated = robot.startswith("sim")
     graph = describe(Choice(robot=robot, policy="" if simulated else "own"))
     names = [node.name for node in graph.nodes]
-    expected = ["controller", "inference", "simulator" if simulated else "camera"]
-    assert names == expected + ["depth_scan"] * robot.endswith("_depth")
+    expected = {"controller", "inference", "simulator" if simulated else "camera"}
+    assert set(names) == expected | ({"depth_scan"} if robot.endswith("_depth") else set())
+    assert names[0] == "controller"
 
 
 @pytest.mark.parametrize("device", sorted(named_files("devices")))
@@ -59,8 +60,16 @@ def test_gamepad_runs_when_the_robot_has_one() -> None:
 
 def test_depth_scan_runs_when_the_robot_has_a_depth_camera() -> None:
     assert "depth_scan" not in [node.name for node in describe(Choice()).nodes]
-    graph = describe(Choice(), {"depth_scan": {"height_m": 0.4}})
+    guard = {"range_guard": {"stop_distance_m": 0.2}}
+    graph = describe(Choice(), {"depth_scan": {"height_m": 0.4}, "controller": guard})
     assert graph.node("depth_scan").parameters() == {"height_m": 0.4}
+
+
+def test_a_depth_camera_that_nobody_reads_or_that_loses_sight_of_low_things_is_refused() -> None:
+    with pytest.raises(ConfigError, match="use_scan is false, so nothing reads its scan"):
+        describe(Choice(robot="sim_depth"), {"controller": {"range_guard": {"use_scan": False}}})
+    with pytest.raises(ConfigError, match=r"robot sim_depth stops 0\.19 m before the lens .* raise stop_distance_m"):
+        describe(Choice(robot="sim_depth"), {"controller": {"range_guard": {"stop_distance_m": 0.15}}})
 
 
 def test_recorder_runs_when_a_bag_is_asked_for(tmp_path: Path) -> None:

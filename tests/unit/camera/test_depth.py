@@ -21,7 +21,7 @@ LEAST_M, MOST_M = 0.05, 0.5
 
 
 def config(camera: Camera = LEVEL, **values: Any) -> DepthScanConfig:
-    mount = {"height_m": camera.mount_m, "pitch_down_deg": camera.pitch_deg}
+    mount = {"height_m": camera.mount_m, "pitch_down_deg": camera.pitch_deg, "low_things_from_m": 20.0}
     return DepthScanConfig(**{**mount, "least_height_m": LEAST_M, "most_height_m": MOST_M, "beams": BEAMS, **values})
 
 
@@ -229,9 +229,20 @@ def test_steps_use_fewer_pixels_of_the_same_geometry() -> None:
     assert Scanned(metres(scene), row_step=3, column_step=2).ranges == pytest.approx(one.ranges)
 
 
-def test_low_things_are_seen_from_a_stated_distance() -> None:
+def test_low_things_must_be_seen_near_enough() -> None:
     bottom = 23.5 / 48
-    assert Scanned(metres(LEVEL.floor())).view.sees_least_height_from_m == pytest.approx(0.25 / bottom, rel=1e-3)
+    from_m = 0.25 / bottom
+    view = Scanned(metres(LEVEL.floor()), low_things_from_m=from_m + 0.01).view
+    assert view.low_things_seen_from_m == pytest.approx(from_m, rel=1e-3)
+    with pytest.raises(DepthError, match=r"low things are in the depth picture from 0.51 m on, wanted from 0.5 m"):
+        Scanned(metres(LEVEL.floor()), low_things_from_m=0.5)
+    tilted = Camera(pitch_deg=10.0)
+    assert Scanned(metres(tilted.floor()), tilted).view.low_things_seen_from_m == pytest.approx(
+        0.25 / math.tan(math.radians(10) + math.atan(bottom)), rel=1e-3
+    )
+    up = Camera(pitch_deg=-30.0)
+    with pytest.raises(DepthError, match="low things are in the depth picture from inf m on"):
+        Scanned(metres(up.floor()), up, range_max_m=0.4, zero_is="unknown")
 
 
 def test_padding_and_byte_order() -> None:

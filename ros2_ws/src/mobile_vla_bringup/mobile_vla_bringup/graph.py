@@ -119,6 +119,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     graph = Graph(choice.namespace.strip("/"), nodes, policy, respawn=choice.respawn)
     _refuse_untrained_on_a_robot(graph)
     _refuse_another_action_space(graph, choice.robot)
+    _refuse_blind_feet(graph, choice.robot)
     return graph
 
 
@@ -173,6 +174,29 @@ def _refuse_another_action_space(graph: Graph, robot: str) -> None:
             f"policy {graph.policy} gives {card.action_space} actions and robot {robot} takes "
             f"{controller.action.space}; name a policy for {controller.action.space}, or set "
             "controller.action.space where the base can do it"
+        )
+
+
+def _refuse_blind_feet(graph: Graph, robot: str) -> None:
+    """A depth camera guards only who reads its scan and stops before low things have left the picture."""
+    depth = next((node.config for node in graph.nodes if node.name == "depth_scan"), None)
+    if depth is None:
+        return
+    controller = graph.node("controller").config
+    assert isinstance(depth, DepthScanConfig)
+    assert isinstance(controller, ControllerConfig)
+    guard = controller.range_guard
+    if not guard.use_scan:
+        raise ConfigError(
+            f"robot {robot} has depth_scan and controller.range_guard.use_scan is false, so nothing reads its scan; "
+            "set it to true"
+        )
+    stops_m = guard.stop_distance_m + guard.front_m - guard.scan_x_m
+    if depth.low_things_from_m > stops_m + 1e-9:
+        raise ConfigError(
+            f"depth_scan.low_things_from_m is {depth.low_things_from_m:g} m and robot {robot} stops {stops_m:.3g} m "
+            "before the lens (range_guard.stop_distance_m + front_m - scan_x_m), when low things may have left the "
+            "picture; raise stop_distance_m"
         )
 
 

@@ -77,7 +77,7 @@ class DepthScanNode(Node):
         if form is not None and view is not None:
             values["form"] = f"{form.width_px} x {form.height_px} {form.encoding}"
             values["beams_short_sighted"] = str(view.short_sighted)
-            values["low_things_seen_from_m"] = f"{view.sees_least_height_from_m:.2f}"
+            values["low_things_seen_from_m"] = f"{view.low_things_seen_from_m:.2f}"
         if self._newest is not None:
             values["nearest_m"] = f"{np.nanmin(self._newest, initial=math.inf):.2f}"
             values["beams_unknown"] = str(int(np.count_nonzero(np.isnan(self._newest))))

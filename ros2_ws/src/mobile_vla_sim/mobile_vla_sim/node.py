@@ -32,6 +32,8 @@ from mobile_vla_ros.topics import (
     CLOCK,
     CMD_VEL,
     CMD_VEL_STAMPED,
+    DEPTH_IMAGE,
+    DEPTH_INFO,
     ODOM,
     RANGE,
     SCAN,
@@ -61,8 +63,10 @@ class SimulatorNode(Node):
         self._image = CAMERA_IMAGE.publisher(self)
         self._jpeg = CAMERA_JPEG.publisher(self)
         self._info = CAMERA_INFO.publisher(self)
+        self._depth = (DEPTH_IMAGE.publisher(self), DEPTH_INFO.publisher(self)) if config.camera.depth else None
         self._odom = ODOM.publisher(self)
-        self._scan = SCAN.publisher(self)
+        # Without a lidar another scanner may guard the robot, and would be told of a second publisher.
+        self._scan = SCAN.publisher(self) if config.lidar.rate_hz > 0.0 else None
         self._range = RANGE.publisher(self)
         self._command_topic = CMD_VEL_STAMPED if config.stamped else CMD_VEL
         self._command = self._command_topic.subscription(self, self._on_stamped if config.stamped else self._on_twist)
@@ -117,6 +121,7 @@ class SimulatorNode(Node):
 
     def _start_episode(self, config: SimulatorConfig) -> None:
         self._shutter = Shutter(config.seed)
+        self._depths: dict[int, Any] = {}
         self._camera_due = Schedule(config.camera.rate_hz)
         self._odom_due = Schedule(config.odometry.rate_hz)
         self._scan_due = Schedule(config.lidar.rate_hz)
@@ -157,7 +162,7 @@ class SimulatorNode(Node):
         self._still_s = self._standing.seconds(world.time_s, world.velocity)
         if self._odom_due.due(now_ns):
             self._odom.publish(odometry_message(world.odometry(), self._header(config.odom_frame), config.base_frame))
-        if self._scan_due.due(now_ns):
+        if self._scan is not None and self._scan_due.due(now_ns):
             self._scan.publish(scan_message(world.scan(), world.lidar, self._header(config.lidar_frame)))
         if self._range_due.due(now_ns):
             self._range.publish(range_message(world.range(), world.range_finder, self._header(config.range_frame)))
@@ -165,6 +170,8 @@ class SimulatorNode(Node):
             stamp_ns = self._stamp_ns()
             with self._render_ms.measure():
                 image = world.render()
+                if self._depth is not None:
+                    self._depths[stamp_ns] = world.render_depth()
             self._shutter.take(now_ns, stamp_ns, image, config.camera)
         ready = self._shutter.ready(now_ns)
         if ready is not None:
@@ -177,6 +184,10 @@ class SimulatorNode(Node):
         self._info.publish(camera_info(self._calibration, header))
         if self._jpeg.get_subscription_count() > 0:
             self._jpeg.publish(jpeg_message(image, "rgb8", config.jpeg_quality, header))
+        if self._depth is not None:
+            depth_out, info_out = self._depth
+            info_out.publish(camera_info(self._calibration, header))
+            depth_out.publish(image_message(self._depths.pop(stamp_ns), "32FC1", header))
         self._frames.tick(time.monotonic_ns())
 
     # -- diagnostics ---------------------------------------------------------------------------------------------

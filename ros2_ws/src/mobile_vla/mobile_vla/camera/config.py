@@ -103,6 +103,13 @@ class DepthScanConfig(Config):
         0.05, "What is lower than this is floor: above its unevenness and the error of the depth.", ge=0.0, le=1.0
     )
     most_height_m: float = param(0.5, "What is higher than this is passed under; above the robot.", gt=0.0, le=3.0)
+    low_things_from_m: float = param(
+        0.3,
+        "How far ahead of the lens even the lowest obstacle must be in the picture; at most the controller's "
+        "stop_distance_m + front_m - scan_x_m, so that the robot stops before it loses sight of it.",
+        gt=0.0,
+        le=20.0,
+    )
     nearest_m: float = param(
         0.3, "Shortest depth that the camera measures; a shorter one is an obstacle at range_min_m.", ge=0.0, le=5.0
     )

@@ -145,7 +145,7 @@ class View:
         self._short = reach < config.range_max_m * (1.0 - 1e-5)
         self._refuse_short_sight(reach)
         self.short_sighted = int(np.count_nonzero(self._short))
-        self.sees_least_height_from_m = self._blind_below(rise, scale, bearing)
+        self.low_things_seen_from_m = self._refuse_blind_feet(rise, scale, bearing)
 
     def ranges(self, pixels: Pixels) -> Ranges:
         """The scan of a picture of this camera."""
@@ -188,14 +188,21 @@ class View:
                 f"({self._config.range_max_m:g} m) or pitch_down_deg ({self._config.pitch_down_deg:g})",
             )
 
-    def _blind_below(self, rise: Floats, scale: Floats, bearing: Floats) -> float:
-        """From where on straight ahead even the lowest obstacle is in the picture; 0 when that is everywhere."""
+    def _refuse_blind_feet(self, rise: Floats, scale: Floats, bearing: Floats) -> float:
+        """From where on straight ahead even the lowest obstacle is in the picture; it must be near enough."""
+        config = self._config
         ahead = np.abs(bearing) <= self.angle_increment_rad
-        drop = np.max(-rise[ahead] / scale[ahead], initial=0.0)
-        over = self._config.height_m - self._config.least_height_m
-        if over <= 0.0:
-            return 0.0
-        return over / float(drop) if drop > 0.0 else math.inf
+        drop = float(np.max(-rise[ahead] / scale[ahead], initial=0.0))
+        over_m = max(config.height_m - config.least_height_m, 0.0)
+        from_m = over_m / drop if drop > 0.0 else math.inf if over_m else 0.0
+        if from_m > config.low_things_from_m:
+            raise DepthError(
+                "mount",
+                f"straight ahead low things are in the depth picture from {from_m:.2f} m on, wanted from "
+                f"{config.low_things_from_m:g} m; raise pitch_down_deg, or low_things_from_m together with the "
+                "controller's stop_distance_m",
+            )
+        return from_m
 
 
 def _rays(form: Form, config: DepthScanConfig) -> tuple[Floats, Floats]:
