@@ -96,7 +96,7 @@ def _roles(
         if empty:
             raise UserError(f"{path} holds no picture: its camera topic {empty[0]} is empty; record it again")
         known = ", ".join(sorted(reader.topics)) or "none"
-        raise UserError(f"{path} has no camera topic (Image or CompressedImage), its topics: {known}; record the camera too")
+        raise UserError(f"{path} has no camera topic (Image or CompressedImage), its topics: {known}; record one")
     if roles.instruction is None and not options.instruction:
         raise UserError(f"{path} has no instruction; give one with --instruction")
     return roles
