@@ -19,7 +19,12 @@ from mobile_vla_ros.topics import CAMERA_IMAGE, CMD_VEL, CONTROLLER_STATE, DEPTH
 
 MODULE = "mobile_vla_nodes.depth_scan"
 CAMERA = Camera(width=160, height=120, focal=110.0, pitch_deg=10.0)
-MOUNT = {"height_m": CAMERA.mount_m, "pitch_down_deg": CAMERA.pitch_deg, "low_things_from_m": 0.4}
+MOUNT = {
+    "height_m": CAMERA.mount_m,
+    "pitch_down_deg": CAMERA.pitch_deg,
+    "low_things_from_m": 0.4,
+    "frozen_after_s": 0.0,
+}
 CONTROLLER = {"range_guard.use_scan": True, "limits.handover.duration_s": 0.0}
 RATE_HZ = 15.0
 FAR_M, NEAR_M = 2.5, 0.36  # near: less than stop_distance_m before the front edge (0.2 m each)
@@ -206,6 +211,15 @@ def test_the_simulated_robot_stops_before_a_low_crate(graph: Any, policy: Actor)
     assert said.value("collided") == "false"
 
 
+def test_a_frozen_camera_gives_no_scan(graph: Any) -> None:
+    scans, said, _ = graph.listen(SCAN), Said(graph), DepthCamera(graph)
+    graph.start(MODULE, "depth_scan", {**MOUNT, "frozen_after_s": 0.5})
+    graph.wait(lambda: said.says(DiagnosticStatus.ERROR, "no scan: depth camera frozen"), what="the frozen camera")
+    count = len(scans)
+    graph.spin(0.5)
+    assert 3 <= count == len(scans)
+
+
 def test_what_proves_nothing_gives_no_scan_and_is_said(graph: Any) -> None:
     scans, said, camera = graph.listen(SCAN), Said(graph), DepthCamera(graph)
     info, camera.info = camera.info, None
@@ -225,5 +239,6 @@ def test_what_proves_nothing_gives_no_scan_and_is_said(graph: Any) -> None:
     other = graph.publisher(SCAN)
     graph.wait(lambda: said.says(DiagnosticStatus.ERROR, "2 publishers on /scan"), what="the other scanner")
     graph.node.destroy_publisher(other)
+    graph.wait(lambda: said.says(DiagnosticStatus.OK, "running"), what="recovery")
     camera.on = False
     graph.wait(lambda: said.says(DiagnosticStatus.ERROR, "no depth picture on /camera/depth/image_raw"), what="silence")

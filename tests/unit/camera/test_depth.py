@@ -318,3 +318,27 @@ def test_another_form_mid_stream_is_refused_until_the_first_is_back(camera: Came
 def test_a_mount_that_cannot_guard_is_refused(camera: Camera, values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(DepthError, match=sentence):
         Scanned(metres(np.full((48, 64), 1.0)), camera, **values)
+
+
+def test_a_frozen_camera_gives_no_scan_until_its_picture_moves() -> None:
+    scan = DepthScan(config(frozen_after_s=0.5))
+    period_ns = 66_000_000
+    for number in range(8):
+        scan.ranges(GOOD, LEVEL.intrinsics, number * period_ns)
+    with pytest.raises(DepthError, match="frozen: 9 identical pictures") as refused:
+        scan.ranges(GOOD, LEVEL.intrinsics, 8 * period_ns)
+    assert refused.value.code == "frozen"
+    moved = np.full((48, 64), 1.0)
+    moved[8, 8] = 1.001
+    assert np.isfinite(scan.ranges(metres(moved), LEVEL.intrinsics, 9 * period_ns)).all()
+    unchecked = DepthScan(config(frozen_after_s=0.0))
+    for number in range(20):
+        unchecked.ranges(GOOD, LEVEL.intrinsics, number * period_ns)
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_a_picture_of_nothing_is_not_frozen(value: float) -> None:
+    scan = DepthScan(config(frozen_after_s=0.5))
+    for number in range(20):
+        ranges = scan.ranges(metres(np.full((48, 64), value)), LEVEL.intrinsics, number * 66_000_000)
+    assert len(ranges) == BEAMS

@@ -14,6 +14,7 @@ from collections import Counter
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, LaserScan
 
 from mobile_vla.camera.config import DepthScanConfig
@@ -57,7 +58,8 @@ class DepthScanNode(Node):
         )
         try:
             with self._work.measure():
-                ranges = self._scans.ranges(picture, self._intrinsics)
+                stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
+                ranges = self._scans.ranges(picture, self._intrinsics, stamp_ns)
         except DepthError as error:
             self._refused[error.code] += 1
             self._trouble, self._newest = str(error), None

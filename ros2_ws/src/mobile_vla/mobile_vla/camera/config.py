@@ -127,6 +127,12 @@ class DepthScanConfig(Config):
     beams: int = param(120, "Beams of the scan, evenly over the angles that the picture covers.", ge=3, le=2000)
     row_step: int = param(1, "Use every n-th row of the picture; lower things can be missed.", ge=1, le=16)
     column_step: int = param(1, "Use every n-th column of the picture; thinner things can be missed.", ge=1, le=16)
+    frozen_after_s: float = param(
+        0.5,
+        "Identical pictures with new stamps for this long are a frozen camera and give no scan; 0 turns the check off.",
+        ge=0.0,
+        le=60.0,
+    )
     frame_id: str = param("depth_scan", "Frame of the scan: level, on the floor below the lens, x ahead.")
     stall_s: float = param(1.0, "No depth picture for this long is an error on /diagnostics.", ge=0.1, le=60.0)
 

@@ -8,6 +8,7 @@ pixel counts as the ray through its centre, so heights and bearings are true to 
 from __future__ import annotations
 
 import math
+import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ from mobile_vla.errors import UserError
 METRES: dict[str, float] = {"16UC1": 1e-3, "32FC1": 1.0}
 """Encodings of depth along the optical axis, by REP 118, and the length of their unit."""
 
+_SAMPLE_STEP = 4
+_FEWEST_FROZEN = 3
 # Smaller than any depth, so that a pixel of 0 is never one.
 _NO_DEPTH = 1e-6
 
@@ -70,6 +73,7 @@ class DepthScan:
     def __init__(self, config: DepthScanConfig) -> None:
         self._config = config
         self._form: Form | None = None
+        self._frozen = _Frozen(config.frozen_after_s)
         self.view: View | None = None
 
     @property
@@ -77,13 +81,14 @@ class DepthScan:
         """Size, encoding and intrinsics in use; None before the first scan."""
         return self._form
 
-    def ranges(self, picture: DepthPicture, intrinsics: Intrinsics | None) -> Ranges:
+    def ranges(self, picture: DepthPicture, intrinsics: Intrinsics | None, stamp_ns: int = 0) -> Ranges:
         """One distance per beam: inf where it is clear, NaN where nobody knows; raises `DepthError`."""
         form = self._checked(picture, intrinsics)
         pixels = _pixels(picture)
         if self.view is None or self._form is None:
             self.view = View(self._config, form)
             self._form = form
+        self._frozen.refuse(pixels, stamp_ns)
         return self.view.ranges(pixels)
 
     def _checked(self, picture: DepthPicture, intrinsics: Intrinsics | None) -> Form:
@@ -106,6 +111,28 @@ class DepthScan:
                 f"the depth picture changed from {_words(self._form)} to {_words(form)} mid-stream; restart this node",
             )
         return form
+
+
+class _Frozen:
+    """Whether pictures repeat although their stamps are new: what a depth camera measures always has noise."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_s = after_s
+        self._digest = 0
+        self._since_ns = 0
+        self._same = 0
+
+    def refuse(self, pixels: Pixels, stamp_ns: int) -> None:
+        """Raise when this picture is the same as those of some time; one in which nothing is measured says nothing."""
+        sample = np.ascontiguousarray(pixels[::_SAMPLE_STEP, ::_SAMPLE_STEP])
+        digest = zlib.crc32(sample.data)
+        if digest != self._digest or not np.any(np.isfinite(sample) & (sample != 0)):
+            self._digest, self._since_ns, self._same = digest, stamp_ns, 1
+            return
+        self._same += 1
+        still_s = (stamp_ns - self._since_ns) / 1e9
+        if self._after_s > 0.0 and self._same >= _FEWEST_FROZEN and still_s >= self._after_s:
+            raise DepthError("frozen", f"depth camera frozen: {self._same} identical pictures; restart its driver")
 
 
 class View:
