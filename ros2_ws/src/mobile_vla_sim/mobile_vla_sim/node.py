@@ -188,6 +188,8 @@ class SimulatorNode(Node):
             depth_out, info_out = self._depth
             info_out.publish(camera_info(self._calibration, header))
             depth_out.publish(image_message(self._depths.pop(stamp_ns), "32FC1", header))
+            # What the shutter lost goes, too.
+            self._depths = {taken_ns: depth for taken_ns, depth in self._depths.items() if taken_ns > stamp_ns}
         self._frames.tick(time.monotonic_ns())
 
     # -- diagnostics ---------------------------------------------------------------------------------------------
