@@ -9,19 +9,15 @@ second, one at a time.
 from __future__ import annotations
 
 import time
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
-from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
-from rclpy.service import Service
-from rclpy.timer import Timer
+
+from mobile_vla_ros.kept_wait import KeptWait
 
 SELDOM_NS = 200_000_000
 TICKS_AWAKE = 2
-_Kind = Literal["timer", "client", "service", "guard_condition"]
-_WAITED_FOR: tuple[tuple[_Kind, Any], ...] = (("timer", Timer), ("client", Client), ("service", Service))
 
 
 class Paced(Protocol):
@@ -42,19 +38,19 @@ class PacedExecutor(SingleThreadedExecutor):
         self._due_ns = 0
         self._everything = False
         self._everything_due_ns = 0
-        self._calls: UrgentCalls | None = None
+        self._urgent: KeptWait | None = None
         self._awake_ticks = 0
 
     def add_node(self, node: Node) -> bool:
         """The node to run."""
         self._paced = cast("Paced", node)
-        self._calls = UrgentCalls(node, self._paced.urgent, self._guard)
+        self._urgent = KeptWait(node.context, (*self._paced.urgent, self._guard))
         self._due_ns = time.monotonic_ns()
         return bool(super().add_node(node))
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         """Let go of the wait set before the context that it belongs to ends."""
-        self._calls = None
+        self._urgent = None
         return bool(super().shutdown(timeout_sec))
 
     def can_execute(self, entity: Any) -> bool:
@@ -81,7 +77,7 @@ class PacedExecutor(SingleThreadedExecutor):
     def _wait(self, timeout_s: float) -> None:
         """Nothing urgent costs one call; once there is something, rclpy has it and what follows from it."""
         if not self._awake_ticks:
-            if self._calls is None or not self._calls.come_within(timeout_s):
+            if self._urgent is None or not self._urgent.ready(timeout_s):
                 return
             self._awake_ticks = TICKS_AWAKE
             timeout_s = 0.0
@@ -93,26 +89,3 @@ class PacedExecutor(SingleThreadedExecutor):
             super().spin_once(0.0)
         finally:
             self._everything = False
-
-
-class UrgentCalls:
-    """One wait set, kept, of what a node must not leave waiting: requests, answers, timers, tasks of its executor."""
-
-    def __init__(self, node: Node, entities: frozenset[Any], tasks: Any) -> None:
-        self._by_kind: dict[_Kind, list[Any]] = {
-            kind: [entity.handle for entity in entities if isinstance(entity, of_kind)] for kind, of_kind in _WAITED_FOR
-        }
-        counts = [len(handles) for handles in self._by_kind.values()]
-        self._by_kind["guard_condition"] = [tasks.handle]
-        wait_set: Any = rclpy_implementation.WaitSet  # its stub knows no counts
-        self._set = wait_set(0, 1, *counts, 0, node.context.handle)
-        self._add = {kind: getattr(self._set, f"add_{kind}") for kind in self._by_kind}
-
-    def come_within(self, timeout_s: float) -> bool:
-        """Whether one came before the time was over. Call it from the thread that runs the node."""
-        self._set.clear_entities()
-        for kind, handles in self._by_kind.items():
-            for handle in handles:
-                self._add[kind](handle)
-        self._set.wait(int(timeout_s * 1e9))
-        return any(self._set.get_ready_entities(kind) for kind in self._by_kind)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from ament_index_python import get_search_paths
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -18,14 +17,17 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message, serialize_message
 from std_srvs.srv import Trigger
 
+from mobile_vla.allocation import keep_large_blocks
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.bags.episodes import TOPIC as EPISODE_TOPIC
 from mobile_vla.bags.episodes import EpisodeMarker, Mark
 from mobile_vla.bags.recorder import Recorder
 from mobile_vla.bags.types import Qos
+from mobile_vla_nodes.batch import BatchExecutor
 from mobile_vla_nodes.recorder_topics import described, reading, wanted_topics
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.parameters import Parameters
+from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.runtime import run
 from mobile_vla_ros.topics import CONTROLLER_STATE, INSTRUCTION, RECORDER_SAVE, TOPICS
 
@@ -41,7 +43,8 @@ class RecorderNode(Node):
         self._recorder = Recorder(config, share_dirs=[Path(prefix) / "share" for prefix in get_search_paths()])
         self._wanted = {self.resolve_topic_name(name): kind for name, kind in wanted_topics(config).items()}
         self._contract = {self.resolve_topic_name(topic.name): topic.offered for topic in TOPICS}
-        self._subscribed: dict[str, Any] = {}
+        self._subscribed: set[str] = set()
+        self.inputs = PolledSubscriptions(self)
         self._episodes = EpisodeMarker()
         self._episode_topic = self.resolve_topic_name(EPISODE_TOPIC)
         self._decoded = {
@@ -92,7 +95,8 @@ class RecorderNode(Node):
                 decode(data, now_ns)
 
         message_class = getattr(import_module(f"{package}.msg"), message)
-        self._subscribed[name] = self.create_subscription(message_class, name, take, reading(qos, kind), raw=True)
+        self.inputs.add_raw(message_class, name, take, reading(qos, kind))
+        self._subscribed.add(name)
 
     def _on_instruction(self, data: bytes, now_ns: int) -> None:
         self._mark(self._episodes.on_instruction(deserialize_message(data, INSTRUCTION.type).data, now_ns))
@@ -163,7 +167,8 @@ def _plan(config: RecorderConfig) -> str:
 
 def main() -> None:
     """The process."""
-    sys.exit(run(RecorderNode))
+    keep_large_blocks()
+    sys.exit(run(RecorderNode, BatchExecutor))
 
 
 if __name__ == "__main__":
