@@ -30,9 +30,7 @@ class RecorderConfig(Config):
     topics: tuple[str, ...] = param((), "record exactly these topics; empty: those of the profile")
     storage: str = param("mcap", "rosbag2 storage of the bag", choices=STORAGES)
     compression: str = param("zstd", "compression of mcap chunks", choices=COMPRESSIONS)
-    chunk_kb: int = param(
-        1024, "mcap chunk size: larger compresses small messages better, costs more per picture", ge=64, le=65536
-    )
+    chunk_kb: int = param(4096, "mcap chunk size: larger compresses better and faster", ge=64, le=65536)
     flush_s: float = param(1.0, "at most this much is lost when the recorder is killed", gt=0.0, le=60.0)
     split_mb: int = param(2048, "start a new file after this many megabytes; 0: never", ge=0, le=1_000_000)
     split_s: float = param(0.0, "start a new file after this many seconds; 0: never", ge=0.0, le=86_400.0)

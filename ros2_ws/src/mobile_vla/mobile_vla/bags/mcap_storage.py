@@ -49,7 +49,7 @@ class _Unbuffered:
 class McapStorage:
     """Implements `Storage`."""
 
-    def __init__(self, path: Path, version: int, compression: str = "zstd", chunk_kb: int = 1024) -> None:
+    def __init__(self, path: Path, version: int, compression: str = "zstd", chunk_kb: int = 4096) -> None:
         self.path = path
         self._version = version
         self._stream = _Unbuffered(path)

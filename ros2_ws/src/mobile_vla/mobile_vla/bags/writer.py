@@ -69,7 +69,7 @@ class BagWriter:
         *,
         storage: str = "mcap",
         compression: str = "zstd",
-        chunk_kb: int = 1024,
+        chunk_kb: int = 4096,
         split_mb: int = 0,
         split_s: float = 0.0,
         metadata_version: int = 0,
