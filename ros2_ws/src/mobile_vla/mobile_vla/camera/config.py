@@ -85,8 +85,7 @@ class CameraConfig(Config):
             )
         if self.resize and not self.width_px:
             raise ConfigError("resize needs a size to scale to; give width_px and height_px")
-        if not self.frame_id or self.frame_id.startswith("/"):
-            raise ConfigError(f"frame_id must be a frame name without a leading slash, got '{self.frame_id}'")
+        _check_frame_id(self.frame_id)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,5 +145,9 @@ class DepthScanConfig(Config):
                 f"range_max_m must be > range_min_m ({self.range_min_m:g} m) and nearest_m ({self.nearest_m:g} m), "
                 f"got {self.range_max_m:g}"
             )
-        if not self.frame_id or self.frame_id.startswith("/"):
-            raise ConfigError(f"frame_id must be a frame name without a leading slash, got '{self.frame_id}'")
+        _check_frame_id(self.frame_id)
+
+
+def _check_frame_id(frame_id: str) -> None:
+    if not frame_id or frame_id.startswith("/"):
+        raise ConfigError(f"frame_id must be a frame name without a leading slash, got '{frame_id}'")
