@@ -267,6 +267,37 @@ def test_a_wall_and_an_object_hide_the_goal_but_a_crate_does_not(world: Make) ->
     assert in_sight(clutter.scene, Pose(-2.2, -2.0, 0.0), 0)
 
 
+def test_a_goal_that_is_hidden_in_part_is_in_sight(world: Make) -> None:
+    one = world()
+    scene, start = one.scene, one.scene.start
+    target = scene.target
+    aside = 0.9 * target.radius_m
+    before = Thing("cube", "red", (start.x + target.x) / 2.0, (start.y + target.y) / 2.0 + aside)
+    assert in_sight(dataclasses.replace(scene, things=(*scene.things, before)), start, 0)
+    beside = (before, dataclasses.replace(before, y=before.y - 2.0 * aside))
+    assert not in_sight(dataclasses.replace(scene, things=(*scene.things, *beside)), start, 0)
+
+
+def test_a_teacher_forgets_its_goal_when_its_pupil_does(world: Make) -> None:
+    def actions_after_losing_it(remembers_s: float) -> list[tuple[float, float]]:
+        one = world()
+        one.reset(0)
+        expert = Expert(RULES.scale, remembers_s)
+        expert.begin(one)
+        assert expert.act(one)[0] > 0.5
+        one.place(Pose(-3.0, 0.0, -2.0))
+        said = []
+        for _ in range(30):
+            said.append(expert.act(one))
+            one.advance(0.1)
+        return said
+
+    knows, forgets = actions_after_losing_it(math.inf), actions_after_losing_it(2.0)
+    assert (0.0, 0.6) not in knows
+    assert forgets[:20] == knows[:20]
+    assert forgets[22:] == [(0.0, 0.6)] * 8
+
+
 def test_the_person_in_the_corridor_is_hit_by_whoever_does_not_wait() -> None:
     corridor = World(with_values(SimulatorConfig(), {"scenario": "corridor_person"}), 0)
     heedless = Expert(RULES.scale)

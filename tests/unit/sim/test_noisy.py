@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,7 @@ FORWARD, RIGHT = (0.8, 0.0), (0.0, -1.0)
 def drive(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Actions and takeovers of a policy that always wants forward, at a given speed of the robot, for some seconds."""
     expert = SimpleNamespace(begin=lambda world: None, act=lambda world: RIGHT)
-    monkeypatch.setattr(noisy, "Expert", lambda scale: expert)
+    monkeypatch.setattr(noisy, "Expert", lambda scale, remembers_s: expert)
 
     def run(speed_mps: float, seconds: float, action: tuple[float, float] = FORWARD) -> list[tuple[Any, bool]]:
         policy: Any = SimpleNamespace(begin=lambda world: None, act=lambda world: action)
@@ -35,10 +36,21 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-def test_the_expert_helps_a_policy_that_is_stuck_for_a_second(drive: Any) -> None:
-    happened = drive(0.0, 5.0)
-    assert happened[10] == (FORWARD, False)
-    assert happened[11] == happened[49] == (RIGHT, True)
+def test_the_expert_helps_a_stuck_policy_for_four_seconds_and_then_lets_it_try_again(drive: Any) -> None:
+    helped = [by_expert for _, by_expert in drive(0.0, 20.0)]
+    starts = [tick for tick in range(1, len(helped)) if helped[tick] and not helped[tick - 1]]
+    assert 5 <= starts[0] <= 41
+    assert all(helped[starts[0] : starts[0] + 40])
+    assert not helped[starts[0] + 41]
+    waits = [second - first - 40 for first, second in pairwise(starts)]
+    assert waits
+    assert all(5 <= wait <= 42 for wait in waits)
+
+
+def test_a_stuck_policy_is_left_to_itself_for_different_times(drive: Any) -> None:
+    helped = [by_expert for _, by_expert in drive(0.0, 40.0)]
+    starts = [tick for tick in range(1, len(helped)) if helped[tick] and not helped[tick - 1]]
+    assert len({second - first for first, second in pairwise(starts)}) > 1
 
 
 def test_a_policy_that_moves_or_wants_to_stand_is_left_alone(drive: Any) -> None:

@@ -60,6 +60,8 @@ class DatasetSpec:
     patches: int = 8
     pictures_per_room: int = 12
     push_share: float = 0.35
+    remembers_s: float = math.inf
+    """How long the expert knows where a goal is that it does not see: as long as the policy that learns from it."""
     scale: ActionScale = dataclasses.field(default_factory=ActionScale)
     simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)
 
@@ -77,12 +79,12 @@ class Correction:
     expert_share: float
     gate: ControllerConfig
 
-    def driver(self, scale: ActionScale) -> Labelled:
+    def driver(self, spec: DatasetSpec) -> Labelled:
         """The policy with an expert beside it, opened in this process."""
         from mobile_vla.engine import open_policy
 
         policy = open_policy(InferenceConfig(checkpoint=str(self.checkpoint), threads=1))
-        return Corrected(PolicyDriver(policy), scale, self.expert_share)
+        return Corrected(PolicyDriver(policy), spec.scale, self.expert_share, remembers_s=spec.remembers_s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,11 +144,11 @@ def make_shard(
     if shard.kind == POSES:
         rows = list(_poses(shard, spec, image))
     elif shard.kind == EPISODES:
-        expert = NoisyExpert(spec.scale, spec.push_share)
+        expert = NoisyExpert(spec.scale, spec.push_share, remembers_s=spec.remembers_s)
         rows = list(_episodes(shard, spec, image, expert, Direct(spec.scale)))
     else:
         assert correction is not None, f"{shard.name} needs a policy that drives"
-        rows = list(_episodes(shard, spec, image, correction.driver(spec.scale), Gated(correction.gate)))
+        rows = list(_episodes(shard, spec, image, correction.driver(spec), Gated(correction.gate)))
     temporary = folder / f".{shard.name}.partial"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()

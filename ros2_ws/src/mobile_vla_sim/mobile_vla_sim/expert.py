@@ -18,18 +18,27 @@ from mobile_vla_sim.world import World
 
 STOP_M = 0.47
 _GOAL_RING_M = 0.44
-_NEEDED_M, _WISHED_M, _DISLIKE = 0.06, 0.25, 4.0
+_NEEDED_M, _WISHED_M, _DISLIKE = 0.06, 0.45, 5.0
 _LOOK_M = 0.7
 _TURN_ON_SPOT_RAD = 0.8
 _SEARCH_TURN = 0.6
+# A search ends when the goal is within this share of the half field of view.
+_WELL_IN_VIEW = 0.75
+# How far from its middle, as a share of its radius, a thing is still looked at.
+_SIDE = 0.6
 _PERSON_M, _PERSON_AHEAD_RAD = 1.1, 1.0
 
 
 class Expert:
-    """Drives any scene whose goal is reachable. One per world; `begin` plans for the world's present scene."""
+    """Drives any scene whose goal is reachable. One per world; `begin` plans for the world's present scene.
 
-    def __init__(self, scale: ActionScale) -> None:
+    It knows where its goal is once it has seen it. A teacher of a policy that remembers only `remembers_s` has to
+    forget as soon (and search again): what it knows and its pupil cannot know would be noise in the lesson.
+    """
+
+    def __init__(self, scale: ActionScale, remembers_s: float = math.inf) -> None:
         self._scale = scale
+        self._remembers_s = remembers_s
 
     def begin(self, world: World) -> None:
         scene = world.scene
@@ -39,9 +48,7 @@ class Expert:
         self._route = Route(
             self._floor, self._goal, _GOAL_RING_M, body + _NEEDED_M, wish_m=body + _WISHED_M, dislike=_DISLIKE
         )
-        self._seen = False
-        self._searched_rad = 0.0
-        self._last_yaw = world.pose.yaw
+        self._start_search(world)
         self._arrived = False
 
     def act(self, world: World) -> Action:
@@ -84,15 +91,25 @@ class Expert:
 
     def _searching(self, world: World) -> bool:
         """Turn until the goal has been in view, at most once around."""
-        if not self._seen:
+        half_view = math.radians(world.config.camera.horizontal_fov_deg) / 2.0
+        bearing = abs(bearing_of(world.pose, *self._goal))
+        visible = bearing < half_view and in_sight(world.scene, world.pose, world.scene.goal)
+        if self._seen:
+            if visible:
+                self._seen_s = world.time_s
+            elif world.time_s - self._seen_s > self._remembers_s:
+                self._start_search(world)
+        else:
             yaw = world.pose.yaw
             self._searched_rad += abs(wrapped(yaw - self._last_yaw))
             self._last_yaw = yaw
-            half_view = math.radians(world.config.camera.horizontal_fov_deg) / 2.0
-            bearing = abs(bearing_of(world.pose, *self._goal))
-            in_view = bearing < 0.75 * half_view and in_sight(world.scene, world.pose, world.scene.goal)
-            self._seen = in_view or self._searched_rad > 2.1 * math.pi
+            self._seen = (visible and bearing < _WELL_IN_VIEW * half_view) or self._searched_rad > 2.1 * math.pi
+            self._seen_s = world.time_s
         return not self._seen
+
+    def _start_search(self, world: World) -> None:
+        self._seen, self._seen_s = False, 0.0
+        self._searched_rad, self._last_yaw = 0.0, world.pose.yaw
 
     @staticmethod
     def _person_ahead(world: World, pose: Pose) -> bool:
@@ -109,10 +126,17 @@ def bearing_of(pose: Pose, x: float, y: float) -> float:
 
 
 def in_sight(scene: Scene, pose: Pose, thing: int) -> bool:
-    """Whether the straight line to a thing's middle passes nothing tall (crates are low)."""
+    """Whether a straight line to a thing's middle, or to one of its sides, passes nothing tall (crates are low)."""
     target = scene.things[thing]
     reach = math.dist(pose[:2], (target.x, target.y))
     cos, sin = (target.x - pose.x) / max(reach, 1e-9), (target.y - pose.y) / max(reach, 1e-9)
+    sides = (0.0, -_SIDE * target.radius_m, _SIDE * target.radius_m)
+    return any(_free_line(scene, pose, thing, target.x - side * sin, target.y + side * cos) for side in sides)
+
+
+def _free_line(scene: Scene, pose: Pose, thing: int, x: float, y: float) -> bool:
+    reach = math.dist(pose[:2], (x, y))
+    cos, sin = (x - pose.x) / max(reach, 1e-9), (y - pose.y) / max(reach, 1e-9)
     for index, other in enumerate(scene.things):
         along = (other.x - pose.x) * cos + (other.y - pose.y) * sin
         across = abs((other.y - pose.y) * cos - (other.x - pose.x) * sin)
@@ -121,4 +145,4 @@ def in_sight(scene: Scene, pose: Pose, thing: int) -> bool:
     tall = [block for block in scene.blocks if block.height_m > WALL_HEIGHT_M / 4.0]
     steps = max(2, int(reach / 0.05))
     points = [(pose.x + cos * reach * step / steps, pose.y + sin * reach * step / steps) for step in range(steps)]
-    return all(float(distance_to_block(x, y, block)) > 0.0 for block in tall for x, y in points)
+    return all(float(distance_to_block(px, py, block)) > 0.0 for block in tall for px, py in points)

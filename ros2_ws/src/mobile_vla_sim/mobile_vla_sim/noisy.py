@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from mobile_vla_sim.drivers import Action, ActionScale, PolicyDriver
@@ -9,14 +11,16 @@ from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.world import World
 
 _STANDING_MPS, _WANTS_TO_GO = 0.02, 0.15
-_STUCK_S, _HELP_S = 1.0, 4.0
+_PATIENCE_S, _HELP_S = (0.5, 4.0), 4.0
 
 
 class NoisyExpert:
     """Does what the expert says, plus a push that lasts a moment. `label` is what the expert would have done."""
 
-    def __init__(self, scale: ActionScale, push_share: float, push_s: float = 0.7) -> None:
-        self._expert = Expert(scale)
+    def __init__(
+        self, scale: ActionScale, push_share: float, push_s: float = 0.7, *, remembers_s: float = math.inf
+    ) -> None:
+        self._expert = Expert(scale, remembers_s)
         self._push_share = push_share
         self._push_s = push_s
         self.label: Action = (0.0, 0.0)
@@ -44,13 +48,21 @@ class Corrected:
     """A policy drives; the expert, who sees everything, says at every moment what would have been right.
 
     With `expert_share` the expert takes over for a moment now and then (`by_expert`), so that the drives get further.
-    It also does where the robot stands although the policy wants to go on: what stops it there is too near for the
-    camera, and a long look at nothing would only teach the policy to doubt.
+    It also does where the robot stands although the policy wants to go on, after half a second at the earliest and
+    after four at the latest: the policy must have seen such a standstill from end to end of its memory to know what
+    it is, and the drive must not end there.
     """
 
-    def __init__(self, policy: PolicyDriver, scale: ActionScale, expert_share: float = 0.2) -> None:
+    def __init__(
+        self,
+        policy: PolicyDriver,
+        scale: ActionScale,
+        expert_share: float = 0.2,
+        *,
+        remembers_s: float = math.inf,
+    ) -> None:
         self._policy = policy
-        self._expert = Expert(scale)
+        self._expert = Expert(scale, remembers_s)
         self._expert_share = expert_share
         self.label: Action = (0.0, 0.0)
         self.by_expert = False
@@ -60,15 +72,17 @@ class Corrected:
         self._expert.begin(world)
         self._rng = np.random.default_rng((world.seed, 16))
         self.by_expert, self._until_s, self._moved_s = False, 0.0, 0.0
+        self._patience_s = float(self._rng.uniform(*_PATIENCE_S))
 
     def act(self, world: World) -> Action:
         self.label = self._expert.act(world)
         action = self._policy.act(world)
         if abs(world.velocity.linear_mps) > _STANDING_MPS or action[0] < _WANTS_TO_GO:
             self._moved_s = world.time_s
-        if world.time_s - self._moved_s > _STUCK_S:
+        if world.time_s - self._moved_s > self._patience_s:
             self.by_expert, self._until_s = True, world.time_s + _HELP_S
-            self._moved_s = world.time_s
+            self._moved_s = world.time_s + _HELP_S
+            self._patience_s = float(self._rng.uniform(*_PATIENCE_S))
         elif world.time_s >= self._until_s:
             self.by_expert = self._rng.random() < self._expert_share
             self._until_s = world.time_s + float(self._rng.uniform(0.5, 2.0))
