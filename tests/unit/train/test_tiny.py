@@ -20,7 +20,7 @@ from mobile_vla.policy.model import PolicyModel, tower_facts
 from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.train.config import HeadConfig, TinySize, TowerConfig
 from mobile_vla.train.export import export
-from mobile_vla.train.head_training import Drives, fit_head, last_frame_loss, windows
+from mobile_vla.train.head_training import Drives, fit_head, last_frame_loss, noise_like, windows
 from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
 from mobile_vla.train.tower_net import Batch, Sizes, TowerNet, column_code, grid_positions, initialise
 from mobile_vla.train.tower_training import fit_towers, rate_at
@@ -212,6 +212,13 @@ def test_windows_start_with_their_episode() -> None:
     rows, valid = windows(starts, torch.tensor([2, 3, 7]), 4)
     assert rows.tolist() == [[0, 1, 2, 2], [3, 3, 3, 3], [4, 5, 6, 7]]
     assert valid.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
+
+
+def test_noise_keeps_a_robot_that_stands_still_looking_still() -> None:
+    noise = noise_like(torch.zeros(400, 10, 8), torch.Generator().manual_seed(0))
+    between_frames, between_windows = noise.std(1).mean(), noise.mean(1).std(0).mean()
+    assert 0.2 < between_frames < 0.4
+    assert 0.9 < between_windows < 1.1
 
 
 def drives(seed: int, width: int) -> Drives:

@@ -43,7 +43,7 @@ class TinySize(Config):
 class TowerConfig(Config):
     """How the towers are fitted."""
 
-    steps: int = param(12000, "Optimiser steps.", ge=1)
+    steps: int = param(14000, "Optimiser steps.", ge=1)
     batch: int = param(64, "Pictures per step.", ge=2)
     rate: float = param(2e-3, "Highest learning rate.", gt=0.0)
     warm_up: int = param(300, "Steps until the highest rate.", ge=1)
@@ -71,8 +71,8 @@ class RecipeConfig(Config):
     """Everything that decides the policy."""
 
     pose_shards: int = param(150, "Shards of 960 pictures from random places.", ge=2)
-    episode_shards: int = param(40, "Shards of 10 drives of the pushed expert.", ge=2)
-    rounds: int = param(3, "Correction rounds: the policy drives, the expert corrects, the head learns.", ge=0)
+    episode_shards: int = param(80, "Shards of 10 drives of the pushed expert.", ge=2)
+    rounds: int = param(2, "Correction rounds: the policy drives, the expert corrects, the head learns.", ge=0)
     shards_per_round: int = param(16, "Shards of 10 drives in each correction round.", ge=1)
     expert_share: float = param(0.2, "Share of a correction drive in which the expert takes over.", ge=0.0, le=1.0)
     push_share: float = param(0.35, "Share of time in which the expert is pushed.", ge=0.0, le=1.0)

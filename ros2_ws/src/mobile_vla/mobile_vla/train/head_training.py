@@ -13,6 +13,9 @@ from torch.nn.functional import smooth_l1_loss
 from mobile_vla.policy.model import PolicyModel
 from mobile_vla.train.config import HeadConfig
 
+JITTER = 0.3
+"""Noise that differs from frame to frame, as a share of the noise that a window has in common."""
+
 
 class Drives(NamedTuple):
     """Frames of episodes, one after the other."""
@@ -48,8 +51,8 @@ def fit_head(
         ends = torch.randint(len(drives.actions), (config.batch,), generator=generator)
         rows, valid = windows(drives.starts, ends, window)
         features = drives.features[rows]
-        features = features + config.noise * spread * torch.randn(features.shape, generator=generator)
-        loss = _loss(policy, features, drives.actions[rows], weight[rows] * valid)
+        noise = config.noise * spread * noise_like(features, generator)
+        loss = _loss(policy, features + noise, drives.actions[rows], weight[rows] * valid)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -82,6 +85,13 @@ def windows(starts: Tensor, ends: Tensor, window: int) -> tuple[Tensor, Tensor]:
     rows = first[:, None] + torch.arange(window)[None, :]
     valid = rows <= ends[:, None]
     return torch.minimum(rows, ends[:, None]), valid.float()
+
+
+def noise_like(features: Tensor, generator: torch.Generator) -> Tensor:
+    """Mostly the same for all frames of a window: a robot that stands still must look like one that stands still."""
+    windows, frames, width = features.shape
+    shift = torch.randn((windows, 1, width), generator=generator)
+    return shift + JITTER * torch.randn((windows, frames, width), generator=generator)
 
 
 def _loss(policy: PolicyModel, features: Tensor, actions: Tensor, weight: Tensor) -> Tensor:

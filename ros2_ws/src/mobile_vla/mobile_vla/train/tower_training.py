@@ -20,12 +20,12 @@ from mobile_vla.train.config import TowerConfig
 from mobile_vla.train.tower_net import Batch, TowerNet
 
 WEIGHTS = {
-    "patch_kind": 0.5,
+    "patch_kind": 1.0,
     "patch_colour": 0.5,
     "sector_range": 4.0,
-    "sector_kind": 0.5,
+    "sector_kind": 1.0,
     "sector_colour": 0.5,
-    "seen": 1.0,
+    "seen": 3.0,
     "bearing": 6.0,
     "distance": 3.0,
     "sector": 1.0,
