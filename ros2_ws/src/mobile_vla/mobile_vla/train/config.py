@@ -57,12 +57,12 @@ class TowerConfig(Config):
 class HeadConfig(Config):
     """How the head is fitted."""
 
-    steps: int = param(3000, "Optimiser steps.", ge=1)
+    steps: int = param(2000, "Optimiser steps.", ge=1)
     batch: int = param(128, "Windows per step.", ge=1)
     rate: float = param(2e-3, "Highest learning rate.", gt=0.0)
     decay: float = param(0.01, "Weight decay.", ge=0.0)
     noise: float = param(0.15, "Noise on the features, as a share of their spread.", ge=0.0)
-    stop_weight: float = param(4.0, "How much more frames count in which the expert stands still.", ge=0.0)
+    stop_weight: float = param(2.0, "How much more frames count in which the expert stands still.", ge=0.0)
     seed: int = param(0, "Seed of weights and order.", ge=0)
 
 
@@ -71,9 +71,9 @@ class RecipeConfig(Config):
     """Everything that decides the policy."""
 
     pose_shards: int = param(150, "Shards of 960 pictures from random places.", ge=2)
-    episode_shards: int = param(80, "Shards of 10 drives of the pushed expert.", ge=2)
+    episode_shards: int = param(72, "Shards of 10 drives of the pushed expert.", ge=2)
     rounds: int = param(2, "Correction rounds: the policy drives, the expert corrects, the head learns.", ge=0)
-    shards_per_round: int = param(16, "Shards of 10 drives in each correction round.", ge=1)
+    shards_per_round: int = param(20, "Shards of 10 drives in each correction round.", ge=1)
     expert_share: float = param(0.2, "Share of a correction drive in which the expert takes over.", ge=0.0, le=1.0)
     push_share: float = param(0.35, "Share of time in which the expert is pushed.", ge=0.0, le=1.0)
     held_out_share: float = param(0.05, "Share of shards that are only measured on.", gt=0.0, le=0.5)
