@@ -22,6 +22,7 @@ _NEEDED_M, _WISHED_M, _DISLIKE = 0.06, 0.45, 5.0
 _LOOK_M = 0.7
 _TURN_ON_SPOT_RAD = 0.8
 _SEARCH_TURN = 0.6
+_ARC, _ARC_AHEAD_M, _ARC_ROOM_M = (0.5, 0.4), (0.2, 0.4, 0.6), 0.1
 # A search ends when the goal is within this share of the half field of view.
 _WELL_IN_VIEW = 0.75
 # How far from its middle, as a share of its radius, a thing is still looked at.
@@ -33,7 +34,9 @@ class Expert:
     """Drives any scene whose goal is reachable. One per world; `begin` plans for the world's present scene.
 
     It knows where its goal is once it has seen it. A teacher of a policy that remembers only `remembers_s` has to
-    forget as soon (and search again): what it knows and its pupil cannot know would be noise in the lesson.
+    forget as soon (and search again): what it knows and its pupil cannot know would be noise in the lesson. It also
+    searches in arcs where there is room, because its pupil, who cannot tell that it has turned once around, would
+    turn on the spot for ever wherever the goal is hidden from there.
     """
 
     def __init__(self, scale: ActionScale, remembers_s: float = math.inf) -> None:
@@ -59,7 +62,7 @@ class Expert:
         if self._arrived or self._person_ahead(world, pose):
             return 0.0, 0.0
         if self._searching(world):
-            return 0.0, _SEARCH_TURN
+            return self._search(pose)
         x, y = self._route.ahead(pose.x, pose.y, _LOOK_M)
         if math.dist((x, y), pose[:2]) < 0.1:
             x, y = self._goal
@@ -106,6 +109,15 @@ class Expert:
             self._seen = (visible and bearing < _WELL_IN_VIEW * half_view) or self._searched_rad > 2.1 * math.pi
             self._seen_s = world.time_s
         return not self._seen
+
+    def _search(self, pose: Pose) -> Action:
+        if math.isfinite(self._remembers_s) and all(self._free_ahead(pose, ahead_m) for ahead_m in _ARC_AHEAD_M):
+            return _ARC
+        return 0.0, _SEARCH_TURN
+
+    def _free_ahead(self, pose: Pose, ahead_m: float) -> bool:
+        x, y = pose.x + ahead_m * math.cos(pose.yaw), pose.y + ahead_m * math.sin(pose.yaw)
+        return bool(self._floor.clearance[self._floor.cell(x, y)] >= self._route.needed_m + _ARC_ROOM_M)
 
     def _start_search(self, world: World) -> None:
         self._seen, self._seen_s = False, 0.0
