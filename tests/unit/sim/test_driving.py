@@ -279,7 +279,7 @@ def test_a_goal_that_is_hidden_in_part_is_in_sight(world: Make) -> None:
 
 
 def test_a_teacher_forgets_its_goal_when_its_pupil_does(world: Make) -> None:
-    def actions_after_losing_it(remembers_s: float, lost: Pose = Pose(-3.0, 0.0, -2.0)) -> list[tuple[float, float]]:
+    def actions_after_losing_it(remembers_s: float, lost: Pose) -> list[tuple[float, float]]:
         one = world()
         one.reset(0)
         expert = Expert(RULES.scale, remembers_s)
@@ -292,7 +292,7 @@ def test_a_teacher_forgets_its_goal_when_its_pupil_does(world: Make) -> None:
             one.advance(0.1)
         return said
 
-    knows, forgets = actions_after_losing_it(math.inf), actions_after_losing_it(2.0)
+    knows, forgets = (actions_after_losing_it(seconds, Pose(-3.0, 0.0, -2.0)) for seconds in (math.inf, 2.0))
     assert forgets[:20] == knows[:20]
     assert len(set(knows)) == 1
     assert forgets[22:] == [(0.5, 0.4)] * 8, "it searches in arcs"
