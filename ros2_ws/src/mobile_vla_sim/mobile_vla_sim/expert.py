@@ -120,8 +120,10 @@ class Expert:
         return bool(self._floor.clearance[self._floor.cell(x, y)] >= self._route.needed_m + _ARC_ROOM_M)
 
     def _start_search(self, world: World) -> None:
-        self._seen, self._seen_s = False, 0.0
-        self._searched_rad, self._last_yaw = 0.0, world.pose.yaw
+        self._seen: bool = False
+        self._seen_s: float = 0.0
+        self._searched_rad: float = 0.0
+        self._last_yaw: float = world.pose.yaw
 
     @staticmethod
     def _person_ahead(world: World, pose: Pose) -> bool:
