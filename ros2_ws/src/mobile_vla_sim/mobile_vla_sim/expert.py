@@ -92,6 +92,11 @@ class Expert:
         here = self._floor.clearance[self._floor.cell(pose.x, pose.y)]
         return float(max(0.0, min(here, self._floor.clearance[self._floor.cell(x, y)]) - world.config.base.radius_m))
 
+    def _start_search(self, world: World) -> None:
+        self._seen = False
+        self._seen_s, self._searched_rad = 0.0, 0.0
+        self._last_yaw = world.pose.yaw
+
     def _searching(self, world: World) -> bool:
         """Turn until the goal has been in view, at most once around."""
         half_view = math.radians(world.config.camera.horizontal_fov_deg) / 2.0
@@ -118,12 +123,6 @@ class Expert:
     def _free_ahead(self, pose: Pose, ahead_m: float) -> bool:
         x, y = pose.x + ahead_m * math.cos(pose.yaw), pose.y + ahead_m * math.sin(pose.yaw)
         return bool(self._floor.clearance[self._floor.cell(x, y)] >= self._route.needed_m + _ARC_ROOM_M)
-
-    def _start_search(self, world: World) -> None:
-        self._seen: bool = False
-        self._seen_s: float = 0.0
-        self._searched_rad: float = 0.0
-        self._last_yaw: float = world.pose.yaw
 
     @staticmethod
     def _person_ahead(world: World, pose: Pose) -> bool:
