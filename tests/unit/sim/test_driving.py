@@ -21,6 +21,7 @@ from mobile_vla_sim.drivers import (
     ActionScale,
     Blind,
     Deaf,
+    Driver,
     PolicyDriver,
     RandomWalk,
     Straight,
@@ -235,17 +236,22 @@ def test_blind_deaf_and_absent_differ_in_what_is_shown_and_told() -> None:
         assert named_pair(told[Absent]) is not None
 
 
+def actions_at_rest(driver: Driver, world: World, times: int, every_s: float) -> list[Action]:
+    """What a driver says while the robot stands."""
+    actions = []
+    for _ in range(times):
+        actions.append(driver.act(world))
+        world.advance(every_s)
+    return actions
+
+
 def test_a_random_walk_repeats_with_its_seed(world: Make) -> None:
     def walk(seed: int) -> list[Action]:
         one = world()
         one.reset(seed)
         driver = RandomWalk()
         driver.begin(one)
-        actions = []
-        for _ in range(5):
-            actions.append(driver.act(one))
-            one.advance(1.0)
-        return actions
+        return actions_at_rest(driver, one, times=5, every_s=1.0)
 
     assert walk(1) == walk(1) != walk(2)
     assert len(set(walk(1))) == 5
@@ -279,18 +285,14 @@ def test_a_goal_that_is_hidden_in_part_is_in_sight(world: Make) -> None:
 
 
 def test_a_teacher_forgets_its_goal_when_its_pupil_does(world: Make) -> None:
-    def actions_after_losing_it(remembers_s: float, lost: Pose) -> list[tuple[float, float]]:
+    def actions_after_losing_it(remembers_s: float, lost: Pose) -> list[Action]:
         one = world()
         one.reset(0)
         expert = Expert(RULES.scale, remembers_s)
         expert.begin(one)
         assert expert.act(one)[0] > 0.5
         one.place(lost)
-        said = []
-        for _ in range(30):
-            said.append(expert.act(one))
-            one.advance(0.1)
-        return said
+        return actions_at_rest(expert, one, times=30, every_s=0.1)
 
     knows, forgets = (actions_after_losing_it(seconds, Pose(-3.0, 0.0, -2.0)) for seconds in (math.inf, 2.0))
     assert forgets[:20] == knows[:20]

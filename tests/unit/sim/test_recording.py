@@ -98,6 +98,8 @@ def test_the_command_writes_a_bag_and_keeps_off_the_benchmark(
     assert main(["sim", "record", str(tmp_path / "more"), "--first", "999999", "--episodes", "2"]) == 2
     assert "must not be measured on" in capsys.readouterr().err
     assert main(["sim", "record", str(tmp_path / "more"), "--push-share", "2"]) == 2
+    for seconds in ("0", "nan"):
+        assert main(["sim", "record", str(tmp_path / "more"), "--remembers-s", seconds]) == 2
 
 
 def test_a_driver_that_is_no_expert_is_recorded_as_autonomy(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ _NEEDED_M, _WISHED_M, _DISLIKE = 0.06, 0.45, 5.0
 _LOOK_M = 0.7
 _TURN_ON_SPOT_RAD = 0.8
 _SEARCH_TURN = 0.6
+# A search that also moves, and where and how much room it needs for that.
 _ARC, _ARC_AHEAD_M, _ARC_ROOM_M = (0.5, 0.4), (0.2, 0.4, 0.6), 0.1
 # A search ends when the goal is within this share of the half field of view.
 _WELL_IN_VIEW = 0.75
@@ -88,9 +89,12 @@ class Expert:
         )
 
     def _clearance_ahead(self, world: World, pose: Pose) -> float:
-        x, y = pose.x + 0.25 * math.cos(pose.yaw), pose.y + 0.25 * math.sin(pose.yaw)
-        here = self._floor.clearance[self._floor.cell(pose.x, pose.y)]
-        return float(max(0.0, min(here, self._floor.clearance[self._floor.cell(x, y)]) - world.config.base.radius_m))
+        nearest = min(self._clearance_at(pose, ahead_m) for ahead_m in (0.0, 0.25))
+        return max(0.0, nearest - world.config.base.radius_m)
+
+    def _clearance_at(self, pose: Pose, ahead_m: float) -> float:
+        x, y = pose.x + ahead_m * math.cos(pose.yaw), pose.y + ahead_m * math.sin(pose.yaw)
+        return float(self._floor.clearance[self._floor.cell(x, y)])
 
     def _start_search(self, world: World) -> None:
         self._seen = False
@@ -98,7 +102,7 @@ class Expert:
         self._last_yaw = world.pose.yaw
 
     def _searching(self, world: World) -> bool:
-        """Turn until the goal has been in view, at most once around."""
+        """Whether to look for the goal: until it is well in view, at most once around; again when it is forgotten."""
         half_view = math.radians(world.config.camera.horizontal_fov_deg) / 2.0
         bearing = abs(bearing_of(world.pose, *self._goal))
         visible = bearing < half_view and in_sight(world.scene, world.pose, world.scene.goal)
@@ -116,13 +120,9 @@ class Expert:
         return not self._seen
 
     def _search(self, pose: Pose) -> Action:
-        if math.isfinite(self._remembers_s) and all(self._free_ahead(pose, ahead_m) for ahead_m in _ARC_AHEAD_M):
-            return _ARC
-        return 0.0, _SEARCH_TURN
-
-    def _free_ahead(self, pose: Pose, ahead_m: float) -> bool:
-        x, y = pose.x + ahead_m * math.cos(pose.yaw), pose.y + ahead_m * math.sin(pose.yaw)
-        return bool(self._floor.clearance[self._floor.cell(x, y)] >= self._route.needed_m + _ARC_ROOM_M)
+        room_m = self._route.needed_m + _ARC_ROOM_M
+        free = all(self._clearance_at(pose, ahead_m) >= room_m for ahead_m in _ARC_AHEAD_M)
+        return _ARC if free and math.isfinite(self._remembers_s) else (0.0, _SEARCH_TURN)
 
     @staticmethod
     def _person_ahead(world: World, pose: Pose) -> bool:

@@ -37,6 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="share of time the expert takes over (default: 0.3)",
     )
+    parser.add_argument(
+        "--remembers-s",
+        type=float,
+        default=2.0,
+        metavar="X",
+        help="how long the expert knows where a goal is that it does not see: as long as the policy that is to learn "
+        "from it (default: 2)",
+    )
     add_set_flag(parser)
 
 
@@ -52,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
             "--episodes must be >= 1, --first >= 0, --push-share and --expert-share from 0 to 1, "
             f"got {args.episodes}, {args.first}, {args.push_share:g} and {args.expert_share:g}"
         )
+    if not args.remembers_s > 0.0:
+        raise UserError(f"--remembers-s must be > 0 (inf: for ever), got {args.remembers_s:g}")
     if args.first + args.episodes > FIRST_BENCHMARK_SEED:
         raise UserError(
             f"--first and --episodes must stay below room {FIRST_BENCHMARK_SEED}, where the benchmark's rooms begin; "
@@ -74,8 +84,9 @@ def _recorded_driver(args: argparse.Namespace, inference: Any, scale: Any) -> An
     from mobile_vla_sim.noisy import Corrected, NoisyExpert
 
     if not args.policy:
-        return NoisyExpert(scale, args.push_share)
+        return NoisyExpert(scale, args.push_share, remembers_s=args.remembers_s)
     from mobile_vla.engine import open_policy
     from mobile_vla_sim.drivers import PolicyDriver
 
-    return Corrected(PolicyDriver(open_policy(inference)), scale, args.expert_share)
+    policy = PolicyDriver(open_policy(inference))
+    return Corrected(policy, scale, args.expert_share, remembers_s=args.remembers_s)
