@@ -7,7 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from mobile_vla.config import with_values
+from mobile_vla_sim import noisy
 from mobile_vla_sim.config import SimulatorConfig
+from mobile_vla_sim.drivers import ActionScale
+from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.world import World
 
 EXACT = {
@@ -43,3 +46,16 @@ def drive() -> Callable[..., None]:
             one.advance(0.05)
 
     return drive
+
+
+@pytest.fixture
+def remembered(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long each teaching expert that is made remembers its goal."""
+    seconds: list[float] = []
+
+    def made(scale: ActionScale, remembers_s: float) -> Expert:
+        seconds.append(remembers_s)
+        return Expert(scale, remembers_s)
+
+    monkeypatch.setattr(noisy, "Expert", made)
+    return seconds

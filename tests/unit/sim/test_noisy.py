@@ -23,7 +23,7 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def run(speed_mps: float, seconds: float, action: tuple[float, float] = FORWARD) -> list[tuple[Any, bool]]:
         policy: Any = SimpleNamespace(begin=lambda world: None, act=lambda world: action)
-        driver = Corrected(policy, ActionScale(), expert_share=0.0)
+        driver = Corrected(policy, ActionScale(), expert_share=0.0, remembers_s=2.0)
         world: Any = SimpleNamespace(seed=1, time_s=0.0, velocity=SimpleNamespace(linear_mps=speed_mps))
         driver.begin(world)
         happened = []

@@ -31,6 +31,7 @@ TINY = with_values(
         "size.text_layers": 1,
         "size.clip_layers": 1,
         "size.hidden": 32,
+        "size.window": 15,
         "towers.steps": 2,
         "towers.batch": 4,
         "towers.warm_up": 1,
@@ -41,7 +42,9 @@ TINY = with_values(
 
 
 @pytest.mark.slow
-def test_a_run_makes_a_policy_and_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_makes_a_policy_and_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remembered: list[float]
+) -> None:
     monkeypatch.setattr(dataset, "_POSE_ROOMS_PER_SHARD", 2)
     monkeypatch.setattr(dataset, "_EPISODES_PER_SHARD", 1)
     monkeypatch.setattr(recipe, "small_camera", lambda simulator: dataset.small_camera(simulator, 64, 48))
@@ -51,6 +54,7 @@ def test_a_run_makes_a_policy_and_goes_on_where_it_stopped(tmp_path: Path, monke
         return Recipe(config, SimulatorConfig(), ControllerConfig(), tmp_path, said.append)
 
     checkpoint = start(TINY).run()
+    assert remembered == [1.5] * 3, "the experts of two shards and of one of corrections know what the window knows"
     policy = open_policy(InferenceConfig(checkpoint=str(checkpoint)))
     policy.self_check()
     assert policy.description["weights"] == "trained"

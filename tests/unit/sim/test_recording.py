@@ -30,7 +30,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Resul
     folder = tmp_path_factory.mktemp("bags") / "episodes"
     rules = Rules(limit_s=4.0)
     with World(with_values(SimulatorConfig(), SMALL), 0) as world, BagWriter(folder) as bag:
-        return folder, record_episodes(world, range(2), NoisyExpert(ActionScale(), 0.3), bag, rules)
+        return folder, record_episodes(world, range(2), NoisyExpert(ActionScale(), 0.3, remembers_s=2.0), bag, rules)
 
 
 def test_a_bag_plays_the_usual_roles_at_the_control_rate(recorded: tuple[Path, list[Result]]) -> None:
@@ -76,11 +76,11 @@ def test_the_pictures_are_those_of_the_room(recorded: tuple[Path, list[Result]])
 
 def test_pushes_differ_from_what_the_expert_says() -> None:
     world = World(SimulatorConfig(), 0)
-    driver = NoisyExpert(ActionScale(), 1.0)
+    driver = NoisyExpert(ActionScale(), 1.0, remembers_s=2.0)
     driver.begin(world)
     pushed = driver.act(world)
     assert pushed != driver.label
-    calm = NoisyExpert(ActionScale(), 0.0)
+    calm = NoisyExpert(ActionScale(), 0.0, remembers_s=2.0)
     calm.begin(world)
     assert calm.act(world) == pytest.approx(calm.label)
 
@@ -100,6 +100,17 @@ def test_the_command_writes_a_bag_and_keeps_off_the_benchmark(
     assert main(["sim", "record", str(tmp_path / "more"), "--push-share", "2"]) == 2
     for seconds in ("0", "nan"):
         assert main(["sim", "record", str(tmp_path / "more"), "--remembers-s", seconds]) == 2
+
+
+@pytest.mark.parametrize("who", [[], ["--policy", "untrained"]])
+def test_a_recorded_expert_remembers_as_long_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, who: list[str], remembered: list[float]
+) -> None:
+    small = [f"--set=simulator.{name}={value}" for name, value in SMALL.items()]
+    monkeypatch.setattr("mobile_vla_sim.recording.record_episodes", lambda *args, **more: [])
+    assert main(["sim", "record", str(tmp_path / "usual"), *who, *small]) == 0
+    assert main(["sim", "record", str(tmp_path / "shorter"), *who, "--remembers-s", "1.5", *small]) == 0
+    assert remembered == [2.0, 1.5]
 
 
 def test_a_driver_that_is_no_expert_is_recorded_as_autonomy(tmp_path: Path) -> None:

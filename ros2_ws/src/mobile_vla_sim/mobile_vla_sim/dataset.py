@@ -60,7 +60,7 @@ class DatasetSpec:
     patches: int = 8
     pictures_per_room: int = 12
     push_share: float = 0.35
-    remembers_s: float = math.inf
+    remembers_s: float = 2.0
     """How long the expert knows where a goal is that it does not see: as long as the policy that learns from it."""
     scale: ActionScale = dataclasses.field(default_factory=ActionScale)
     simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)

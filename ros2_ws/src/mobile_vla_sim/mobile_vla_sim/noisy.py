@@ -1,8 +1,9 @@
-"""Drives worth learning from: an expert that is pushed, and a policy that an expert corrects."""
+"""Drives worth learning from: an expert that is pushed, and a policy that an expert corrects.
+
+Both must be told how long the expert remembers (`Expert`): as long as the policy that is to learn from it.
+"""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
@@ -17,9 +18,7 @@ _PATIENCE_S, _HELP_S = (0.5, 4.0), 4.0
 class NoisyExpert:
     """Does what the expert says, plus a push that lasts a moment. `label` is what the expert would have done."""
 
-    def __init__(
-        self, scale: ActionScale, push_share: float, push_s: float = 0.7, *, remembers_s: float = math.inf
-    ) -> None:
+    def __init__(self, scale: ActionScale, push_share: float, push_s: float = 0.7, *, remembers_s: float) -> None:
         self._expert = Expert(scale, remembers_s)
         self._push_share = push_share
         self._push_s = push_s
@@ -59,7 +58,7 @@ class Corrected:
         scale: ActionScale,
         expert_share: float = 0.2,
         *,
-        remembers_s: float = math.inf,
+        remembers_s: float,
     ) -> None:
         self._policy = policy
         self._expert = Expert(scale, remembers_s)
