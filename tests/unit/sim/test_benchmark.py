@@ -142,7 +142,7 @@ def test_a_policy_for_another_base_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
     class Omni:
         class card:  # noqa: N801
-            action_space, untrained, control_rate_hz = "omni", True, 10.0
+            action_space, untrained, control_rate_hz, window = "omni", True, 10.0, 1
 
     monkeypatch.setattr("mobile_vla.engine.open_policy", lambda config: Omni())
     monkeypatch.setattr(benchmark, "_opened", {})

@@ -125,12 +125,17 @@ def _one_thread() -> None:
 
 
 def _episodes(job: Job, seeds: range) -> Iterator[Result]:
-    driver = _driver(job)
-    actuator: Actuator = Direct(job.rules.scale) if job.gate is None else Gated(job.gate, job.rules.action_delay_s)
+    driver, actuator = equipment(job)
     with World(suite_named(job.suite).config(job.simulator), seeds[0]) as world:
         for seed in seeds:
             world.reset(seed)
             yield run_episode(world, driver, actuator, job.rules)
+
+
+def equipment(job: Job) -> tuple[Driver, Actuator]:
+    """Who drives, and what is between that driver and the base."""
+    gate = Direct(job.rules.scale) if job.gate is None else Gated(job.gate, job.rules.action_delay_s)
+    return _driver(job), gate
 
 
 # One policy per process is kept: opening it costs more than an episode.

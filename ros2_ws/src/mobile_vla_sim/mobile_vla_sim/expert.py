@@ -103,9 +103,7 @@ class Expert:
 
     def _searching(self, world: World) -> bool:
         """Whether to look for the goal: until it is well in view, at most once around; again when it is forgotten."""
-        half_view = math.radians(world.config.camera.horizontal_fov_deg) / 2.0
-        bearing = abs(bearing_of(world.pose, *self._goal))
-        visible = bearing < half_view and in_sight(world.scene, world.pose, world.scene.goal)
+        visible = in_view(world, world.scene.goal)
         if self._seen:
             if visible:
                 self._seen_s = world.time_s
@@ -115,7 +113,8 @@ class Expert:
             yaw = world.pose.yaw
             self._searched_rad += abs(wrapped(yaw - self._last_yaw))
             self._last_yaw = yaw
-            self._seen = (visible and bearing < _WELL_IN_VIEW * half_view) or self._searched_rad > 2.1 * math.pi
+            well = abs(bearing_of(world.pose, *self._goal)) < _WELL_IN_VIEW * half_view_rad(world)
+            self._seen = (visible and well) or self._searched_rad > 2.1 * math.pi
             self._seen_s = world.time_s
         return not self._seen
 
@@ -136,6 +135,18 @@ class Expert:
 def bearing_of(pose: Pose, x: float, y: float) -> float:
     """Direction of a point seen from a pose; positive to the left."""
     return wrapped(math.atan2(y - pose.y, x - pose.x) - pose.yaw)
+
+
+def half_view_rad(world: World) -> float:
+    """How far to each side the camera sees."""
+    return math.radians(world.config.camera.horizontal_fov_deg) / 2.0
+
+
+def in_view(world: World, thing: int) -> bool:
+    """Whether the camera sees a thing: it points there, and nothing tall hides it."""
+    target = world.scene.things[thing]
+    ahead = abs(bearing_of(world.pose, target.x, target.y)) < half_view_rad(world)
+    return ahead and in_sight(world.scene, world.pose, thing)
 
 
 def in_sight(scene: Scene, pose: Pose, thing: int) -> bool:

@@ -11,6 +11,7 @@ EPILOG = "vla sim bench --policy small --episodes 20\nvla sim bench --drivers ex
 COMMANDS = {
     "bench": "closed-loop benchmark",
     "robustness": "success while one thing gets worse",
+    "trace": "drives moment by moment, to see why one failed",
     "record": "episodes of the expert as a bag",
 }
 

@@ -25,6 +25,15 @@ _COLUMNS = (
 
 def add_job_flags(parser: argparse.ArgumentParser, episodes: int) -> None:
     """Which policy, in which rooms, under which rules, on how many processors."""
+    add_room_flags(parser, episodes)
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="processes; the results do not depend on it (default: one per core)"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def add_room_flags(parser: argparse.ArgumentParser, episodes: int) -> None:
+    """Which policy, in which rooms, under which rules."""
     parser.add_argument("--policy", metavar="NAME", help="a name from config/policies, or a path to a YAML file")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="a name from config/devices (default: cpu)")
     parser.add_argument("--suite", default="standard", help="standard, hard, unseen or paraphrase (default: standard)")
@@ -46,10 +55,6 @@ def add_job_flags(parser: argparse.ArgumentParser, episodes: int) -> None:
         "--rate-hz", type=float, default=0.0, metavar="X", help="decisions per second (default: the policy's)"
     )
     parser.add_argument("--limit-s", type=float, default=60.0, metavar="X", help="patience per episode (default: 60)")
-    parser.add_argument(
-        "--workers", type=int, metavar="N", help="processes; the results do not depend on it (default: one per core)"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON")
     add_set_flag(parser)
 
 
@@ -58,9 +63,15 @@ def check_job_flags(args: argparse.Namespace) -> None:
     from mobile_vla_sim.benchmark import cores
 
     args.workers = cores() if args.workers is None else args.workers
-    for name in ("episodes", "workers"):
-        if getattr(args, name) < 1:
-            raise UserError(f"--{name} must be >= 1, got {getattr(args, name)}")
+    if args.workers < 1:
+        raise UserError(f"--workers must be >= 1, got {args.workers}")
+    check_room_flags(args)
+
+
+def check_room_flags(args: argparse.Namespace) -> None:
+    """Refuse rooms and rules that cannot be driven."""
+    if args.episodes < 1:
+        raise UserError(f"--episodes must be >= 1, got {args.episodes}")
     if args.first < 0 or not 0 <= args.rate_hz <= 50 or not 1 <= args.limit_s <= 600:
         raise UserError(
             f"--first must be >= 0, --rate-hz from 0 to 50 and --limit-s from 1 to 600, "

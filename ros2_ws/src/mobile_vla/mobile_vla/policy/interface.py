@@ -39,6 +39,10 @@ class CardFacts(Protocol):
     def control_rate_hz(self) -> float:
         """The step rate the recurrent part was trained at."""
 
+    @property
+    def window(self) -> int:
+        """How many steps the recurrent part remembers."""
+
 
 class Policy(Protocol):
     """One loaded policy. Not thread-safe: one thread owns it and makes every call."""

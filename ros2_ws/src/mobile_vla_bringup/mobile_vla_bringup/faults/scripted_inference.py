@@ -29,6 +29,7 @@ class ScriptedCard(NamedTuple):
     action_space: str = "diff"
     untrained: bool = False
     control_rate_hz: float = 15.0
+    window: int = 1
 
 
 class ScriptedPolicy:
