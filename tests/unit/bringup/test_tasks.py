@@ -28,7 +28,7 @@ def test_arriving_is_noted_when_it_had_stood_for_a_second() -> None:
     tasks.observe(11.0, at("red ball", still_s=3.4))
     task = tasks.told[0]
     assert task.arrived_s == pytest.approx(8.6)
-    assert task.sentence() == 'Told "go to the red ball" at 0.0 s: arrived at the red ball after 8.6 s.'
+    assert task.sentence() == 'Told "go to the red ball" at the start: arrived at the red ball after 8.6 s.'
     tasks.finish(12.0, at("red ball"), "the time was over", "")
     assert tasks.facts()[0]["arrived"] is True
 
@@ -72,6 +72,7 @@ def test_a_change_ends_the_first_instruction_and_starts_the_second() -> None:
     assert first["sentence"].endswith(
         "did not arrive because it was told something else, still on its way, 3.00 m from the red ball."
     )
+    assert second["sentence"].startswith('Told "go to the blue cone" 6.0 s after it was armed: arrived')
     assert (first["until_s"], second["given_s"], second["arrived_s"]) == (6.0, 6.0, 14.0)
 
 

@@ -30,7 +30,8 @@ class Task:
 
     def sentence(self) -> str:
         """For the report."""
-        told = f'Told "{self.instruction}" at {self.given_s:.1f} s'
+        when = f"{self.given_s:.1f} s after it was armed" if self.given_s else "at the start"
+        told = f'Told "{self.instruction}" {when}'
         if self.arrived_s is not None:
             return f"{told}: arrived at the {self.object} after {self.arrived_s - self.given_s:.1f} s."
         return f"{told}: did not arrive {self.why_not}."
