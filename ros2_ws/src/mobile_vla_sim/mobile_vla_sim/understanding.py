@@ -6,6 +6,7 @@ It tells whether a policy that does not arrive fails to see, to understand, or t
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 
 from mobile_vla.policy.preprocess import Preprocess
 from mobile_vla.train.tower_net import TowerNet
-from mobile_vla_sim.config import SimulatorConfig
+from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND, SimulatorConfig
 from mobile_vla_sim.dataset import random_pose
 from mobile_vla_sim.labels import Labeller
 from mobile_vla_sim.lessons import SEEN_SHARE, UNSURE_SHARE, Language
@@ -34,12 +35,29 @@ class Understanding(NamedTuple):
     """Share of the goals out of view that it says are in view."""
     bearing_error_rad: float
     """Median over the goals in view."""
+    colour_right: float
+    """Share of the patches filled by a goal whose colour the patches say right, whatever was asked."""
+    kind_right: float
 
     def __str__(self) -> str:
         return (
             f"{self.pairs} pairs in {self.styles} styles, {self.pictures} pictures: said to be in view {self.seen:.2f} "
-            f"of those that are and {self.imagined:.2f} of the others, bearing within {self.bearing_error_rad:.3f} rad"
+            f"of those that are, {self.imagined:.2f} of the others; bearing within {self.bearing_error_rad:.3f} rad; "
+            f"colour of goals right in {self.colour_right:.2f} and kind in {self.kind_right:.2f}"
         )
+
+
+class _Question(NamedTuple):
+    """One picture, and what is true about the goal in it."""
+
+    picture: np.ndarray
+    told: tuple[torch.Tensor, torch.Tensor]
+    share: float
+    bearing_rad: float
+    kind: int
+    colour: int
+    patches: np.ndarray
+    """(patches,): whether something like the goal fills it."""
 
 
 @torch.inference_mode()
@@ -47,41 +65,54 @@ def understanding(
     net: TowerNet, language: Language, image: Preprocess, simulator: SimulatorConfig, seeds: range
 ) -> Understanding:
     """Ask about the goal of each room from a few places."""
-    pictures, told, shares, bearings = [], [], [], []
+    questions = [
+        one
+        for one in _questions(net, language, image, simulator, seeds)
+        if one.share >= SEEN_SHARE or one.share < UNSURE_SHARE
+    ]
+    pixels = torch.from_numpy(np.stack([one.picture for one in questions]))
+    tokens, last = (torch.stack(parts) for parts in zip(*(one.told for one in questions), strict=True))
+    visible = torch.tensor([one.share >= SEEN_SHARE for one in questions])
+    bearing = torch.tensor([one.bearing_rad for one in questions])
+    half_view = math.radians(simulator.camera.horizontal_fov_deg) / 2.0
+    answers = net.heads.last(net.listen(pixels, tokens, last)[0])
+    said, pointed = answers[:, 0] > 0.0, answers[:, 1].tanh() * half_view
+    kinds, colours = net.name_patches(pixels)
+    filled = torch.from_numpy(np.stack([one.patches for one in questions]))
+    kind_right = kinds == torch.tensor([one.kind for one in questions])[:, None]
+    colour_right = colours == torch.tensor([one.colour for one in questions])[:, None]
+    return Understanding(
+        simulator.room.pairs,
+        simulator.room.styles,
+        len(questions),
+        said[visible].float().mean().item(),
+        said[~visible].float().mean().item(),
+        (pointed - bearing)[visible].abs().median().item(),
+        colour_right[filled].float().mean().item(),
+        kind_right[filled].float().mean().item(),
+    )
+
+
+def _questions(
+    net: TowerNet, language: Language, image: Preprocess, simulator: SimulatorConfig, seeds: range
+) -> Iterator[_Question]:
     with World(simulator, seeds[0]) as world:
-        labeller = Labeller(world, 8)
+        labeller = Labeller(world, net.patches_along)
         for seed in seeds:
             world.reset(seed)
             labeller.begin()
             rng = np.random.default_rng(seed)
             goal, target = world.scene.goal, world.scene.target
+            kind, colour = EVERY_KIND.index(target.kind), EVERY_COLOUR.index(target.colour)
             for _ in range(PICTURES_PER_ROOM):
                 world.place(random_pose(world, rng))
                 labels = labeller.label()
-                pictures.append(image.normalised(image.geometry(world.render())))
-                told.append(language.sentence((target.colour, target.kind), rng))
-                shares.append(float(labels.thing_seen[goal]))
-                bearings.append(float(labels.thing_bearing[goal]))
-    known = [share >= SEEN_SHARE or share < UNSURE_SHARE for share in shares]
-    said, pointed = _answers(net, np.stack(pictures), told)
-    visible = torch.tensor(shares)[known] >= SEEN_SHARE
-    said, pointed, bearing = said[known], pointed[known], torch.tensor(bearings)[known]
-    half_view = math.radians(simulator.camera.horizontal_fov_deg) / 2.0
-    return Understanding(
-        simulator.room.pairs,
-        simulator.room.styles,
-        len(visible),
-        said[visible].float().mean().item(),
-        said[~visible].float().mean().item(),
-        (pointed * half_view - bearing)[visible].abs().median().item(),
-    )
-
-
-def _answers(
-    net: TowerNet, pictures: np.ndarray, told: list[tuple[torch.Tensor, torch.Tensor]]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Whether it is in view, and its bearing as a share of half the view."""
-    tokens, last = (torch.stack(parts) for parts in zip(*told, strict=True))
-    text, _, _ = net.listen(torch.from_numpy(pictures), tokens, last)
-    answers = net.heads.last(text)
-    return answers[:, 0] > 0.0, answers[:, 1].tanh()
+                yield _Question(
+                    image.normalised(image.geometry(world.render())),
+                    language.sentence((target.colour, target.kind), rng),
+                    float(labels.thing_seen[goal]),
+                    float(labels.thing_bearing[goal]),
+                    kind,
+                    colour,
+                    ((labels.patch_kind == kind) & (labels.patch_colour == colour)).ravel(),
+                )

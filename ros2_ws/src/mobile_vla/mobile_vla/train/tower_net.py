@@ -108,6 +108,19 @@ class TowerNet(nn.Module):
         clip = self.policy.clip_model.vision_model(pixel_values=pixels).pooler_output
         return text, latents.mean(1), clip
 
+    def name_patches(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The kind and the colour (B, patches) that each patch is said to show, row by row."""
+        vision = self.policy.kosmos_model.vision_model
+        tokens = vision.model.post_layernorm(vision(pixel_values=pixels).last_hidden_state)
+        said = self.heads.patch(tokens[:, 1:])
+        kinds = self.heads.sizes.kinds
+        return said[..., :kinds].argmax(-1), said[..., kinds:].argmax(-1)
+
+    @property
+    def patches_along(self) -> int:
+        """Patches along one side of the picture."""
+        return math.isqrt(self.policy.kosmos_model.vision_model.model.embeddings.num_patches)
+
     def _listen(self, latents: Tensor, batch: Batch) -> Tensor:
         many = batch.tokens.shape[1]
         repeated = latents.repeat_interleave(many, dim=0)
@@ -174,7 +187,11 @@ class TowerNet(nn.Module):
 
 
 def _classes(said: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy in which a rare class counts more, but not as much more as it is rare."""
+    """Cross entropy in which a rare class counts more, but not as much more as it is rare; -1 does not count."""
+    known = target >= 0
+    if not bool(known.any()):
+        return said.sum() * 0.0
+    said, target = said[known], target[known]
     counts = torch.bincount(target, minlength=said.shape[1]).float()
     weight = (counts.sum() / (counts + 1.0)).sqrt()
     return cross_entropy(said, target, weight=(weight / weight.mean()).to(said.dtype))
