@@ -19,7 +19,7 @@ from mobile_vla.policy.preprocess import Preprocess
 from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.train.config import TinySize
 from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
-from mobile_vla_sim import dataset, lessons
+from mobile_vla_sim import dataset, lessons, recolour
 from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND, SimulatorConfig
 from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, SEEDS, Data, DatasetSpec, Shard, make, make_shard
 from mobile_vla_sim.labels import CRATE, FAR_M, FLOOR, MOST_THINGS, NO_COLOUR, NOTHING, SECTORS, WALL, Labeller
@@ -182,6 +182,13 @@ def test_the_third_instruction_is_about_what_is_not_there(teach: Callable[[str],
     assert ((batch.sector < SECTORS) == (batch.seen == 1)).all()
 
 
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No picture in other colours."""
+    monkeypatch.setattr(recolour, "NAMELESS_SHARE", 0.0)
+
+
+@pytest.mark.usefixtures("named")
 def test_mirrored_pictures_have_mirrored_labels(teach: Callable[[str], Lessons]) -> None:
     class Coin:
         """A generator whose first throw is given and the rest is another generator's."""
@@ -216,6 +223,43 @@ def test_mirrored_pictures_have_mirrored_labels(teach: Callable[[str], Lessons])
     plain, mirrored = both(EPISODES)
     assert plain.action.isfinite().all()
     assert mirrored.action.isnan().all()
+
+
+def test_pictures_in_nameless_colours_teach_shapes_only(
+    teach: Callable[[str], Lessons], language: Language, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recolour, "NAMELESS_SHARE", 0.5)
+    teaching, rows = teach(EPISODES), np.arange(16)
+    batch = teaching.of(rows, np.random.default_rng(0), augment=True)
+    nameless = (batch.patch_colour == -1).flatten(1).all(1)
+    assert 2 < nameless.sum() < 14
+    assert (batch.patch_colour[~nameless] >= 0).all()
+    assert torch.equal((batch.sector_colour == -1).all(1), nameless)
+    assert torch.equal((batch.pair_seen == -1).all(1), nameless)
+    assert (batch.patch_kind >= 0).all()
+    assert batch.action[nameless].isnan().all()
+    assert (batch.alike[nameless][:, :, 0] == -1).all()
+    assert (batch.alike[nameless][:, :, 1] >= 0).all()
+    assert (batch.seen[nameless][:, 2] == 0).all()
+
+
+def test_where_colours_have_no_name_only_kinds_are_asked_for(teach: Callable[[str], Lessons]) -> None:
+    teaching, rng = teach(POSES), np.random.default_rng(0)
+    labels = teaching._data.labels
+    for row in range(24):
+        kinds, share = (labels[name][row] for name in ("thing_kind", "thing_seen"))
+        asked = teaching._asked(labels, row, rng, nameless=True)
+        assert all(one.colour == "" for one, _ in asked)
+        for one, thing in asked[:2]:
+            alike = np.flatnonzero(kinds == EVERY_KIND.index(one.kind))
+            assert share[thing] == share[alike].max()
+        missing, nothing = asked[2]
+        assert nothing == -1
+        assert EVERY_KIND.index(missing.kind) not in kinds
+
+
+def test_no_augmentation_leaves_colours_alone(teach: Callable[[str], Lessons]) -> None:
+    assert (teach(POSES).batch(0, augment=False).patch_colour >= 0).all()
 
 
 def test_nothing_is_ever_asked_or_named_about_an_unseen_pair(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import mujoco
@@ -15,7 +16,16 @@ from mobile_vla.errors import UserError
 from mobile_vla.resources import named_files
 from mobile_vla_sim import planner
 from mobile_vla_sim.config import COLOURS, EVERY_COLOUR, EVERY_KIND, KINDS, BaseConfig, RoomConfig, SimulatorConfig
-from mobile_vla_sim.language import TRAINED, UNSEEN, instruction, named_pair
+from mobile_vla_sim.language import (
+    COLOUR_ONLY,
+    KIND_ONLY,
+    LESSONS_ONLY,
+    TRAINED,
+    UNSEEN,
+    instruction,
+    named_pair,
+    sentences,
+)
 from mobile_vla_sim.planner import FloorMap, Route, clearance, distance_to_block
 from mobile_vla_sim.randomise import goal_reachable, random_scene
 from mobile_vla_sim.scenario import load_scene, scene_from
@@ -136,6 +146,17 @@ def test_unseen_sentences_are_new_but_their_words_are_not() -> None:
     assert not set(TRAINED) & set(UNSEEN)
     known = {word for sentence in TRAINED for word in sentence.replace(":", "").split()}
     assert {word for sentence in UNSEEN for word in sentence.replace(":", "").split()} <= known
+
+
+def test_lessons_know_more_sentences_of_the_same_words_and_none_that_is_kept() -> None:
+    taught = sentences("red", "ball")
+    assert {sentence.format(colour="red", kind="ball") for sentence in (*TRAINED, *LESSONS_ONLY)} <= set(taught)
+    assert not {sentence.format(colour="red", kind="ball") for sentence in UNSEEN} & set(taught)
+    assert _words(LESSONS_ONLY) <= _words((*TRAINED, *COLOUR_ONLY, *KIND_ONLY))
+
+
+def _words(patterns: Iterable[str]) -> set[str]:
+    return {word for pattern in patterns for word in pattern.split()}
 
 
 @pytest.mark.parametrize("text", ["go to the ball", "go to the red and the blue ball", "", "fly away"])

@@ -167,6 +167,19 @@ def test_towers_learn_where_something_is(made: Made, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_is_unknown_is_not_learnt(made: Made) -> None:
+    net, batch = net_of(made), batch_at(0)
+    colours = torch.randint(3, batch.patch_colour.shape)
+    colours[:8] = -1
+    learned, alone = (
+        net(batch._replace(patch_colour=colours), PAIR_TOKENS)["patch_colour"],
+        net(Batch(*(part[8:] for part in batch._replace(patch_colour=colours))), PAIR_TOKENS)["patch_colour"],
+    )
+    assert torch.isclose(learned, alone)
+    nothing = net(batch._replace(patch_colour=torch.full_like(colours, -1)), PAIR_TOKENS)["patch_colour"]
+    assert nothing == 0.0
+
+
 def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
     whole = fit(net_of(make(tmp_path)), 40, tmp_path / "whole.pt").state_dict()
     config = TowerConfig(steps=40, warm_up=5, save_every=20)

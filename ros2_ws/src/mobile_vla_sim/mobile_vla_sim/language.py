@@ -26,6 +26,28 @@ TRAINED = (
     "take me to the {colour} {kind}",
 )
 
+# Only in lessons, and not in what a room asks for: the same words in other orders, so that a policy listens to words
+# and not to sentences.
+LESSONS_ONLY = (
+    "please go to the {colour} {kind}",
+    "please move to the {kind} in {colour}",
+    "please take me to the {kind} that is {colour}",
+    "go to the {kind} that is {colour}",
+    "go to the {colour} {kind} and stop there",
+    "drive to the {kind} in {colour} and stop",
+    "navigate to the {kind} that is {colour}",
+    "approach the {kind} in {colour}",
+    "find the {kind} in {colour} please",
+    "move to the {colour} {kind} please",
+    "look for the {colour} {kind} and stop",
+    "head for the {colour} {kind} and go there",
+    "go there and stop at the {colour} {kind}",
+    "your goal is the {kind} that is {colour}",
+    "take me to the {kind} in {colour}",
+    "the {kind} that is {colour}",
+    "the {kind} in {colour} please",
+)
+
 UNSEEN = (
     "please drive to the {kind} that is {colour}",
     "approach the {colour} {kind} and stop there",
@@ -76,7 +98,7 @@ COLOUR_WORDS: dict[str, tuple[str, ...]] = {
 
 def sentences(colour: str, kind: str) -> list[str]:
     """Every sentence that training knows about a colour, a kind or a pair; an empty string leaves one open."""
-    patterns = TRAINED if colour and kind else COLOUR_ONLY if colour else KIND_ONLY
+    patterns = (*TRAINED, *LESSONS_ONLY) if colour and kind else COLOUR_ONLY if colour else KIND_ONLY
     return [
         pattern.format(colour=colour_word, kind=kind_word)
         for pattern in patterns

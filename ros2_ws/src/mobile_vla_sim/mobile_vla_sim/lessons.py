@@ -15,6 +15,7 @@ from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND
 from mobile_vla_sim.dataset import Data
 from mobile_vla_sim.labels import FAR_M, MOST_THINGS, SECTORS, SURFACES
 from mobile_vla_sim.language import sentences
+from mobile_vla_sim.recolour import recoloured
 from mobile_vla_sim.scene import EVERY_PAIR, UNSEEN_PAIRS
 
 TRAINED_PAIRS = tuple(pair for pair in EVERY_PAIR if pair not in UNSEEN_PAIRS)
@@ -106,20 +107,31 @@ class Lessons:
         labels = {name: values[rows] for name, values in self._data.labels.items()}
         images = self._data.images(rows)
         flip = (rng.random(len(rows)) < 0.5) if augment else np.zeros(len(rows), bool)
+        nameless = np.zeros(len(rows), bool)
+        if augment:
+            images, nameless = recoloured(images, labels["thing_kind"], labels["thing_colour"], rng)
+        for name, unknown in (("patch_colour", nameless[:, None, None]), ("sector_colour", nameless[:, None])):
+            labels[name] = np.where(unknown, -1, labels[name].astype(np.int64))
         for name in ("patch_kind", "patch_colour"):
             labels[name] = np.where(flip[:, None, None], labels[name][:, :, ::-1], labels[name])
         for name in ("sector_range", "sector_kind", "sector_colour"):
             labels[name] = np.where(flip[:, None], labels[name][:, ::-1], labels[name])
         labels["thing_bearing"] = np.where(flip[:, None], -labels["thing_bearing"], labels["thing_bearing"])
         # The expert turns left to search: a mirrored search would be another habit.
-        labels["action"] = np.where(flip[:, None], np.nan, labels["action"])
+        labels["action"] = np.where((flip | nameless)[:, None], np.nan, labels["action"])
         images = np.where(flip[:, None, None, None], images[:, :, ::-1], images)
-        return self._assemble(images, labels, rng, augment=augment)
+        return self._assemble(images, labels, nameless, rng, augment=augment)
 
     def _assemble(
-        self, images: np.ndarray, labels: dict[str, np.ndarray], rng: np.random.Generator, *, augment: bool
+        self,
+        images: np.ndarray,
+        labels: dict[str, np.ndarray],
+        nameless: np.ndarray,
+        rng: np.random.Generator,
+        *,
+        augment: bool,
     ) -> Batch:
-        asked = [self._asked(labels, row, rng) for row in range(len(images))]
+        asked = [self._asked(labels, row, rng, nameless=bool(nameless[row])) for row in range(len(images))]
         tokens, last = zip(*(self._language.sentence(what, rng) for one in asked for what, _ in one), strict=True)
         things = np.array([[thing for _, thing in one] for one in asked])
         many = things.shape[1]
@@ -138,7 +150,7 @@ class Lessons:
             sector_range=torch.from_numpy(labels["sector_range"].astype(np.float32) / FAR_M),
             sector_kind=torch.from_numpy(labels["sector_kind"].astype(np.int64)),
             sector_colour=torch.from_numpy(labels["sector_colour"].astype(np.int64)),
-            pair_seen=torch.from_numpy(_pairs_seen(labels)),
+            pair_seen=torch.from_numpy(np.where(nameless[:, None], np.float32(-1.0), _pairs_seen(labels))),
             tokens=torch.stack(tokens).view(len(images), many, -1),
             last=torch.stack(last).view(len(images), many),
             seen=torch.from_numpy(seen.astype(np.float32)),
@@ -154,11 +166,13 @@ class Lessons:
         across = 0.5 * (1.0 - np.tan(np.clip(bearing.astype(np.float32), -1.4, 1.4)) / math.tan(self._half_view))
         return np.clip((across * SECTORS).astype(int), 0, SECTORS - 1)
 
-    def _asked(self, labels: dict[str, np.ndarray], row: int, rng: np.random.Generator) -> list[tuple[Asked, int]]:
+    def _asked(
+        self, labels: dict[str, np.ndarray], row: int, rng: np.random.Generator, *, nameless: bool = False
+    ) -> list[tuple[Asked, int]]:
         """Three instructions: the goal, another object of the room, an object that is not there. (-1: not there.)
 
         The second and the third often name only a colour or only a kind: of several objects that fit, the one that
-        fills most of the picture is meant.
+        fills most of the picture is meant. Where colours have no name, all three name only a kind.
         """
         kinds, colours, share = (labels[name][row] for name in ("thing_kind", "thing_colour", "thing_seen"))
         there = [index for index in range(MOST_THINGS) if kinds[index] < _KINDS]
@@ -169,9 +183,19 @@ class Lessons:
             first = visible[int(rng.integers(len(visible)))]
         others = [index for index in visible or there if index != first] or there
         second = others[int(rng.integers(len(others)))]
-        partly = _partly(pairs[second], rng)
-        second = max((index for index in there if _fits(pairs[index], partly)), key=lambda index: share[index])
-        return [(pairs[first], first), (partly, second), (_missing(set(pairs.values()), rng), -1)]
+
+        def largest(asked: Asked) -> tuple[Asked, int]:
+            return asked, max((index for index in there if _fits(pairs[index], asked)), key=lambda index: share[index])
+
+        if nameless:
+            absent = sorted(set(EVERY_KIND) - {pair.kind for pair in pairs.values()})
+            kinds_asked = [largest(Asked("", pairs[index].kind)) for index in (first, second)]
+            return [*kinds_asked, (Asked("", absent[int(rng.integers(len(absent)))]), -1)]
+        return [
+            (pairs[first], first),
+            largest(_partly(pairs[second], rng)),
+            (_missing(set(pairs.values()), rng), -1),
+        ]
 
     def _pixels(self, images: np.ndarray, rng: np.random.Generator, *, augment: bool) -> Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 255.0
