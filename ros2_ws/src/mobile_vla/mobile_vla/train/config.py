@@ -43,7 +43,7 @@ class TinySize(Config):
 class TowerConfig(Config):
     """How the towers are fitted."""
 
-    steps: int = param(14000, "Optimiser steps.", ge=1)
+    steps: int = param(24000, "Optimiser steps.", ge=1)
     batch: int = param(64, "Pictures per step.", ge=2)
     rate: float = param(2e-3, "Highest learning rate.", gt=0.0)
     warm_up: int = param(300, "Steps until the highest rate.", ge=1)
