@@ -23,9 +23,7 @@ _LOOK_M = 0.7
 _TURN_ON_SPOT_RAD = 0.8
 _SEARCH_TURN = 0.6
 # A search that also moves, and where and how much room it needs for that.
-_ARC, _ARC_AHEAD_M, _ARC_ROOM_M = (0.9, 0.3), (0.2, 0.4, 0.6), 0.1
-# How far a teacher sees: farther away, an object is too small for its pupil (`lessons.SEEN_SHARE`).
-_TEACHER_SEES_M = 3.5
+_ARC, _ARC_AHEAD_M, _ARC_ROOM_M = (0.5, 0.4), (0.2, 0.4, 0.6), 0.1
 # A search ends when the goal is within this share of the half field of view.
 _WELL_IN_VIEW = 0.75
 # How far from its middle, as a share of its radius, a thing is still looked at.
@@ -37,15 +35,14 @@ class Expert:
     """Drives any scene whose goal is reachable. One per world; `begin` plans for the world's present scene.
 
     It knows where its goal is once it has seen it. A teacher of a policy that remembers only `remembers_s` has to
-    forget as soon (and search again, towards the side where the goal was lost) and to see no farther: what it knows
-    and its pupil cannot know would be noise in the lesson. It also searches in wide arcs where there is room, because
-    its pupil, who cannot tell that it has turned once around, would turn for ever wherever the goal is hidden.
+    forget as soon (and search again): what it knows and its pupil cannot know would be noise in the lesson. It also
+    searches in arcs where there is room, because its pupil, who cannot tell that it has turned once around, would
+    turn on the spot for ever wherever the goal is hidden from there.
     """
 
     def __init__(self, scale: ActionScale, remembers_s: float = math.inf) -> None:
         self._scale = scale
         self._remembers_s = remembers_s
-        self._teaches = math.isfinite(remembers_s)
 
     def begin(self, world: World) -> None:
         scene = world.scene
@@ -55,7 +52,7 @@ class Expert:
         self._route = Route(
             self._floor, self._goal, _GOAL_RING_M, body + _NEEDED_M, wish_m=body + _WISHED_M, dislike=_DISLIKE
         )
-        self._start_search(world, 1.0)
+        self._start_search(world)
         self._arrived = False
 
     def act(self, world: World) -> Action:
@@ -99,40 +96,32 @@ class Expert:
         x, y = pose.x + ahead_m * math.cos(pose.yaw), pose.y + ahead_m * math.sin(pose.yaw)
         return float(self._floor.clearance[self._floor.cell(x, y)])
 
-    def _start_search(self, world: World, side: float) -> None:
-        self._seen, self._side = False, side
+    def _start_search(self, world: World) -> None:
+        self._seen = False
         self._seen_s, self._searched_rad = 0.0, 0.0
         self._last_yaw = world.pose.yaw
 
     def _searching(self, world: World) -> bool:
-        """Whether to look for the goal: until it is well in view, and again when it is forgotten.
-
-        Only who does not teach ends a search after one turn: it knows the way anyway.
-        """
-        bearing = bearing_of(world.pose, *self._goal)
-        visible = self._sees(world)
-        if visible:
-            self._seen_s, self._side_seen = world.time_s, math.copysign(1.0, bearing)
+        """Whether to look for the goal: until it is well in view, at most once around; again when it is forgotten."""
+        visible = in_view(world, world.scene.goal)
         if self._seen:
-            if world.time_s - self._seen_s > self._remembers_s:
-                self._start_search(world, self._side_seen)
+            if visible:
+                self._seen_s = world.time_s
+            elif world.time_s - self._seen_s > self._remembers_s:
+                self._start_search(world)
         else:
             yaw = world.pose.yaw
             self._searched_rad += abs(wrapped(yaw - self._last_yaw))
             self._last_yaw = yaw
-            well = visible and abs(bearing) < _WELL_IN_VIEW * half_view_rad(world)
-            self._seen = well or (self._searched_rad > 2.1 * math.pi and not self._teaches)
+            well = abs(bearing_of(world.pose, *self._goal)) < _WELL_IN_VIEW * half_view_rad(world)
+            self._seen = (visible and well) or self._searched_rad > 2.1 * math.pi
+            self._seen_s = world.time_s
         return not self._seen
-
-    def _sees(self, world: World) -> bool:
-        near = not self._teaches or world.distance_to(world.scene.goal) < _TEACHER_SEES_M
-        return near and in_view(world, world.scene.goal)
 
     def _search(self, pose: Pose) -> Action:
         room_m = self._route.needed_m + _ARC_ROOM_M
         free = all(self._clearance_at(pose, ahead_m) >= room_m for ahead_m in _ARC_AHEAD_M)
-        forward, turn = _ARC if free and self._teaches else (0.0, _SEARCH_TURN)
-        return forward, turn * self._side
+        return _ARC if free and math.isfinite(self._remembers_s) else (0.0, _SEARCH_TURN)
 
     @staticmethod
     def _person_ahead(world: World, pose: Pose) -> bool:
