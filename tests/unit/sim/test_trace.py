@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from mobile_vla.cli.main import main
 from mobile_vla.control import ControllerConfig
+from mobile_vla_sim import trace as module
 from mobile_vla_sim.benchmark import Job, run_job
-from mobile_vla_sim.drivers import PolicyDriver, Straight
-from mobile_vla_sim.episode import ARRIVED, Rules
+from mobile_vla_sim.drivers import ActionScale, PolicyDriver, Straight
+from mobile_vla_sim.episode import ARRIVED, Direct, Rules
+from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED as FIRST
-from mobile_vla_sim.trace import Trace, memory_s, traces, write_csv
+from mobile_vla_sim.trace import Trace, csv_of, memory_s, traces
 from mobile_vla_sim.trace_report import in_words, page_of
 
 JOB = Job("straight", episodes=2, rules=Rules(limit_s=3.0), gate=ControllerConfig())
@@ -53,16 +57,33 @@ def test_what_the_gate_said_belongs_to_the_decision_before_it() -> None:
     assert {one.gate for one in free.moments} == {""}
 
 
-def test_the_expert_that_is_asked_remembers_as_long_as_the_policy() -> None:
-    policy = SimpleNamespace(card=SimpleNamespace(window=20, control_rate_hz=10.0))
-    assert memory_s(PolicyDriver(policy)) == 2.0  # type: ignore[arg-type]
+def test_the_expert_is_asked_and_does_not_drive() -> None:
+    (trace,) = traces(JOB, [FIRST])
+    assert {(one.action_first, one.action_second) for one in trace.moments} == {(1.0, 0.0)}
+    assert (1.0, 0.0) not in {(one.expert_first, one.expert_second) for one in trace.moments}
+
+
+def test_the_expert_that_is_asked_remembers_as_long_as_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy: Any = SimpleNamespace(
+        card=SimpleNamespace(window=20, control_rate_hz=10.0),
+        reset=lambda: None,
+        step=lambda frame, instruction: SimpleNamespace(action=(0.0, 0.0)),
+    )
     assert memory_s(Straight()) == math.inf
+    remembered = []
+
+    def made(scale: ActionScale, remembers_s: float) -> Expert:
+        remembered.append(remembers_s)
+        return Expert(scale, remembers_s)
+
+    monkeypatch.setattr(module, "equipment", lambda job: (PolicyDriver(policy), Direct(job.rules.scale)))
+    monkeypatch.setattr(module, "Expert", made)
+    assert len(list(traces(JOB, [FIRST]))) == 1
+    assert remembered == [2.0]
 
 
-def test_a_drive_is_a_table_of_figures(arrival: Trace, tmp_path: Path) -> None:
-    write_csv(arrival, tmp_path / "one.csv")
-    with (tmp_path / "one.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+def test_a_drive_is_a_table_of_figures(arrival: Trace) -> None:
+    rows = list(csv.DictReader(io.StringIO(csv_of(arrival))))
     assert len(rows) == len(arrival.moments)
     assert {row["goal_in_view"] for row in rows} == {"true", "false"}
     assert float(rows[-1]["goal_distance_m"]) == pytest.approx(arrival.moments[-1].goal_distance_m, abs=1e-3)
@@ -76,6 +97,20 @@ def test_the_page_shows_the_room_and_its_course(arrival: Trace) -> None:
     assert page.count("<title>crate</title>") == len(arrival.scene.blocks)
     assert "in view, " in page
     assert in_words(arrival).startswith(f"{FIRST}, {arrival.result.instruction}: arrived {arrival.result.goal} after")
+
+
+def test_how_long_the_gate_stopped_the_robot_is_said(arrival: Trace) -> None:
+    stopped = [one._replace(gate="range_stop") for one in arrival.moments[:7]]
+    trace = dataclasses.replace(arrival, moments=[*stopped, *arrival.moments[7:]])
+    assert in_words(trace).endswith("stopped by the gate 0.7 s")
+    assert in_words(arrival).endswith("stopped by the gate 0.0 s")
+
+
+def test_the_way_shows_where_the_goal_was_in_view(arrival: Trace) -> None:
+    hidden = dataclasses.replace(arrival, moments=[one._replace(goal_in_view=False) for one in arrival.moments])
+    nothing_drawn = "<title>goal in view</title></g>"
+    assert nothing_drawn in page_of([hidden], "")
+    assert nothing_drawn not in page_of([arrival], "")
 
 
 def test_the_command_writes_a_table_per_room_and_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +132,7 @@ def test_drives_that_arrive_are_left_out_where_told(tmp_path: Path, capsys: pyte
     ("flags", "sentence"),
     [
         (["--rooms", "3,red"], "--rooms: 'red' is not the number of a room"),
+        (["--rooms", ""], "--rooms: '' is not the number of a room"),
         (["--episodes", "0"], "--episodes must be >= 1, got 0"),
         ([], "a policy is needed"),
     ],
@@ -115,3 +151,21 @@ def test_a_folder_that_cannot_be_made_is_said_before_driving(
     (tmp_path / "file").write_text("x")
     assert main(["sim", "trace", "--driver", "straight", "--out", str(tmp_path / "file" / "why")]) == 2
     assert "cannot be made (Not a directory); choose another folder" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_table_that_cannot_be_written_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / f"{FIRST}.csv").mkdir()
+    flags = ["--rooms", str(FIRST), "--limit-s", "1", "--driver", "straight", "--out", str(tmp_path)]
+    assert main(["sim", "trace", *flags]) == 2
+    assert "cannot be written (Is a directory)" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_page_says_how_it_was_made(tmp_path: Path) -> None:
+    rules = ["--limit-s", "1", "--no-gate", "--rate-hz", "5", "--set", "simulator.camera.blur_px=1.0"]
+    rooms = ["--rooms", str(FIRST), "--driver", "straight", "--failures", "--out", str(tmp_path)]
+    assert main(["sim", "trace", *rooms, *rules]) == 0
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    told = (
+        "vla sim trace --suite standard --episodes 10 --rate-hz 5 --limit-s 1 --no-gate --set simulator.camera.blur_px"
+    )
+    assert f"{told}=1.0 --rooms {FIRST} --driver straight --failures --out {tmp_path}" in page

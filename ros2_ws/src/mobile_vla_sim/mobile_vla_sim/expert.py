@@ -37,7 +37,8 @@ class Expert:
     It knows where its goal is once it has seen it. A teacher of a policy that remembers only `remembers_s` has to
     forget as soon (and search again): what it knows and its pupil cannot know would be noise in the lesson. It also
     searches in arcs where there is room, because its pupil, who cannot tell that it has turned once around, would
-    turn on the spot for ever wherever the goal is hidden from there.
+    turn on the spot for ever wherever the goal is hidden from there. Two things it still knows and its pupil cannot:
+    what is too far to be made out, and the way after one full turn.
     """
 
     def __init__(self, scale: ActionScale, remembers_s: float = math.inf) -> None:

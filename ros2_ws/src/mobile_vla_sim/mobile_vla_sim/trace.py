@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from mobile_vla_sim.benchmark import Job, equipment
@@ -127,12 +127,13 @@ def memory_s(driver: Driver) -> float:
     return card.window / card.control_rate_hz
 
 
-def write_csv(trace: Trace, path: Path) -> None:
+def csv_of(trace: Trace) -> str:
     """One line per decision."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(Moment._fields)
-        writer.writerows([_short(value) for value in moment] for moment in trace.moments)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Moment._fields)
+    writer.writerows([_short(value) for value in moment] for moment in trace.moments)
+    return text.getvalue()
 
 
 def _short(value: float | str) -> str:

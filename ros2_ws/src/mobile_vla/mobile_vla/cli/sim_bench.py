@@ -14,6 +14,7 @@ from mobile_vla.cli.simulation import (
     add_job_flags,
     check_job_flags,
     check_writable,
+    command_line,
     graph_of,
     listed,
     make_job,
@@ -115,17 +116,5 @@ def _through_graph(args: argparse.Namespace, job: Any, drivers: list[str]) -> tu
 
 
 def _command(args: argparse.Namespace) -> str:
-    parts = ["vla sim bench"]
-    if args.policy:
-        parts.append(f"--policy {args.policy}")
-    parts.append(f"--suite {args.suite} --episodes {args.episodes}")
-    if args.first:
-        parts.append(f"--first {args.first}")
-    if args.drivers:
-        parts.append(f"--drivers {args.drivers}")
-    if not args.gate:
-        parts.append("--no-gate")
-    if args.graph:
-        parts.append("--graph")
-    parts += [f"--set {text}" for text in args.overrides]
-    return " ".join(parts)
+    drivers = [f"--drivers {args.drivers}"] if args.drivers else []
+    return command_line(args, "bench", *drivers, *(["--graph"] if args.graph else []))

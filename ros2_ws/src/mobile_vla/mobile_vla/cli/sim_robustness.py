@@ -8,7 +8,15 @@ from pathlib import Path
 from rich.console import Console
 
 from mobile_vla.cli.render import print_figures
-from mobile_vla.cli.simulation import add_job_flags, check_job_flags, listed, make_job, progress_bar, write_text
+from mobile_vla.cli.simulation import (
+    add_job_flags,
+    check_job_flags,
+    command_line,
+    listed,
+    make_job,
+    progress_bar,
+    write_text,
+)
 from mobile_vla.errors import UserError
 
 HELP = """Success against latency, dropped frames, camera noise, blur and brightness, control rate and precision.
@@ -62,7 +70,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _command(args: argparse.Namespace) -> str:
-    policy = f" --policy {args.policy}" if args.policy else ""
-    axes = f" --axes {args.axes}" if args.axes else ""
-    gate = "" if args.gate else " --no-gate"
-    return f"vla sim robustness{policy} --suite {args.suite} --episodes {args.episodes}{axes}{gate} --out {args.out}"
+    axes = [f"--axes {args.axes}"] if args.axes else []
+    driver = [] if args.driver == "policy" else [f"--driver {args.driver}"]
+    return command_line(args, "robustness", *axes, *driver, f"--out {args.out}")

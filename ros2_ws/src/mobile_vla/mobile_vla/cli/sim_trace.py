@@ -8,7 +8,14 @@ from pathlib import Path
 from rich.console import Console
 
 from mobile_vla.cli.sim_bench import DRIVERS
-from mobile_vla.cli.simulation import add_room_flags, check_room_flags, make_job, progress_bar, write_text
+from mobile_vla.cli.simulation import (
+    add_room_flags,
+    check_room_flags,
+    command_line,
+    make_job,
+    progress_bar,
+    write_text,
+)
 from mobile_vla.errors import UserError
 
 HELP = """Drive rooms as `vla sim bench` does and write down every decision: what the robot saw of its goal, what the
@@ -30,20 +37,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from mobile_vla_sim.benchmark import OF_POLICY
-    from mobile_vla_sim.trace import traces, write_csv
+    from mobile_vla_sim.trace import csv_of, traces
     from mobile_vla_sim.trace_report import in_words, page_of
 
     check_room_flags(args)
-    rooms = _rooms(args.rooms)
+    named = None if args.rooms is None else _rooms(args.rooms)
     job, _ = make_job(args, args.driver, args.driver in OF_POLICY)
-    rooms = rooms or list(job.seeds)
+    rooms = list(job.seeds) if named is None else named
     _make_folder(args.out)
     kept = []
     with progress_bar(len(rooms)) as advance:
         for trace in traces(job, rooms):
             advance("driving", trace.result)
             if not (args.failures and trace.result.success):
-                write_csv(trace, args.out / f"{trace.result.seed}.csv")
+                write_text(args.out / f"{trace.result.seed}.csv", csv_of(trace), "--out")
                 kept.append(trace)
     write_text(args.out / "index.html", page_of(kept, _command(args)), "--out")
     console = Console(highlight=False, soft_wrap=True)
@@ -53,13 +60,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rooms(text: str | None) -> list[int]:
+def _rooms(text: str) -> list[int]:
     """Seeds between commas."""
-    parts = [part.strip() for part in (text or "").split(",") if part.strip()]
+    parts = [part.strip() for part in text.split(",")]
     for part in parts:
         if not part.isdecimal():
             raise UserError(f"--rooms: '{part}' is not the number of a room; name seeds such as 1000003,1000017")
-    return [int(part) for part in dict.fromkeys(parts)]
+    return list(dict.fromkeys(map(int, parts)))
 
 
 def _make_folder(path: Path) -> None:
@@ -70,8 +77,7 @@ def _make_folder(path: Path) -> None:
 
 
 def _command(args: argparse.Namespace) -> str:
-    policy = f" --policy {args.policy}" if args.policy else ""
-    rooms = f"--rooms {args.rooms}" if args.rooms else f"--first {args.first} --episodes {args.episodes}"
-    driver = "" if args.driver == "policy" else f" --driver {args.driver}"
-    settings = "".join(f" --set {text}" for text in args.overrides)
-    return f"vla sim trace{policy}{driver} --suite {args.suite} {rooms}{settings} --out {args.out}"
+    rooms = [f"--rooms {args.rooms}"] if args.rooms else []
+    driver = [] if args.driver == "policy" else [f"--driver {args.driver}"]
+    failures = ["--failures"] if args.failures else []
+    return command_line(args, "trace", *rooms, *driver, *failures, f"--out {args.out}")

@@ -79,6 +79,20 @@ def check_room_flags(args: argparse.Namespace) -> None:
         )
 
 
+def command_line(args: argparse.Namespace, command: str, *more: str) -> str:
+    """What a report says it was made by: every flag about rooms and rules that is not at its default, and `more`."""
+    usual = {"device": "cpu", "first": 0, "rate_hz": 0.0, "limit_s": 60.0}
+    parts = [f"vla sim {command}", *([f"--policy {args.policy}"] if args.policy else [])]
+    parts.append(f"--suite {args.suite} --episodes {args.episodes}")
+    parts += [
+        f"--{name.replace('_', '-')} {value:g}" if isinstance(value, float) else f"--{name.replace('_', '-')} {value}"
+        for name, value in ((name, getattr(args, name)) for name in usual)
+        if value != usual[name]
+    ]
+    parts += [] if args.gate else ["--no-gate"]
+    return " ".join([*parts, *(f"--set {text}" for text in args.overrides), *more])
+
+
 def listed(text: str | None, known: Iterable[str], flag: str) -> list[str]:
     """Names between commas, each once."""
     known = list(known)

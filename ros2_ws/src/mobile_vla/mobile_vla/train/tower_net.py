@@ -89,11 +89,8 @@ class TowerNet(nn.Module):
 
     def forward(self, batch: Batch, pair_tokens: Tensor) -> dict[str, Tensor]:
         """Every loss, averaged over the batch. `pair_tokens` (pairs, L) names each pair to CLIP's text tower."""
-        kosmos = self.policy.kosmos_model
-        vision = kosmos.vision_model(pixel_values=batch.pixels)
-        tokens = kosmos.vision_model.model.post_layernorm(vision.last_hidden_state)
-        latents, _ = kosmos.image_to_text_projection(normalize(tokens, dim=-1))
-        losses = self._patch_losses(tokens[:, 1:], batch)
+        patches, latents = self._look(batch.pixels)
+        losses = self._patch_losses(patches, batch)
         losses |= self._latent_losses(latents, batch)
         losses |= self._last_losses(self._listen(latents, batch), batch)
         losses["pair"] = self._pair_loss(batch, pair_tokens)
@@ -101,18 +98,14 @@ class TowerNet(nn.Module):
 
     def listen(self, pixels: Tensor, tokens: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The policy's features for one instruction per picture: text (B, width), latents, CLIP."""
-        kosmos = self.policy.kosmos_model
-        seen = kosmos.vision_model.model.post_layernorm(kosmos.vision_model(pixel_values=pixels).last_hidden_state)
-        latents, _ = kosmos.image_to_text_projection(normalize(seen, dim=-1))
+        _, latents = self._look(pixels)
         text = self._read(latents, tokens, last)
         clip = self.policy.clip_model.vision_model(pixel_values=pixels).pooler_output
         return text, latents.mean(1), clip
 
     def name_patches(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The kind and the colour (B, patches) that each patch is said to show, row by row."""
-        vision = self.policy.kosmos_model.vision_model
-        tokens = vision.model.post_layernorm(vision(pixel_values=pixels).last_hidden_state)
-        said = self.heads.patch(tokens[:, 1:])
+        said = self.heads.patch(self._look(pixels)[0])
         kinds = self.heads.sizes.kinds
         return said[..., :kinds].argmax(-1), said[..., kinds:].argmax(-1)
 
@@ -120,6 +113,13 @@ class TowerNet(nn.Module):
     def patches_along(self) -> int:
         """Patches along one side of the picture."""
         return math.isqrt(self.policy.kosmos_model.vision_model.model.embeddings.num_patches)
+
+    def _look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Patches and image latents."""
+        kosmos = self.policy.kosmos_model
+        seen = kosmos.vision_model.model.post_layernorm(kosmos.vision_model(pixel_values=pixels).last_hidden_state)
+        latents, _ = kosmos.image_to_text_projection(normalize(seen, dim=-1))
+        return seen[:, 1:], latents
 
     def _listen(self, latents: Tensor, batch: Batch) -> Tensor:
         many = batch.tokens.shape[1]
