@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich_argparse import RawDescriptionRichHelpFormatter
 
-from mobile_vla.cli.subcommands import add_module_command
-from mobile_vla.errors import UserError
+from mobile_vla.cli.subcommands import Parser, add_module_command
+from mobile_vla.errors import UserError, nearest
 
 # One line per command: its module under mobile_vla.cli, loaded only when the command is asked for.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -61,7 +61,7 @@ def _leave(number: int, _frame: object) -> None:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="vla",
         description="Let a vision-language-action policy drive a mobile robot.",
         epilog="vla demo --seconds 20\nvla up --robot sim --instruction 'go to the red ball'",
@@ -69,6 +69,8 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if wanted is not None and wanted not in COMMANDS:
+        raise UserError(f"unknown command '{wanted}'; {nearest(wanted, COMMANDS)}")
     for name, (module_name, help_line) in COMMANDS.items():
         if name == wanted:
             add_module_command(commands, name, module_name, help_line)

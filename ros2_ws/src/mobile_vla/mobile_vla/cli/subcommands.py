@@ -5,9 +5,18 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from rich_argparse import RawDescriptionRichHelpFormatter
+
+from mobile_vla.errors import UserError
+
+
+class Parser(argparse.ArgumentParser):
+    """A wrong command line is a mistake like any other: one sentence. Its commands inherit this."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; see {self.prog} --help")
 
 
 class _PlainText(RawDescriptionRichHelpFormatter):
