@@ -60,3 +60,12 @@ def test_each_figure_is_about_what_it_says(monkeypatch: pytest.MonkeyPatch) -> N
     assert found.bearing_error_rad == pytest.approx(0.5 * HALF_VIEW, abs=1e-3)
     assert (found.colour_right, found.kind_right) == (1.0, 0.0)
     assert "colour of goals right in 1.00 and kind in 0.00" in str(found)
+
+
+def test_a_share_of_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "random_pose", lambda world, rng: Pose(1.0, 0.0, math.pi))
+    towers: Any = Towers()
+    language: Any = Language()
+    found = understanding(towers, language, Preprocess(clip_normalised(96, "squash")), ROOM, range(5, 6))
+    assert (found.seen, found.imagined, found.bearing_error_rad, found.kind_right) == (None, 1.0, None, None)
+    assert "said to be in view (none) of those that are, 1.00 of the others" in str(found)

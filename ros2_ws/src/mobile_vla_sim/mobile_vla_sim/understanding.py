@@ -24,26 +24,27 @@ PICTURES_PER_ROOM = 6
 
 
 class Understanding(NamedTuple):
-    """About the goals of rooms with some pairs and some styles."""
+    """About the goals of rooms with some pairs and some styles. A share of nothing is None."""
 
     pairs: str
     styles: str
     pictures: int
-    seen: float
+    seen: float | None
     """Share of the goals in view that the last token says are in view."""
-    imagined: float
+    imagined: float | None
     """Share of the goals out of view that it says are in view."""
-    bearing_error_rad: float
+    bearing_error_rad: float | None
     """Median over the goals in view."""
-    colour_right: float
+    colour_right: float | None
     """Share of the patches filled by a goal whose colour the patches say right, whatever was asked."""
-    kind_right: float
+    kind_right: float | None
 
     def __str__(self) -> str:
         return (
-            f"{self.pairs} pairs in {self.styles} styles, {self.pictures} pictures: said to be in view {self.seen:.2f} "
-            f"of those that are, {self.imagined:.2f} of the others; bearing within {self.bearing_error_rad:.3f} rad; "
-            f"colour of goals right in {self.colour_right:.2f} and kind in {self.kind_right:.2f}"
+            f"{self.pairs} pairs in {self.styles} styles, {self.pictures} pictures: said to be in view "
+            f"{_said(self.seen)} of those that are, {_said(self.imagined)} of the others; "
+            f"bearing within {_said(self.bearing_error_rad, 3)} rad; "
+            f"colour of goals right in {_said(self.colour_right)} and kind in {_said(self.kind_right)}"
         )
 
 
@@ -85,12 +86,20 @@ def understanding(
         simulator.room.pairs,
         simulator.room.styles,
         len(questions),
-        said[visible].float().mean().item(),
-        said[~visible].float().mean().item(),
-        (pointed - bearing)[visible].abs().median().item(),
-        colour_right[filled].float().mean().item(),
-        kind_right[filled].float().mean().item(),
+        _share(said[visible]),
+        _share(said[~visible]),
+        (pointed - bearing)[visible].abs().median().item() if visible.any() else None,
+        _share(colour_right[filled]),
+        _share(kind_right[filled]),
     )
+
+
+def _share(right: torch.Tensor) -> float | None:
+    return right.float().mean().item() if len(right) else None
+
+
+def _said(value: float | None, digits: int = 2) -> str:
+    return "(none)" if value is None else f"{value:.{digits}f}"
 
 
 def _questions(
