@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from mobile_vla.cli.main import main
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError
+from mobile_vla.train.config import TinySize
 from mobile_vla_sim import benchmark
 from mobile_vla_sim.bench_report import Outcome, in_short, page_of, report_of
 from mobile_vla_sim.benchmark import Job, Workers, cores, run_job
@@ -153,6 +155,7 @@ def test_a_policy_for_another_base_is_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_the_time_of_a_decision_is_measured_on_a_full_window() -> None:
     class Slow:
         asked, resets = 0, 0
+        card = SimpleNamespace(window=2)
 
         def reset(self) -> None:
             self.resets += 1
@@ -162,8 +165,22 @@ def test_the_time_of_a_decision_is_measured_on_a_full_window() -> None:
             return SimpleNamespace(timings_ms={"encode": float(self.asked), "head": 0.5})
 
     policy = Slow()
-    assert benchmark.step_times_ms(policy, count=3, warm_up=2) == [3.5, 4.5, 5.5]  # type: ignore[arg-type]
+    assert benchmark.step_times_ms(policy, count=3) == [3.5, 4.5, 5.5]  # type: ignore[arg-type]
     assert policy.resets == 2
+
+
+def test_a_teacher_drives_with_the_memory_of_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mobile_vla.policy.config import InferenceConfig
+
+    remembered = []
+    card = SimpleNamespace(window=15, control_rate_hz=10.0, action_space="diff")
+    monkeypatch.setattr("mobile_vla.engine.open_policy", lambda config: SimpleNamespace(card=card))
+    monkeypatch.setattr(benchmark, "_opened", {})
+    monkeypatch.setattr(benchmark, "Expert", lambda scale, remembers_s=math.inf: remembered.append(remembers_s))
+    for inference in (InferenceConfig(allow_untrained=True), None):
+        benchmark.equipment(Job("teacher", inference=inference))
+    benchmark.equipment(Job("expert"))
+    assert remembered == [1.5, TinySize().memory_s, math.inf]
 
 
 def outcomes() -> dict[str, Outcome]:
@@ -176,6 +193,7 @@ def outcomes() -> dict[str, Outcome]:
         "deaf": of("deaf", result(0, OTHER, "red ball", "blue cube", told="blue cube")),
         "absent": of("absent", result(0, TIMED_OUT)),
         "expert": of("expert", result(0), result(1)),
+        "teacher": of("teacher", result(0), result(1, TIMED_OUT)),
         "random": of("random", result(0, COLLIDED)),
     }
 
@@ -192,6 +210,7 @@ def test_figures_carry_targets_intervals_and_baselines() -> None:
     assert figures["success.object.red ball"].value == 0.9
     assert figures["absent_stopped"].value == 0.0
     assert figures["expert_success"].met
+    assert figures["teacher_success"].value == 0.5
     assert figures["episodes"].value == 10
     assert "success.object.red ball" not in {figure.name for figure in in_short(report_of(outcomes(), "", {})).figures}
 

@@ -288,6 +288,7 @@ def test_a_teacher_forgets_its_goal_when_its_pupil_does(world: Make) -> None:
     def actions_after_losing_it(remembers_s: float, lost: Pose) -> list[Action]:
         one = world()
         one.reset(0)
+        one.place(Pose(one.scene.target.x - 3.0, 0.0, 0.0))
         expert = Expert(RULES.scale, remembers_s)
         expert.begin(one)
         assert expert.act(one)[0] > 0.5
@@ -297,9 +298,33 @@ def test_a_teacher_forgets_its_goal_when_its_pupil_does(world: Make) -> None:
     knows, forgets = (actions_after_losing_it(seconds, Pose(-3.0, 0.0, -2.0)) for seconds in (math.inf, 2.0))
     assert forgets[:20] == knows[:20]
     assert len(set(knows)) == 1
-    assert forgets[22:] == [(0.5, 0.4)] * 8, "it searches in arcs"
+    assert forgets[22:] == [(0.75, 0.33)] * 8, "it searches in arcs"
     before_a_wall = actions_after_losing_it(2.0, Pose(-3.4, 0.0, math.pi))
     assert before_a_wall[22:] == [(0.0, 0.6)] * 8
+
+
+def test_a_teacher_sees_no_farther_than_its_pupil_and_is_not_told_the_way(world: Make) -> None:
+    def turns_at(remembers_s: float, start: Pose, times: int = 1) -> list[Action]:
+        one = world()
+        one.reset(0)
+        one.place(start)
+        expert = Expert(RULES.scale, remembers_s)
+        expert.begin(one)
+        actions = []
+        for time in range(times):
+            one.place(Pose(start.x, start.y, start.yaw + time * 0.1))
+            actions.append(expert.act(one))
+        return actions
+
+    target = world().scene.target
+    far, near = (Pose(target.x - away_m, target.y, 0.0) for away_m in (3.8, 3.2))
+    assert turns_at(math.inf, far)[0][1] == pytest.approx(0.0, abs=0.1)
+    assert turns_at(4.0, near)[0][1] == pytest.approx(0.0, abs=0.1)
+    assert turns_at(4.0, far) == [(0.75, 0.33)], "it searches"
+    twice_around = 130
+    assert set(turns_at(4.0, far, twice_around)) == {(0.75, 0.33)}
+    away = Pose(near.x, near.y, math.pi)
+    assert (0.0, 0.6) not in turns_at(math.inf, away, twice_around)[70:], "after one turn it knows the way"
 
 
 def test_the_person_in_the_corridor_is_hit_by_whoever_does_not_wait() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -21,9 +22,11 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Any:
     expert = SimpleNamespace(begin=lambda world: None, act=lambda world: RIGHT)
     monkeypatch.setattr(noisy, "Expert", lambda scale, remembers_s: expert)
 
-    def run(speed_mps: float, seconds: float, action: tuple[float, float] = FORWARD) -> list[tuple[Any, bool]]:
+    def run(
+        speed_mps: float, seconds: float, action: tuple[float, float] = FORWARD, remembers_s: float = 2.0
+    ) -> list[tuple[Any, bool]]:
         policy: Any = SimpleNamespace(begin=lambda world: None, act=lambda world: action)
-        driver = Corrected(policy, ActionScale(), expert_share=0.0, remembers_s=2.0)
+        driver = Corrected(policy, ActionScale(), expert_share=0.0, remembers_s=remembers_s)
         world: Any = SimpleNamespace(seed=1, time_s=0.0, velocity=SimpleNamespace(linear_mps=speed_mps))
         driver.begin(world)
         happened = []
@@ -51,6 +54,16 @@ def test_a_stuck_policy_is_left_to_itself_for_different_times(drive: Any) -> Non
     helped = [by_expert for _, by_expert in drive(0.0, 40.0)]
     starts = [tick for tick in range(1, len(helped)) if helped[tick] and not helped[tick - 1]]
     assert len({second - first for first, second in pairwise(starts)}) > 1
+
+
+def test_the_expert_waits_for_up_to_twice_the_memory_but_less_than_a_drive_lasts(drive: Any) -> None:
+    def longest(remembers_s: float) -> int:
+        helped = [by_expert for _, by_expert in drive(0.0, 600.0, remembers_s=remembers_s)]
+        starts = [tick for tick in range(1, len(helped)) if helped[tick] and not helped[tick - 1]]
+        return max(second - first - 40 for first, second in pairwise(starts))
+
+    assert 55 < longest(3.0) <= 62
+    assert 75 < longest(math.inf) < 100
 
 
 def test_a_policy_that_moves_or_wants_to_stand_is_left_alone(drive: Any) -> None:

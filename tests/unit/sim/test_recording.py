@@ -110,7 +110,7 @@ def test_a_recorded_expert_remembers_as_long_as_it_is_told(
     monkeypatch.setattr("mobile_vla_sim.recording.record_episodes", lambda *args, **more: [])
     assert main(["sim", "record", str(tmp_path / "usual"), *who, *small]) == 0
     assert main(["sim", "record", str(tmp_path / "shorter"), *who, "--remembers-s", "1.5", *small]) == 0
-    assert remembered == [2.0, 1.5]
+    assert remembered == [4.0, 1.5]
 
 
 def test_a_driver_that_is_no_expert_is_recorded_as_autonomy(tmp_path: Path) -> None:

@@ -8,19 +8,20 @@ import io
 import math
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from mobile_vla.cli.main import main
 from mobile_vla.control import ControllerConfig
+from mobile_vla.policy.config import InferenceConfig
+from mobile_vla_sim import benchmark
 from mobile_vla_sim import trace as module
 from mobile_vla_sim.benchmark import Job, run_job
-from mobile_vla_sim.drivers import ActionScale, PolicyDriver, Straight
-from mobile_vla_sim.episode import ARRIVED, Direct, Rules
+from mobile_vla_sim.drivers import ActionScale
+from mobile_vla_sim.episode import ARRIVED, Rules
 from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED as FIRST
-from mobile_vla_sim.trace import Trace, csv_of, memory_s, traces
+from mobile_vla_sim.trace import Trace, csv_of, traces
 from mobile_vla_sim.trace_report import in_words, page_of
 
 JOB = Job("straight", episodes=2, rules=Rules(limit_s=3.0), gate=ControllerConfig())
@@ -64,22 +65,24 @@ def test_the_expert_is_asked_and_does_not_drive() -> None:
 
 
 def test_the_expert_that_is_asked_remembers_as_long_as_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    policy: Any = SimpleNamespace(
-        card=SimpleNamespace(window=20, control_rate_hz=10.0),
+    policy = SimpleNamespace(
+        card=SimpleNamespace(window=20, control_rate_hz=10.0, action_space="diff"),
         reset=lambda: None,
         step=lambda frame, instruction: SimpleNamespace(action=(0.0, 0.0)),
     )
-    assert memory_s(Straight()) == math.inf
     remembered = []
 
     def made(scale: ActionScale, remembers_s: float) -> Expert:
         remembered.append(remembers_s)
         return Expert(scale, remembers_s)
 
-    monkeypatch.setattr(module, "equipment", lambda job: (PolicyDriver(policy), Direct(job.rules.scale)))
+    monkeypatch.setattr("mobile_vla.engine.open_policy", lambda config: policy)
+    monkeypatch.setattr(benchmark, "_opened", {})
     monkeypatch.setattr(module, "Expert", made)
-    assert len(list(traces(JOB, [FIRST]))) == 1
-    assert remembered == [2.0]
+    of_policy = dataclasses.replace(JOB, driver="policy", inference=InferenceConfig(allow_untrained=True))
+    for job in (of_policy, dataclasses.replace(of_policy, driver="teacher"), JOB):
+        assert len(list(traces(job, [FIRST]))) == 1
+    assert remembered == [2.0, 2.0, math.inf]
 
 
 def test_a_drive_is_a_table_of_figures(arrival: Trace) -> None:

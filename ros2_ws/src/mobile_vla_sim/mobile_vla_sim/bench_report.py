@@ -76,6 +76,9 @@ def report_of(outcomes: dict[str, Outcome], command: str, executed: dict[str, An
         figures.append(_figure("expert_success", expert.success, "higher", EXPERT_TARGET))
         figures.append(_figure("expert_collisions", expert.collisions, "lower", 0.0))
         figures.append(_figure("expert_spl", expert.spl, "higher"))
+    if "teacher" in outcomes:
+        teacher = outcomes["teacher"].summary.success
+        figures.append(_figure("teacher_success", teacher, "higher"))
     for name in ("straight", "random"):
         if name in outcomes:
             figures.append(_figure(f"{name}_success", outcomes[name].summary.success, "lower"))

@@ -17,6 +17,7 @@ import numpy as np
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.train.config import TinySize
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Absent, Blind, Deaf, Driver, PolicyDriver, RandomWalk, Straight
 from mobile_vla_sim.episode import Actuator, Direct, Result, Rules, run_episode
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from mobile_vla.policy.interface import Policy
 
 OF_POLICY = {"policy": PolicyDriver, "blind": Blind, "deaf": Deaf, "absent": Absent}
-REFERENCES = ("expert", "straight", "random")
+REFERENCES = ("expert", "teacher", "straight", "random")
 DRIVERS = (*OF_POLICY, *REFERENCES)
 _CHUNK = 5
 
@@ -145,6 +146,8 @@ _opened: dict[InferenceConfig, Policy] = {}
 def _driver(job: Job) -> Driver:
     if job.driver == "expert":
         return Expert(job.rules.scale)
+    if job.driver == "teacher":
+        return Expert(job.rules.scale, memory_s(job))
     if job.driver == "straight":
         return Straight()
     if job.driver == "random":
@@ -170,8 +173,17 @@ def open_for(job: Job) -> Policy:
     return policy
 
 
-def step_times_ms(policy: Policy, count: int = 60, warm_up: int = 20) -> list[float]:
-    """How long a decision takes in this process, from picture to action. The first ones fill the policy's window."""
+def memory_s(job: Job) -> float:
+    """How long the job's policy remembers what it saw; without a policy, how long one of the recipe would."""
+    if job.inference is None:
+        return TinySize().memory_s
+    card = open_for(job).card
+    return card.window / card.control_rate_hz
+
+
+def step_times_ms(policy: Policy, count: int = 60) -> list[float]:
+    """How long a decision takes in this process, from picture to action. The first ones only fill the window."""
+    warm_up = policy.card.window
     picture = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     policy.reset()
     times = [sum(policy.step(picture, "go to the red ball").timings_ms.values()) for _ in range(warm_up + count)]

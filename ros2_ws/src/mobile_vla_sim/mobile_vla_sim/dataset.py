@@ -24,6 +24,7 @@ from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.preprocess import Preprocess
+from mobile_vla.train.config import TinySize
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Action, ActionScale, Driver, PolicyDriver
 from mobile_vla_sim.episode import Actuator, Direct, Rules, run_episode
@@ -60,7 +61,7 @@ class DatasetSpec:
     patches: int = 8
     pictures_per_room: int = 12
     push_share: float = 0.35
-    remembers_s: float = 2.0
+    remembers_s: float = TinySize().memory_s
     """How long the expert knows where a goal is that it does not see: as long as the policy that learns from it."""
     scale: ActionScale = dataclasses.field(default_factory=ActionScale)
     simulator: SimulatorConfig = dataclasses.field(default_factory=SimulatorConfig)

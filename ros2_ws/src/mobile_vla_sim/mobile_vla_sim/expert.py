@@ -18,12 +18,14 @@ from mobile_vla_sim.world import World
 
 STOP_M = 0.47
 _GOAL_RING_M = 0.44
-_NEEDED_M, _WISHED_M, _DISLIKE = 0.06, 0.45, 5.0
+_NEEDED_M, _WISHED_M, _DISLIKE = 0.06, 0.45, 2.0
 _LOOK_M = 0.7
 _TURN_ON_SPOT_RAD = 0.8
 _SEARCH_TURN = 0.6
 # A search that also moves, and where and how much room it needs for that.
-_ARC, _ARC_AHEAD_M, _ARC_ROOM_M = (0.5, 0.4), (0.2, 0.4, 0.6), 0.1
+_ARC, _ARC_AHEAD_M, _ARC_ROOM_M = (0.75, 0.33), (0.2, 0.4, 0.6), 0.1
+# How far a teacher sees: farther away, an object is too small for its pupil.
+_TEACHER_SEES_M = 3.5
 # A search ends when the goal is within this share of the half field of view.
 _WELL_IN_VIEW = 0.75
 # How far from its middle, as a share of its radius, a thing is still looked at.
@@ -35,15 +37,15 @@ class Expert:
     """Drives any scene whose goal is reachable. One per world; `begin` plans for the world's present scene.
 
     It knows where its goal is once it has seen it. A teacher of a policy that remembers only `remembers_s` has to
-    forget as soon (and search again): what it knows and its pupil cannot know would be noise in the lesson. It also
-    searches in arcs where there is room, because its pupil, who cannot tell that it has turned once around, would
-    turn on the spot for ever wherever the goal is hidden from there. Two things it still knows and its pupil cannot:
-    what is too far to be made out, and the way after one full turn.
+    forget as soon (and search again), and to see no farther: what it knows and its pupil cannot know would be noise in
+    the lesson. It also searches in wide arcs where there is room, because its pupil, who cannot tell that it has turned
+    once around, would turn on the spot for ever wherever the goal is hidden from there.
     """
 
     def __init__(self, scale: ActionScale, remembers_s: float = math.inf) -> None:
         self._scale = scale
         self._remembers_s = remembers_s
+        self._teaches = math.isfinite(remembers_s)
 
     def begin(self, world: World) -> None:
         scene = world.scene
@@ -103,8 +105,11 @@ class Expert:
         self._last_yaw = world.pose.yaw
 
     def _searching(self, world: World) -> bool:
-        """Whether to look for the goal: until it is well in view, at most once around; again when it is forgotten."""
-        visible = in_view(world, world.scene.goal)
+        """Whether to look for the goal: until it is well in view, and again when it is forgotten.
+
+        Who does not teach looks once around at most: it knows the way anyway.
+        """
+        visible = self._sees(world)
         if self._seen:
             if visible:
                 self._seen_s = world.time_s
@@ -115,14 +120,18 @@ class Expert:
             self._searched_rad += abs(wrapped(yaw - self._last_yaw))
             self._last_yaw = yaw
             well = abs(bearing_of(world.pose, *self._goal)) < _WELL_IN_VIEW * half_view_rad(world)
-            self._seen = (visible and well) or self._searched_rad > 2.1 * math.pi
+            self._seen = (visible and well) or (self._searched_rad > 2.1 * math.pi and not self._teaches)
             self._seen_s = world.time_s
         return not self._seen
+
+    def _sees(self, world: World) -> bool:
+        near = not self._teaches or world.distance_to(world.scene.goal) < _TEACHER_SEES_M
+        return near and in_view(world, world.scene.goal)
 
     def _search(self, pose: Pose) -> Action:
         room_m = self._route.needed_m + _ARC_ROOM_M
         free = all(self._clearance_at(pose, ahead_m) >= room_m for ahead_m in _ARC_AHEAD_M)
-        return _ARC if free and math.isfinite(self._remembers_s) else (0.0, _SEARCH_TURN)
+        return _ARC if free and self._teaches else (0.0, _SEARCH_TURN)
 
     @staticmethod
     def _person_ahead(world: World, pose: Pose) -> bool:

@@ -9,10 +9,11 @@ import numpy as np
 
 from mobile_vla_sim.drivers import Action, ActionScale, PolicyDriver
 from mobile_vla_sim.expert import Expert
+from mobile_vla_sim.standing import GIVE_UP_S
 from mobile_vla_sim.world import World
 
 _STANDING_MPS, _WANTS_TO_GO = 0.02, 0.15
-_PATIENCE_S, _HELP_S = (0.5, 4.0), 4.0
+_PATIENCE_S, _HELP_S = 0.5, 4.0
 
 
 class NoisyExpert:
@@ -48,8 +49,8 @@ class Corrected:
 
     With `expert_share` the expert takes over for a moment now and then (`by_expert`), so that the drives get further.
     It also does where the robot stands although the policy wants to go on, after half a second at the earliest and
-    after four at the latest: the policy must have seen such a standstill from end to end of its memory to know what
-    it is, and the drive must not end there.
+    after twice its memory at the latest: the policy must have seen such a standstill from end to end of its memory to
+    know what it is, and the drive must not end there.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Corrected:
         self._policy = policy
         self._expert = Expert(scale, remembers_s)
         self._expert_share = expert_share
+        self._most_patient_s = min(2.0 * remembers_s, GIVE_UP_S - 1.0)
         self.label: Action = (0.0, 0.0)
         self.by_expert = False
 
@@ -71,7 +73,7 @@ class Corrected:
         self._expert.begin(world)
         self._rng = np.random.default_rng((world.seed, 16))
         self.by_expert, self._until_s, self._moved_s = False, 0.0, 0.0
-        self._patience_s = float(self._rng.uniform(*_PATIENCE_S))
+        self._patience_s = self._patience()
 
     def act(self, world: World) -> Action:
         self.label = self._expert.act(world)
@@ -81,8 +83,11 @@ class Corrected:
         if world.time_s - self._moved_s > self._patience_s:
             self.by_expert, self._until_s = True, world.time_s + _HELP_S
             self._moved_s = world.time_s + _HELP_S
-            self._patience_s = float(self._rng.uniform(*_PATIENCE_S))
+            self._patience_s = self._patience()
         elif world.time_s >= self._until_s:
             self.by_expert = self._rng.random() < self._expert_share
             self._until_s = world.time_s + float(self._rng.uniform(0.5, 2.0))
         return self.label if self.by_expert else action
+
+    def _patience(self) -> float:
+        return float(self._rng.uniform(_PATIENCE_S, self._most_patient_s))

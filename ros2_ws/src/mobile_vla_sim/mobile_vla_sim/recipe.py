@@ -58,7 +58,7 @@ class Recipe:
             image_px=config.size.image_px,
             patches=config.size.patches,
             push_share=config.push_share,
-            remembers_s=config.size.window / config.size.control_rate_hz,
+            remembers_s=config.size.memory_s,
             scale=ActionScale(gate.action.linear_mps, gate.action.turn_radps, gate.action.lateral_mps),
             simulator=small_camera(simulator),
         )

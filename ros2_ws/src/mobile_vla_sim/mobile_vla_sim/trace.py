@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from mobile_vla_sim.benchmark import Job, equipment
-from mobile_vla_sim.drivers import Action, Driver, PolicyDriver
+from mobile_vla_sim.benchmark import OF_POLICY, Job, equipment, memory_s
+from mobile_vla_sim.drivers import Action
 from mobile_vla_sim.episode import Actuator, Result, run_episode
 from mobile_vla_sim.expert import Expert, bearing_of, in_view
 from mobile_vla_sim.gated import Gated
@@ -109,7 +109,7 @@ class Tracer:
 def traces(job: Job, seeds: Iterable[int]) -> Iterator[Trace]:
     """Drive rooms of the job's suite as the benchmark does, and write them down."""
     driver, actuator = equipment(job)
-    remembers_s = memory_s(driver)
+    remembers_s = memory_s(job) if job.driver in (*OF_POLICY, "teacher") else math.inf
     with World(suite_named(job.suite).config(job.simulator), 0) as world:
         for seed in seeds:
             world.reset(seed)
@@ -117,14 +117,6 @@ def traces(job: Job, seeds: Iterable[int]) -> Iterator[Trace]:
             result = run_episode(world, driver, actuator, job.rules, tracer)
             tracer.close()
             yield Trace(result, world.scene, tracer.moments)
-
-
-def memory_s(driver: Driver) -> float:
-    """How long a driver remembers what it saw."""
-    if not isinstance(driver, PolicyDriver):
-        return math.inf
-    card = driver.policy.card
-    return card.window / card.control_rate_hz
 
 
 def csv_of(trace: Trace) -> str:

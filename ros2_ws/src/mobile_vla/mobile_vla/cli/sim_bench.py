@@ -34,7 +34,7 @@ EPILOG = """vla sim bench --policy own --episodes 200 --html bench.html
 vla sim bench --policy own --suite unseen --json
 vla sim bench --policy own --graph --episodes 20
 vla sim bench --drivers expert --suite hard --episodes 100"""
-DRIVERS = ("policy", "expert", "straight", "random", "blind", "deaf", "absent")
+DRIVERS = ("policy", "expert", "teacher", "straight", "random", "blind", "deaf", "absent")
 THROUGH_GRAPH = ("policy", "deaf", "absent")
 
 

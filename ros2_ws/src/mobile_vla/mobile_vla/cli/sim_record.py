@@ -11,6 +11,7 @@ from rich.console import Console
 from mobile_vla.cli.flags import add_set_flag
 from mobile_vla.cli.simulation import graph_of, progress_bar
 from mobile_vla.errors import UserError
+from mobile_vla.train.config import TinySize
 
 HELP = """Drive training rooms with the expert and write a bag with the topics of a real robot.
 
@@ -40,10 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--remembers-s",
         type=float,
-        default=2.0,
+        default=TinySize().memory_s,
         metavar="X",
         help="how long the expert knows where a goal is that it does not see: as long as the policy that is to learn "
-        "from it (default: 2)",
+        f"from it (default: {TinySize().memory_s:g})",
     )
     add_set_flag(parser)
 

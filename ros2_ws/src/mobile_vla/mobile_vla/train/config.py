@@ -23,7 +23,7 @@ class TinySize(Config):
     clip_patch_px: int = param(32, "Side of a patch of CLIP's vision tower.", ge=4, le=64)
     latents: int = param(16, "Image latents.", ge=4, le=64)
     hidden: int = param(128, "Width of the LSTM.", ge=16, le=1024)
-    window: int = param(20, "Frames the LSTM runs over.", ge=1, le=64)
+    window: int = param(40, "Frames the LSTM runs over.", ge=1, le=64)
     control_rate_hz: float = param(10.0, "Decisions per second.", ge=1.0, le=50.0)
 
     def cross_check(self) -> None:
@@ -32,6 +32,11 @@ class TinySize(Config):
         for name in ("patch_px", "clip_patch_px"):
             if self.image_px % getattr(self, name):
                 raise ConfigError(f"{name} must divide image_px ({self.image_px}), got {getattr(self, name)}")
+
+    @property
+    def memory_s(self) -> float:
+        """How far back the policy can look."""
+        return self.window / self.control_rate_hz
 
     @property
     def patches(self) -> int:
