@@ -77,7 +77,7 @@ class RecipeConfig(Config):
 
     pose_shards: int = param(150, "Shards of 960 pictures from random places.", ge=2)
     episode_shards: int = param(72, "Shards of 10 drives of the pushed expert.", ge=2)
-    rounds: int = param(2, "Correction rounds: the policy drives, the expert corrects, the head learns.", ge=0)
+    rounds: int = param(3, "Correction rounds: the policy drives, the expert corrects, the head learns.", ge=0)
     shards_per_round: int = param(20, "Shards of 10 drives in each correction round.", ge=1)
     expert_share: float = param(0.2, "Share of a correction drive in which the expert takes over.", ge=0.0, le=1.0)
     push_share: float = param(0.35, "Share of time in which the expert is pushed.", ge=0.0, le=1.0)
