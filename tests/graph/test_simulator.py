@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import signal
+import statistics
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -48,7 +50,6 @@ def test_every_sensor_at_its_rate_with_its_frame(graph: Any) -> None:
     graph.start(MODULE, "simulator", SMALL)
     seen = {topic.name: graph.listen(topic) for topic in (CAMERA_IMAGE, CAMERA_INFO, SCAN, RANGE, ODOM)}
     graph.wait(lambda: all(seen.values()), what="one message of everything")
-    before = {name: len(messages) for name, messages in seen.items()}
     graph.spin(3.0)
     for topic, rate_hz, frame in (
         (CAMERA_IMAGE, 30, "camera_optical_frame"),
@@ -58,10 +59,13 @@ def test_every_sensor_at_its_rate_with_its_frame(graph: Any) -> None:
         (ODOM, 30, "odom"),
     ):
         messages = seen[topic.name]
-        assert len(messages) - before[topic.name] == pytest.approx(3 * rate_hz, rel=0.2), topic.name
         assert {message.header.frame_id for message in messages} == {frame}
         stamps = [stamp_ns(message) for message in messages]
         assert stamps == sorted(stamps)
+        # Most gaps: a machine that is busy for a moment loses some messages, and changes no rate.
+        gaps = [second - first for first, second in pairwise(stamps)]
+        assert statistics.median(gaps) == pytest.approx(1e9 / rate_hz, rel=0.1), topic.name
+        assert len(stamps) > 1.5 * rate_hz, topic.name
     image = seen[CAMERA_IMAGE.name][-1]
     assert (image.encoding, image.width, image.height, image.step) == ("rgb8", 160, 120, 480)
     info = seen[CAMERA_INFO.name][-1]
