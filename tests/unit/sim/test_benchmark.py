@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mobile_vla.cli import sim_bench
 from mobile_vla.cli.main import main
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError
@@ -233,6 +234,10 @@ def test_the_command_prints_figures_and_writes_files(tmp_path: Path, capsys: pyt
     assert {figure["name"] for figure in printed["figures"]} >= {"expert_success", "expert_spl", "episodes"}
     assert printed["executed"]["seeds"] == "1000000 to 1000001"
     assert page.read_text().startswith("<!doctype html>")
+
+
+def test_the_command_line_offers_every_driver() -> None:
+    assert set(sim_bench.DRIVERS) == set(benchmark.DRIVERS)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ from mobile_vla.errors import UserError
 HELP = """Closed-loop benchmark: a policy in the rooms of a suite, beside drivers to compare it with.
 
 The same policy is also run blind (a grey image), deaf (told another object of the room) and asked for an object that
-is absent: these show that it looks and listens. Rooms are decided by fixed seeds that training never uses.
+is absent: these show that it looks and listens. The expert knows the room; the teacher is the expert with the sight and
+the memory of those who learn from it. Rooms are decided by fixed seeds that training never uses.
 
 With --graph the policy drives the same rooms through real nodes over real DDS: simulator, inference and controller as
 processes on a ROS domain of their own, in real time."""
