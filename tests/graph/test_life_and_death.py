@@ -50,11 +50,12 @@ def test_the_last_command_is_zero(graph: Any, number: signal.Signals) -> None:
         assert controller.returncode == 0, controller.output()
 
 
+@pytest.mark.parametrize("after_s", [0.1, 0.3, 0.6, 1.0])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_policy_that_loads_is_not_waited_for(graph: Any, number: signal.Signals) -> None:
+def test_a_policy_that_loads_is_not_waited_for(graph: Any, number: signal.Signals, after_s: float) -> None:
     inference = graph.start_robot(only=("inference",))["inference"]
     graph.wait(lambda: "inference" in graph.node.get_node_names(), what="the node's name")
-    graph.spin(0.3)
+    graph.spin(after_s)
     inference.send(number)
     graph.wait(lambda: inference.returncode is not None, what="the end of the inference node")
     assert inference.returncode == 0, inference.output()

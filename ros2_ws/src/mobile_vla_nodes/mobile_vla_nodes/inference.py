@@ -26,7 +26,7 @@ from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.images import image_to_rgb
 from mobile_vla_ros.parameters import Parameters
-from mobile_vla_ros.runtime import may_be_cut_short, run
+from mobile_vla_ros.runtime import run, unless_ended
 from mobile_vla_ros.topics import ACTION, CAMERA_IMAGE, INSTRUCTION, POLICY_RESET
 
 AUTOSTART_DELAY_S = 0.05
@@ -59,8 +59,7 @@ class InferenceNode(LifecycleNode):
         self._trouble = f"loading {config.checkpoint}"
         self._diagnostics.now()  # this thread says nothing more until the policy is loaded
         try:
-            with may_be_cut_short():
-                policy = _checked_policy(config)
+            policy = unless_ended(lambda: _checked_policy(config))
         except UserError as error:
             self._trouble = str(error)
             self.get_logger().error(self._trouble)

@@ -6,12 +6,13 @@ Here a signal only sets a flag; the node speaks its last words on a living conte
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, runtime_checkable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from mobile_vla.errors import UserError
 from mobile_vla_ros.environment import log_arguments, prepare, without_shared_memory
@@ -24,38 +25,44 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 SPIN_SLICE_S = 0.1
+LOOK_EVERY_S = 0.05
+
+T = TypeVar("T")
 
 
 class Ended(BaseException):
-    """A signal ended the process in the middle of work that may be left in the middle."""
+    """A signal ended the process while `unless_ended` waited for work that may be left in the middle."""
 
 
 class _Ending:
-    """Whether a signal has asked for the end, and whether it may cut the present work short."""
+    """Whether a signal has asked for the end. Nothing more: an exception out of a signal handler can surface inside
+    somebody's C++ (the import of torch calls back into Python), and there it aborts the process."""
 
     def __init__(self) -> None:
         self.asked = False
-        self.may_cut = False
 
     def ask(self, *_: object) -> None:
         self.asked = True
-        if self.may_cut:
-            raise Ended
 
 
 _ending = _Ending()
 
 
-@contextlib.contextmanager
-def may_be_cut_short() -> Iterator[None]:
-    """Inside, a signal ends the process at once: for long work of a node that commands nothing (loading a policy)."""
-    if _ending.asked:
-        raise Ended
-    _ending.may_cut = True
-    try:
-        yield
-    finally:
-        _ending.may_cut = False
+def unless_ended(work: Callable[[], T]) -> T:
+    """Do long work that may be left in the middle (loading a policy) in a thread: a signal does not wait for it."""
+    outcome: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the work was asked for
+            outcome.set_exception(error)
+
+    threading.Thread(target=do, name="left-when-ended", daemon=True).start()
+    while not wait([outcome], timeout=LOOK_EVERY_S).done:
+        if _ending.asked:
+            raise Ended
+    return outcome.result()
 
 
 @runtime_checkable
@@ -93,11 +100,12 @@ def run(
         return 2
     executor = make_executor()
     executor.add_node(node)
+    left_work = False
     try:
         while not _ending.asked and rclpy.ok():
             executor.spin_once(timeout_sec=SPIN_SLICE_S)
     except Ended:
-        pass
+        left_work = True
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -107,4 +115,13 @@ def run(
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
+    if left_work:
+        _exit_now()
     return 0
+
+
+def _exit_now() -> NoReturn:
+    """End now: the thread that still works would be torn out of C code by the interpreter's own end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)

@@ -1,0 +1,59 @@
+"""A process that is asked to end while it does long work: it ends at once, cleanly, whatever the work is inside of."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mobile_vla_ros.runtime import unless_ended
+
+LONG_WORK = """
+import ctypes, sys, time
+from rclpy.node import Node
+from mobile_vla_ros.runtime import run, unless_ended
+
+def long_work():
+    # C that calls back into Python cannot pass on an exception, just as the import of torch cannot
+    ctypes.CFUNCTYPE(None)(lambda: (print("working", flush=True), time.sleep(60)))()
+
+class Busy(Node):
+    def __init__(self):
+        super().__init__("busy")
+        self.create_timer(0.01, self.begin)
+
+    def begin(self):
+        unless_ended(long_work)
+        print("done", flush=True)
+
+    def last_words(self):
+        print("last words", flush=True)
+
+sys.exit(run(Busy))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_work_inside_c_code_is_left(number: signal.Signals) -> None:
+    command = [sys.executable, "-c", LONG_WORK]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        asked = time.monotonic()
+        process.send_signal(number)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+        assert time.monotonic() - asked < 15
+    finally:
+        process.kill()
+    assert (process.returncode, out, err) == (0, "last words\n", "")
+
+
+def test_the_work_s_result_and_its_error_arrive() -> None:
+    assert unless_ended(lambda: 7) == 7
+    with pytest.raises(ValueError, match="no such file"):
+        unless_ended(lambda: (_ for _ in ()).throw(ValueError("no such file")))
