@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
 import time
 import webbrowser
 from datetime import datetime
@@ -14,6 +12,7 @@ from rich.console import Console
 
 from mobile_vla.cli.flags import add_config_flags, add_set_flag, config_from, overrides_from
 from mobile_vla.cli.render import print_json
+from mobile_vla.cli.signals import asked_to_stop
 from mobile_vla.errors import UserError
 
 HELP = """Drive the simulated robot with a policy over the real ROS graph, and report what happened.
@@ -69,16 +68,14 @@ def run(args: argparse.Namespace) -> int:
         if args.verbose:
             console.print(f"{name:>11} | {line}", markup=False)
 
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stopped = asked_to_stop()
     demo = run_demo(
         config_from(args, Choice),
         overrides_from(args),
         Plan(args.seconds, args.then),
         folder,
         started=started,
-        stopped=stop.is_set,
+        stopped=stopped,
         say=say,
         on_line=on_line,
     )

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
 from contextlib import ExitStack
 
 from rich.console import Console
 
 from mobile_vla.cli.flags import add_config_flags, add_set_flag, config_from, overrides_from
+from mobile_vla.cli.signals import asked_to_stop
 
 HELP = """Start the graph of a robot: camera (or simulator), inference and controller, each a process of its own.
 
@@ -41,9 +40,7 @@ def run(args: argparse.Namespace) -> int:
                 f"[bold]{node.name}[/] {node.kind.package}/{node.kind.executable} {node.parameters()}", markup=True
             )
         return 0
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stopped = asked_to_stop()
     with ExitStack() as stack:
         session = stack.enter_context(
             open_session(graph, lambda name, line: console.print(f"{name:>11} | {line}", markup=False))
@@ -55,6 +52,6 @@ def run(args: argparse.Namespace) -> int:
         console.print(
             f"{len(graph.nodes)} processes on ROS domain {session.domain_id}; logs in {session.folder}; Ctrl-C stops"
         )
-        session.supervisor.run_until(stop.is_set)
+        session.supervisor.run_until(stopped)
         console.print("stopping")
     return 0
