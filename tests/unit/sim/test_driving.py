@@ -27,7 +27,18 @@ from mobile_vla_sim.drivers import (
     Straight,
     told_instead,
 )
-from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Direct, Result, Rules, run_episode, scaled
+from mobile_vla_sim.episode import (
+    ARRIVED,
+    COLLIDED,
+    OTHER,
+    TIMED_OUT,
+    Actuator,
+    Direct,
+    Result,
+    Rules,
+    run_episode,
+    scaled,
+)
 from mobile_vla_sim.expert import Expert, bearing_of, in_sight
 from mobile_vla_sim.gated import Gated
 from mobile_vla_sim.language import named_pair
@@ -151,15 +162,41 @@ def test_a_delayed_action_acts_later(world: Make) -> None:
     assert moved_after(Rules(action_delay_s=0.5), 1.0) > 0.05
 
 
-def test_held_actions_are_the_last_ones(world: Make) -> None:
+def test_a_lost_frame_asks_nobody(world: Make) -> None:
     asked: list[float] = []
 
     def count(time_s: float) -> Action:
         asked.append(time_s)
         return 0.0, 0.3
 
-    drive(world(), Scripted(count), Rules(hold_share=0.5, limit_s=20.0))
+    drive(world(), Scripted(count), Rules(lost_share=0.5, limit_s=20.0))
     assert 70 < len(asked) < 130
+
+
+def metres_after_two_actions(actuator: Actuator, one: World, seconds: float) -> float:
+    actuator.begin(one)
+    for _ in range(2):  # the gate refuses the first: its image was there before the arming
+        actuator.drive(one, (1.0, 0.0), 0.1)
+    for _ in range(round(seconds / 0.1)):
+        actuator.drive(one, None, 0.1)
+    return one.path_m
+
+
+def test_without_new_actions_the_base_goes_on_and_the_gate_stops(world: Make) -> None:
+    assert metres_after_two_actions(Direct(RULES.scale), world(), 2.0) > 0.6
+    stopped = metres_after_two_actions(Gated(CONTROLLER), world(), 2.0)
+    assert 0.0 < stopped < 0.3
+    assert metres_after_two_actions(Gated(CONTROLLER), world(), 4.0) == pytest.approx(stopped, abs=1e-3)
+
+
+def test_the_gate_knows_a_slow_policy_before_it_is_armed(world: Make) -> None:
+    def metres(age_s: float) -> float:
+        one = world()
+        run_episode(one, Straight(), Gated(CONTROLLER, age_s), Rules(limit_s=4.0, action_delay_s=age_s))
+        return one.path_m
+
+    assert metres(0.6) > 0.5
+    assert metres(1.5) == pytest.approx(0.0, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -183,12 +220,6 @@ def test_the_gate_keeps_a_straight_driver_off_the_wall(world: Make) -> None:
     result = run_episode(one, Straight(), Gated(guarded), Rules(limit_s=40.0))
     assert result.outcome != COLLIDED
     assert result.goal_distance_m < 0.8
-
-
-def test_the_gate_stops_what_is_too_old(world: Make) -> None:
-    one = world()
-    run_episode(one, Straight(), Gated(CONTROLLER, image_age_s=1.5), Rules(limit_s=3.0, action_delay_s=1.5))
-    assert one.path_m < 0.01
 
 
 class FakePolicy:

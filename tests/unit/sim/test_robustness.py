@@ -45,7 +45,7 @@ def test_every_axis_changes_the_job_and_holds_its_own_value(name: str) -> None:
 
 def test_settings_land_where_they_belong() -> None:
     assert varied(JOB, "blur_px", 2.0).simulator.camera.blur_px == 2.0
-    assert varied(JOB, "dropped_share", 0.4).rules.hold_share == 0.4
+    assert varied(JOB, "dropped_share", 0.4).rules.lost_share == 0.4
     assert varied(JOB, "latency_s", 0.2).rules.action_delay_s == 0.2
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -31,8 +32,8 @@ class Rules:
     limit_s: float = 60.0
     action_delay_s: float = 0.0
     """Time from an image to its action, on top of the base's own latency: the model's part."""
-    hold_share: float = 0.0
-    """Share of control periods in which no new action comes and the last one is kept."""
+    lost_share: float = 0.0
+    """Share of control periods from which no action comes."""
     scale: ActionScale = dataclasses.field(default_factory=ActionScale)
 
 
@@ -69,25 +70,27 @@ class Actuator(Protocol):
     def begin(self, world: World) -> None:
         """A new episode starts."""
 
-    def drive(self, world: World, action: Action, seconds: float) -> None:
-        """Let `seconds` pass with this action."""
+    def drive(self, world: World, action: Action | None, seconds: float) -> None:
+        """Let `seconds` pass with this action; None: no new one came."""
 
 
 class Direct:
-    """Scales the action and commands the base, 20 times a second."""
+    """Scales the action and commands the base, 20 times a second. An action stays in force until the next."""
 
     def __init__(self, scale: ActionScale) -> None:
         self._scale = scale
+        self._velocity = Velocity(0.0, 0.0)
 
     def begin(self, world: World) -> None:
-        pass
+        self._velocity = Velocity(0.0, 0.0)
 
-    def drive(self, world: World, action: Action, seconds: float) -> None:
-        velocity = scaled(action, self._scale)
+    def drive(self, world: World, action: Action | None, seconds: float) -> None:
+        if action is not None:
+            self._velocity = scaled(action, self._scale)
         left = seconds
         while left > 1e-9:
             step = min(0.05, left)
-            world.command(*velocity)
+            world.command(*self._velocity)
             world.advance(step)
             left -= step
 
@@ -114,25 +117,25 @@ def run_episode(
     rules: Rules,
     watch: Callable[[World, Action], None] | None = None,
 ) -> Result:
-    """Drive the world's present scene from its start. `watch` sees every control period."""
+    """Drive the world's present scene from its start. `watch` sees every control period, and the newest action."""
     shortest = shortest_path_m(world)
     driver.begin(world)
     actuator.begin(world)
     luck = np.random.default_rng((world.seed, 13))
     period = 1.0 / (rules.control_rate_hz or getattr(driver, "control_rate_hz", DECISIONS_HZ))
     delay = max(0, round(rules.action_delay_s / period))
-    actions: list[Action] = [(0.0, 0.0)] * (delay + 1)
+    underway: deque[Action | None] = deque([None] * delay)
+    action: Action = (0.0, 0.0)
     standing = Standing()
     outcome = TIMED_OUT
     while world.time_s < rules.limit_s:
-        if rules.hold_share <= 0.0 or luck.random() >= rules.hold_share:
-            actions.append(driver.act(world))
-        else:
-            actions.append(actions[-1])
-        action = actions[-1 - delay]
+        lost = rules.lost_share > 0.0 and luck.random() < rules.lost_share
+        underway.append(None if lost else driver.act(world))
+        arrived = underway.popleft()
+        action = action if arrived is None else arrived
         if watch is not None:
             watch(world, action)
-        actuator.drive(world, action, period)
+        actuator.drive(world, arrived, period)
         if world.collided:
             outcome = COLLIDED
             break

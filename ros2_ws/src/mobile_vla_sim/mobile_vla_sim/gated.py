@@ -9,13 +9,13 @@ from mobile_vla_sim.world import World
 
 # The gate compares stamps and refuses time zero.
 _EPOCH_NS = 1000 * NS
-_ARMING_S = 0.2
 
 
 class Gated:
     """Ticks the gate at its rate, feeds it actions, scans and odometry as the graph does, and sends what it says.
 
-    An episode begins with the gate armed and its hand-over over; images are as old as `image_age_s` says.
+    An episode begins with the gate armed and its hand-over over; images are as old as `image_age_s` says, also those
+    that came before the arming. As on a robot, a policy slower than any action may be old cannot be armed.
     """
 
     def __init__(self, config: ControllerConfig, image_age_s: float = 0.0) -> None:
@@ -34,17 +34,19 @@ class Gated:
         now = self._now(world)
         self._feed(world, now)
         self._gate.offer_policy_status(True, "simulated", now)
-        self._gate.offer_action(now.ros_ns - 1, self._config.action.space, Velocity(0.0, 0.0, 0.0), now)
+        before_ns = now.ros_ns - self._image_age_ns - 1
+        self._gate.offer_action(before_ns, self._config.action.space, Velocity(0.0, 0.0, 0.0), now)
         outcome = self._gate.arm(now)
-        if not outcome.ok:
+        if not outcome.ok and self._image_age_ns < self._config.staleness.action_max_s * NS:
             raise RuntimeError(f"the gate refuses to be armed in simulation: {outcome}")
 
-    def drive(self, world: World, action: Action, seconds: float) -> None:
+    def drive(self, world: World, action: Action | None, seconds: float) -> None:
         end_s = world.time_s + seconds
         now = self._now(world)
-        stamp_ns = now.ros_ns - self._image_age_ns
         self._gate.offer_policy_status(True, "simulated", now)
-        self._gate.offer_action(stamp_ns, self._config.action.space, self._velocity(action), now)
+        if action is not None:
+            stamp_ns = now.ros_ns - self._image_age_ns
+            self._gate.offer_action(stamp_ns, self._config.action.space, self._velocity(action), now)
         while world.time_s < end_s - 1e-9:
             now = self._now(world)
             self._feed(world, now)

@@ -37,14 +37,19 @@ class Axis(NamedTuple):
 PRECISION = "precision"
 _DELAYS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 _LATENCY = "extra delay from image to action, s"
+_LOST = (0.0, 0.2, 0.4, 0.6, 0.8)
+_NOISE = (5.0, 10.0, 20.0, 40.0, 80.0)
+_BLUR = (0.0, 1.0, 2.0, 4.0, 8.0)
+_BRIGHTNESS = (0.2, 0.4, 0.7, 1.0, 1.4, 1.8, 2.5)
+_RATES = (2.0, 3.0, 5.0, 10.0, 15.0)
 AXES: dict[str, Axis] = {
     "latency_s": Axis("rules.action_delay_s", _LATENCY, "s", _DELAYS),
     "latency_no_gate_s": Axis("rules.action_delay_s", f"{_LATENCY}; no safety gate", "s", _DELAYS, False),
-    "dropped_share": Axis("rules.hold_share", "share of frames that are lost", "share", (0.0, 0.1, 0.2, 0.4, 0.6)),
-    "noise_std": Axis("simulator.camera.noise_std", "camera noise, grey levels", "levels", (5.0, 10.0, 20.0, 40.0)),
-    "blur_px": Axis("simulator.camera.blur_px", "blur at 320 x 240, pixels", "px", (0.0, 1.0, 2.0, 4.0)),
-    "brightness": Axis("simulator.camera.brightness", "brightness factor", "x", (0.4, 0.7, 1.0, 1.4, 1.8)),
-    "control_rate_hz": Axis("rules.control_rate_hz", "decisions per second", "Hz", (3.0, 5.0, 10.0, 15.0)),
+    "dropped_share": Axis("rules.lost_share", "share of frames that are lost", "share", _LOST),
+    "noise_std": Axis("simulator.camera.noise_std", "camera noise, grey levels", "levels", _NOISE),
+    "blur_px": Axis("simulator.camera.blur_px", "blur at 320 x 240, pixels", "px", _BLUR),
+    "brightness": Axis("simulator.camera.brightness", "brightness factor", "x", _BRIGHTNESS),
+    "control_rate_hz": Axis("rules.control_rate_hz", "decisions per second", "Hz", _RATES),
     PRECISION: Axis("", "number format", "", ("fp32", "bf16", "int8")),
 }
 
