@@ -140,7 +140,7 @@ def test_figures_and_page() -> None:
     report = report_of(found, "vla sim robustness", {"policy": "own"})
     figures = {figure.name: figure for figure in report.figures}
     assert figures["success.latency_s.0.2"].value == pytest.approx(0.15)
-    low, _, high = figures["success.latency_s.0.2"].spread
+    low, high = figures["success.latency_s.0.2"].spread
     assert low < 0.15 < high
     assert figures["borne_to.latency_s"].value == 0.1
     assert (figures["lost.precision.bf16"].value, figures["lost.precision.bf16"].met) == (0.0, True)

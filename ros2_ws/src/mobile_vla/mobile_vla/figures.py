@@ -29,6 +29,7 @@ class Figure:
     target: float | None = None
     n: int = 1
     spread: tuple[float, ...] = ()
+    """Of samples: minimum, p95 and maximum. Of an estimate: the two ends of its 95 % interval."""
 
     @property
     def met(self) -> bool | None:

@@ -34,5 +34,5 @@ def gate_tick_figure(config: ControllerConfig) -> Figure:
         "us",
         target=TARGET_P99_US,
         n=TICKS,
-        spread=(ordered[0], ordered[TICKS // 2], ordered[-1]),
+        spread=(ordered[0], ordered[int(0.95 * TICKS)], ordered[-1]),
     )

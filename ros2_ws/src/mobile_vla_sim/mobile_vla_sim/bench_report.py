@@ -213,7 +213,7 @@ def _with_interval(estimate: Estimate) -> str:
 def _figure(
     name: str, estimate: Estimate, better: Any, target: float | None = None, baseline: str = "", *, unit: str = "share"
 ) -> Figure:
-    interval = (estimate.low, estimate.value, estimate.high)
+    interval = (estimate.low, estimate.high)
     return Figure(name, estimate.value, unit, better, baseline=baseline, target=target, n=estimate.n, spread=interval)
 
 

@@ -21,20 +21,19 @@ def report_of(points: Sequence[Point], command: str, executed: dict[str, Any]) -
     for name, group in _by_axis(points).items():
         for point in group:
             success, change = point.summary.success, point.change
-            interval = (success.low, success.value, success.high)
+            interval = (success.low, success.high)
             at = f"{name}.{_shown(point.value)}"
             figures.append(Figure(f"success.{at}", success.value, "share", "higher", n=success.n, spread=interval))
             if name == PRECISION and point.value != "fp32":
-                lost = tuple(0.0 - value for value in (change.high, change.value, change.low))
                 figures.append(
                     Figure(
                         f"lost.{at}",
-                        lost[1],
+                        0.0 - change.value,
                         "share",
                         baseline="the same rooms in fp32",
                         target=PRECISION_TARGET,
                         n=change.n,
-                        spread=lost,
+                        spread=(0.0 - change.high, 0.0 - change.low),
                     )
                 )
         if name != PRECISION:

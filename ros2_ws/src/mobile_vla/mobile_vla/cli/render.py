@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mobile_vla.figures import FigureReport
+
+UNCROPPED = 200
+"""Columns of a file or a pipe, which have no width of their own."""
 
 
 def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = None) -> int:
@@ -19,13 +23,13 @@ def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = 
     if as_json:
         print(report.to_json())
         return 0 if report.all_met else 1
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else UNCROPPED)
     console.print(f"[bold]{report.command}[/]")
     for key, value in report.executed.items():
         text = ", ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else value
         console.print(f"  [dim]{key}[/] {text}")
     table = Table(box=None, header_style="bold")
-    for column in ("figure", "value", "target", "", "min / p95 / max"):
+    for column in ("figure", "value", "target", "", "min / p95 / max, or 95 % interval"):
         table.add_column(column, justify="right" if column == "value" else "left", no_wrap=True)
     for figure in report.figures:
         sign = {"higher": ">=", "lower": "<=", "equal": "="}[figure.better]
@@ -34,7 +38,7 @@ def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = 
             "-" if figure.value is None else f"{figure.value:.4g} {figure.unit}",
             "" if figure.target is None else f"{sign} {figure.target:.4g}",
             {True: "[green]met[/]", False: "[red]not met[/]", None: ""}[figure.met],
-            " / ".join(f"{value:.3g}" for value in figure.spread),
+            (" to " if len(figure.spread) == 2 else " / ").join(f"{value:.3g}" for value in figure.spread),
         )
     console.print(table)
     for figure in report.figures:
