@@ -30,6 +30,8 @@ from mobile_vla_ros.runtime import run, unless_ended
 from mobile_vla_ros.topics import ACTION, CAMERA_IMAGE, INSTRUCTION, POLICY_RESET
 
 AUTOSTART_DELAY_S = 0.05
+FIRST_FRAME_NS = 2_000_000_000
+"""A camera that has sent nothing this long after the node began to listen is worth a warning."""
 
 
 class InferenceNode(LifecycleNode):
@@ -43,6 +45,7 @@ class InferenceNode(LifecycleNode):
         self._subscription: Any = None
         self._trouble = "not configured"
         self._received = 0
+        self._listening_since_ns = 0
         self._transport = Timings(keep=1000)
         self._camera_rate = RateMeter()
         self._action = ACTION.publisher(self)
@@ -89,6 +92,7 @@ class InferenceNode(LifecycleNode):
         self._worker.instruct(self._wanted_instruction)
         self._worker.start()
         self._subscription = CAMERA_IMAGE.subscription(self, self._on_image)
+        self._listening_since_ns = self._now_ns()
         self._trouble = ""
         self._diagnostics.now()  # whoever waits to arm need not wait for the next second
         return TransitionCallbackReturn.SUCCESS
@@ -197,6 +201,8 @@ class InferenceNode(LifecycleNode):
         if state.failures_in_row >= FAILURES_BEFORE_ERROR:
             return Status(ERROR, f"{label}{state.trouble}", values)
         if self._camera_rate.hz(now_ns) == 0:
+            if now_ns - self._listening_since_ns < FIRST_FRAME_NS:
+                return Status(OK, f"{label}waiting for the first camera frame", values)
             return Status(WARN, f"{label}no camera frames arrive on {CAMERA_IMAGE.name}", values)
         return Status(WARN if state.trouble else OK, f"{label}{state.trouble or 'running'}", values)
 
