@@ -7,7 +7,6 @@ Here a signal only sets a flag; the node speaks its last words on a living conte
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from concurrent.futures import Future, wait
 from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from mobile_vla.errors import UserError
+from mobile_vla.stopping import StopSignals
 from mobile_vla_ros.environment import log_arguments, prepare, without_shared_memory
 
 prepare()
@@ -34,18 +34,7 @@ class Ended(BaseException):
     """A signal ended the process while `unless_ended` waited for work that may be left in the middle."""
 
 
-class _Ending:
-    """Whether a signal has asked for the end. Nothing more: an exception out of a signal handler can surface inside
-    somebody's C++ (the import of torch calls back into Python), and there it aborts the process."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def ask(self, *_: object) -> None:
-        self.asked = True
-
-
-_ending = _Ending()
+_signals = StopSignals()
 
 
 def unless_ended(work: Callable[[], T]) -> T:
@@ -60,7 +49,7 @@ def unless_ended(work: Callable[[], T]) -> T:
 
     threading.Thread(target=do, name="left-when-ended", daemon=True).start()
     while not wait([outcome], timeout=LOOK_EVERY_S).done:
-        if _ending.asked:
+        if _signals.asked():
             raise Ended
     return outcome.result()
 
@@ -85,8 +74,7 @@ def run(
     """
     if not shared_memory:
         without_shared_memory()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _ending.ask)
+    _signals.listen()
     console_only = log_arguments(os.environ)
     if console_only:
         sys.stderr.write("the log folder cannot be written, logging to the console only; set ROS_LOG_DIR\n")
@@ -102,7 +90,7 @@ def run(
     executor.add_node(node)
     left_work = False
     try:
-        while not _ending.asked and rclpy.ok():
+        while not _signals.asked() and rclpy.ok():
             executor.spin_once(timeout_sec=SPIN_SLICE_S)
     except Ended:
         left_work = True

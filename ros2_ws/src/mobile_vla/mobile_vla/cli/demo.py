@@ -12,8 +12,8 @@ from rich.console import Console
 
 from mobile_vla.cli.flags import add_config_flags, add_set_flag, config_from, overrides_from
 from mobile_vla.cli.render import print_json
-from mobile_vla.cli.signals import asked_to_stop
 from mobile_vla.errors import UserError
+from mobile_vla.stopping import StopSignals
 
 HELP = """Drive the simulated robot with a policy over the real ROS graph, and report what happened.
 
@@ -68,14 +68,15 @@ def run(args: argparse.Namespace) -> int:
         if args.verbose:
             console.print(f"{name:>11} | {line}", markup=False)
 
-    stopped = asked_to_stop()
+    signals = StopSignals()
+    signals.listen()
     demo = run_demo(
         config_from(args, Choice),
         overrides_from(args),
         Plan(args.seconds, args.then),
         folder,
         started=started,
-        stopped=stopped,
+        stopped=signals.asked,
         say=say,
         on_line=on_line,
     )

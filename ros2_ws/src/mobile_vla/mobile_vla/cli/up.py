@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from rich.console import Console
 
 from mobile_vla.cli.flags import add_config_flags, add_set_flag, config_from, overrides_from
-from mobile_vla.cli.signals import asked_to_stop
+from mobile_vla.stopping import StopSignals
 
 HELP = """Start the graph of a robot: camera (or simulator), inference and controller, each a process of its own.
 
@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
                 f"[bold]{node.name}[/] {node.kind.package}/{node.kind.executable} {node.parameters()}", markup=True
             )
         return 0
-    stopped = asked_to_stop()
+    signals = StopSignals()
+    signals.listen()
     with ExitStack() as stack:
         session = stack.enter_context(
             open_session(graph, lambda name, line: console.print(f"{name:>11} | {line}", markup=False))
@@ -52,6 +53,6 @@ def run(args: argparse.Namespace) -> int:
         console.print(
             f"{len(graph.nodes)} processes on ROS domain {session.domain_id}; logs in {session.folder}; Ctrl-C stops"
         )
-        session.supervisor.run_until(stopped)
+        session.supervisor.run_until(signals.asked)
         console.print("stopping")
     return 0
