@@ -12,7 +12,7 @@ from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import Twist, TwistStamped
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -22,16 +22,16 @@ from std_srvs.srv import SetBool
 
 from mobile_vla.errors import UserError
 from mobile_vla_ros.environment import prepare
-from mobile_vla_ros.topics import ARM, CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, Service
+from mobile_vla_ros.topics import ARM, CMD_VEL, CMD_VEL_STAMPED, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, Service
 
 MOVING = 1e-3
 ARM_AGAIN_S = 0.25
 
 
 class Operator:
-    """Context manager around one observing and commanding node."""
+    """Context manager around one observing and commanding node; `stamped`: the commands are TwistStamped."""
 
-    def __init__(self, domain_id: int, namespace: str = "", name: str = "operator") -> None:
+    def __init__(self, domain_id: int, namespace: str = "", name: str = "operator", stamped: bool = False) -> None:
         prepare()
         self._context = Context()
         rclpy.init(context=self._context, domain_id=domain_id)
@@ -45,7 +45,7 @@ class Operator:
         self._instruction = INSTRUCTION.publisher(self.node)
         CONTROLLER_STATE.subscription(self.node, self._on_state)
         DIAGNOSTICS.subscription(self.node, self._on_diagnostics)
-        CMD_VEL.subscription(self.node, self._on_command)
+        (CMD_VEL_STAMPED if stamped else CMD_VEL).subscription(self.node, self._on_command)
 
     def __enter__(self) -> Operator:
         return self
@@ -128,11 +128,9 @@ class Operator:
             self.diagnostics[name] = {pair.key: pair.value for pair in status.values}
             self.messages[name] = status.message
 
-    def _on_command(self, message: Twist) -> None:
-        if (
-            self.first_motion is None
-            and abs(message.linear.x) + abs(message.linear.y) + abs(message.angular.z) > MOVING
-        ):
+    def _on_command(self, message: Twist | TwistStamped) -> None:
+        twist = message.twist if isinstance(message, TwistStamped) else message
+        if self.first_motion is None and abs(twist.linear.x) + abs(twist.linear.y) + abs(twist.angular.z) > MOVING:
             self.first_motion = time.monotonic()
 
     def _reason(self) -> str:

@@ -18,6 +18,7 @@ from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.time import Time
 from sensor_msgs.msg import LaserScan, Range
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
@@ -49,6 +50,8 @@ from mobile_vla_ros.scheduling import become_realtime
 WATCH_PERIOD_NS = 500_000_000
 LOOKS_PER_MATCH = 2
 LAST_WORDS_S = 0.5
+ONE_INSTANT_NS = 100_000
+MOST_READINGS = 3
 TELEOP = {"joy": topics.TELEOP_JOY, "keyboard": topics.TELEOP_KEYBOARD, "web": topics.TELEOP_WEB}
 
 
@@ -148,8 +151,9 @@ class ControllerNode(Node):
 
     def _on_estop_request(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """The zero leaves before the answer: sending that may wait 100 ms for a client that is new to this process."""
-        outcome = self._gate.estop("service", self._now())
-        self._send(0.0, 0.0, 0.0)
+        now = self._now()
+        outcome = self._gate.estop("service", now)
+        self._send(0.0, 0.0, 0.0, now)
         return self._answer(response, lambda _: outcome)
 
     def _on_reset_request(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -173,7 +177,7 @@ class ControllerNode(Node):
         self._last_tick_ns = started_ns
         command = self._command = self._gate.tick(now)
         if command.publish:
-            self._send(command.linear_x, command.linear_y, command.angular_z)
+            self._send(command.linear_x, command.linear_y, command.angular_z, now)
         if command.action_stamp_ns > self._last_action_ns:
             self._latency.add((self._ros_ns() - command.action_stamp_ns) / 1e6)
         self._last_action_ns = command.action_stamp_ns
@@ -185,20 +189,21 @@ class ControllerNode(Node):
             self._looked_ns = now.steady_ns
             self._look_around()
 
-    def _send(self, linear_x: float, linear_y: float, angular_z: float) -> None:
+    def _send(self, linear_x: float, linear_y: float, angular_z: float, now: Now) -> None:
+        """The stamp is the moment for which the limiters decided: stamps and values together keep the limits."""
         twist = self._twist
         twist.linear.x, twist.linear.y, twist.angular.z = linear_x, linear_y, angular_z
         if not self._stamped:
             self._publisher.publish(twist)
             return
         message = TwistStamped(twist=twist)
-        message.header.stamp = self.get_clock().now().to_msg()
+        message.header.stamp = Time(nanoseconds=now.ros_ns).to_msg()
         message.header.frame_id = self._settings.value.output.frame_id
         self._publisher.publish(message)
 
     def last_words(self) -> None:
         """Zeros, and proof that every reader has them, before the process ends."""
-        self._send(0.0, 0.0, 0.0)
+        self._send(0.0, 0.0, 0.0, self._now())
         self._publisher.wait_for_all_acked(Duration(seconds=LAST_WORDS_S))
 
     # explanation
@@ -235,7 +240,12 @@ class ControllerNode(Node):
                 self._inputs.remove(self._optional.pop(name))
 
     def _now(self) -> Now:
-        return Now(time.monotonic_ns(), self._ros_ns())
+        """One instant on two clocks: read again when this process lost the processor between the two."""
+        for _ in range(MOST_READINGS):
+            before_ns, ros_ns, steady_ns = time.monotonic_ns(), self._ros_ns(), time.monotonic_ns()
+            if steady_ns - before_ns < ONE_INSTANT_NS:
+                break
+        return Now(steady_ns, ros_ns)
 
     def _ros_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -1,8 +1,13 @@
-"""Judging commands as they arrive: within limits, every one, and when the robot began to brake and stood.
+"""Judging commands: within limits, every one, as the controller sent them; and, as they arrived, when the robot stood.
 
-Pure: time and values come in. Velocity is exact. Slope and its change are computed from what arrived: the gate moves
-no further in a late tick than in one on time, so a step between two messages is allowed one period's worth, times the
-number of ticks that passed between them; the slope's change is judged with the arrival jitter as tolerance.
+Pure: time and values come in. The controller stamps a command with the moment for which it was decided. The limiters
+change it by the time since the decision before, so a step between two commands is within limits when it is no steeper
+than the limit over the time between their stamps: a late tick, a lost command or a busy transport changes nothing in
+that. A slope, and how it changes from one pair of commands to the next, is known as well as the stamps are; where a
+tick was late, or a command may be missing, only within a range.
+
+Where the controller's clock is what a fault breaks, its stamps mean nothing. There the time of arrival stands in, known
+to one period, and the change of the slope is not judged.
 """
 
 from __future__ import annotations
@@ -15,23 +20,37 @@ from mobile_vla.control.envelope import axis_limits
 from mobile_vla.control.limits import AxisLimits
 
 ROUNDING = 1e-6
-JITTER_FLOOR = 0.05
+STAMP_ERROR_S = 0.0002
+"""The limiters count on the steady clock, the stamp is of the ROS clock: readings up to 0.1 ms apart, rates 500 ppm."""
+ONE_TICK = 1.5
+"""Up to so many periods between two commands no tick lies between them, unless one came a whole period late."""
 SILENCE_S = 0.25
 LANDING_TICKS = 3
 
 
 class Sample(NamedTuple):
-    """One command as it arrived, on the observer's steady clock; `others` are the components a robot lacks."""
+    """One command: when it arrived, on the observer's steady clock, and when it was sent, by the controller's stamp.
+
+    `others` are the components a robot lacks; `sent_ns` is None where stamps mean nothing.
+    """
 
     arrival_ns: int
     forward: float
     left: float
     turn: float
     others: tuple[float, ...] = ()
+    sent_ns: int | None = None
 
     @property
     def moving(self) -> bool:
         return bool(self.forward or self.left or self.turn)
+
+
+class _Slope(NamedTuple):
+    """What the slope between two commands can have been."""
+
+    low: float
+    high: float
 
 
 class LimitJudge:
@@ -43,10 +62,11 @@ class LimitJudge:
         self._lateral = config.base.kind == "omni"
         self._period_s = config.period_s
         self._last: Sample | None = None
-        self._slopes: tuple[float, ...] | None = None
-        self._jitter = 0.0
+        self._slopes: tuple[_Slope, ...] | None = None
+        self._slopes_error = 0.0
         self.violations: list[str] = []
         self.longest_gap_s = 0.0
+        self.longest_arrival_gap_s = 0.0
         self.abrupt_stop_allowed = False
         self.silence_allowed = False
 
@@ -60,24 +80,20 @@ class LimitJudge:
         last, self._last = self._last, sample
         if last is None:
             return
-        gap_s = (sample.arrival_ns - last.arrival_ns) / 1e9
+        arrival_gap_s = (sample.arrival_ns - last.arrival_ns) / 1e9
+        self.longest_arrival_gap_s = max(self.longest_arrival_gap_s, arrival_gap_s)
+        if sample.sent_ns is None or last.sent_ns is None:
+            gap_s, error_s = arrival_gap_s, self._period_s
+        else:
+            gap_s, error_s = (sample.sent_ns - last.sent_ns) / 1e9, STAMP_ERROR_S
         self._judge_gap(gap_s, last)
         slopes_before, self._slopes = self._slopes, None
         if not sample.moving and self.abrupt_stop_allowed:
             return
-        ticks = max(1, round(gap_s / self._period_s))
-        slopes = tuple(
-            (getattr(sample, name) - getattr(last, name)) / (ticks * self._period_s) for name, _ in self._axes
-        )
-        jitter, self._jitter = self._jitter, abs(gap_s / (ticks * self._period_s) - 1.0) + JITTER_FLOOR
-        for index, (name, limits) in enumerate(self._axes):
-            self._judge_slope(name, limits, getattr(last, name), getattr(sample, name), slopes[index])
-            if ticks == 1 and slopes_before is not None:
-                steepest = max(limits.accel, limits.decel)
-                allowed = limits.jerk * self._period_s + steepest * (jitter + self._jitter)
-                if abs(slopes[index] - slopes_before[index]) > allowed + ROUNDING:
-                    self._blame(f"{name} slope changed from {slopes_before[index]:.3f} to {slopes[index]:.3f}")
-        self._slopes = slopes if ticks == 1 else None
+        for name, limits in self._axes:
+            self._judge_step(name, limits, getattr(last, name), getattr(sample, name), gap_s + error_s)
+        if error_s == STAMP_ERROR_S and 0.0 < gap_s <= ONE_TICK * self._period_s:
+            self._judge_slopes(last, sample, gap_s, slopes_before)
 
     def _judge_velocity(self, sample: Sample) -> None:
         if not all(map(math.isfinite, (sample.forward, sample.left, sample.turn, *sample.others))):
@@ -89,13 +105,27 @@ class LimitJudge:
         if any(sample.others) or (sample.left and not self._lateral):
             self._blame(f"a component this base does not have: left {sample.left}, others {sample.others}")
 
-    def _judge_slope(self, name: str, limits: AxisLimits, before: float, after: float, slope: float) -> None:
+    def _judge_step(self, name: str, limits: AxisLimits, before: float, after: float, within_s: float) -> None:
         if before * after < 0:
             allowed = max(limits.accel, limits.decel)
         else:
             allowed = limits.accel if abs(after) > abs(before) else limits.decel
-        if abs(slope) > allowed + ROUNDING:
-            self._blame(f"{name} from {before:.4f} to {after:.4f} is {abs(slope):.3f} per s, allowed {allowed:g}")
+        if abs(after - before) > allowed * max(within_s, 0.0) + ROUNDING:
+            self._blame(f"{name} from {before:.4f} to {after:.4f} within {within_s:.4f} s, allowed {allowed:g} per s")
+
+    def _judge_slopes(self, last: Sample, sample: Sample, gap_s: float, before: tuple[_Slope, ...] | None) -> None:
+        moved_s = min(gap_s, self._period_s)
+        changes = [getattr(sample, name) - getattr(last, name) for name, _ in self._axes]
+        slopes = tuple(_Slope(*sorted((change / gap_s, change / moved_s))) for change in changes)
+        error, self._slopes_error = self._slopes_error, STAMP_ERROR_S / moved_s
+        self._slopes = slopes
+        if before is None:
+            return
+        for (name, limits), was, now in zip(self._axes, before, slopes, strict=True):
+            change = max(now.low - was.high, was.low - now.high)
+            steepest = max(limits.accel, limits.decel)
+            if change > limits.jerk * (gap_s + STAMP_ERROR_S) + steepest * (error + self._slopes_error) + ROUNDING:
+                self._blame(f"{name} slope changed by {change:.3f} per s within {gap_s:.4f} s")
 
     def _judge_gap(self, gap_s: float, last: Sample) -> None:
         self.longest_gap_s = max(self.longest_gap_s, gap_s)

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import TwistStamped
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
@@ -35,7 +35,7 @@ from mobile_vla_bringup.processes import NodeProcess
 from mobile_vla_bringup.shared_memory import segments_of, sweep
 from mobile_vla_bringup.supervisor import Supervisor
 from mobile_vla_ros.environment import prepare
-from mobile_vla_ros.topics import ARM, CMD_VEL, CONTROLLER_STATE, ESTOP, Service
+from mobile_vla_ros.topics import ARM, CMD_VEL_STAMPED, CONTROLLER_STATE, ESTOP, Service
 
 START_TIMEOUT_S = 20.0
 CRUISE_TIMEOUT_S = 15.0
@@ -43,8 +43,9 @@ STEADY_SAMPLES = 3
 ARM_TRY_S = 0.3
 LOOPBACK = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
 SCRIPTED = NodeKind("", "", "mobile_vla_bringup.faults.scripted_inference", KINDS["inference"].config)
-QUICKLY = {"limits.handover.duration_s": 0.0}
-"""Autonomy need not begin softly in every repetition; the fault about handing back sets it to what it is."""
+OBSERVED = {"limits.handover.duration_s": 0.0, "output.stamped": True}
+"""Autonomy need not begin softly in every repetition; the fault about handing back sets it to what it is. Stamps say
+when the controller sent a command, whatever the machine does to it on the way."""
 CRUISE = {"policy": "0.7 0.3", "keyboard": "0.2 0.0", "pad": "0.2 0.0", "web": "0.2 0.0", "joy": "1.0 0.0"}
 
 
@@ -69,10 +70,13 @@ class Rig:
         environ = {"ROS_DOMAIN_ID": str(domain_id), "ROS_LOG_DIR": str(folder / "ros"), FOLDER: str(folder)}
         self._stand_in_environ = {**prepare(dict(os.environ)), **environ}
         self.environ = {**self._stand_in_environ, **setup.environ}
-        self.operator = Operator(domain_id, name="observer")
+        self.operator = Operator(domain_id, name="observer", stamped=True)
         self._arm = ARM.client(self.operator.node)
         self._estop = ESTOP.publisher(self.operator.node)
-        self.operator.node.create_subscription(CMD_VEL.type, CMD_VEL.name, self._on_command, QoSProfile(depth=100))
+        self._stamps_count = "clock" not in setup.actors
+        self.operator.node.create_subscription(
+            CMD_VEL_STAMPED.type, CMD_VEL_STAMPED.name, self._on_command, QoSProfile(depth=100)
+        )
         CONTROLLER_STATE.subscription(self.operator.node, self._on_state)
 
     # life
@@ -146,7 +150,7 @@ class Rig:
     def _parameters(self, name: str) -> dict[str, Any]:
         given = dict(self.setup.parameters.get(name, {}))
         if name == "controller":
-            return {**QUICKLY, **given, **self._changes}
+            return {**OBSERVED, **given, **self._changes}
         if name == "inference":
             return {"instruction": "drive", **given}
         if name == "recorder":
@@ -319,9 +323,12 @@ class Rig:
         self.operator.state = DiagnosticStatus()
         self.judge.restart()
 
-    def _on_command(self, message: Twist) -> None:
-        linear, angular = message.linear, message.angular
-        sample = Sample(time.monotonic_ns(), linear.x, linear.y, angular.z, (linear.z, angular.x, angular.y))
+    def _on_command(self, message: TwistStamped) -> None:
+        arrival_ns, stamp = time.monotonic_ns(), message.header.stamp
+        linear, angular = message.twist.linear, message.twist.angular
+        sent_ns = stamp.sec * 1_000_000_000 + stamp.nanosec if self._stamps_count else None
+        others = (linear.z, angular.x, angular.y)
+        sample = Sample(arrival_ns, linear.x, linear.y, angular.z, others, sent_ns)
         self.samples.append(sample)
         self.judge.take(sample)
 

@@ -282,7 +282,7 @@ class Intruder(Role):
 
     name = "intruder"
     first_behaviour = "withdrawn"
-    topic = topics.CMD_VEL
+    topic = topics.CMD_VEL_STAMPED
 
     def message(self, behaviour: str, now_ns: int) -> Any:
         return None

@@ -40,8 +40,8 @@ class _Strike(NamedTuple):
 class Result:
     """What was seen of one fault. Times in seconds after the strike, promises beside them.
 
-    `longest_gap_s` is between two commands as they arrived, `latest_tick_ms` what the controller says of its own timer:
-    a long gap with punctual ticks is the transport's or the observer's.
+    `longest_gap_s` is between two commands by their stamps, `longest_arrival_gap_s` as they arrived, `latest_tick_ms`
+    what the controller says of its own timer: a long gap on arrival alone is the transport's or the observer's.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Result:
     promised_zero_s: float | None = None
     violations: list[str] = field(default_factory=list)
     longest_gap_s: float = 0.0
+    longest_arrival_gap_s: float = 0.0
     latest_tick_ms: float = 0.0
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -82,6 +83,7 @@ def run_fault(fault: Fault, repeats: int, changes: Mapping[str, Any] | None = No
                 _repeat(fault, rig, result, wanted, random.Random(f"{fault.name} {seed}"))
                 result.violations = rig.judge.violations
                 result.longest_gap_s = rig.judge.longest_gap_s
+                result.longest_arrival_gap_s = rig.judge.longest_arrival_gap_s
         except (Broken, UserError) as error:
             result.problems.append(str(error))
     result.seconds = time.monotonic() - started_s
