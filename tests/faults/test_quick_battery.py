@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mobile_vla.cli import main
-from mobile_vla_bringup.faults.battery import report, run_battery
-from mobile_vla_bringup.faults.registry import FAULTS
-from mobile_vla_bringup.faults.trial import run_fault
+from mobile_vla_bench.faults.battery import report, run_battery
+from mobile_vla_bench.faults.registry import FAULTS
+from mobile_vla_bench.faults.trial import run_fault
+from mobile_vla_cli import main
 
 HERE = ("policy_killed", "policy_nan", "scan_stopped", "pad_killed", "takeover_by_pad", "estop_topic", "camera_frozen")
 LANES = 4

@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, Image
 
 from mobile_vla.camera.depth import DepthPicture
-from mobile_vla_bringup.faults.actor import Actor
+from mobile_vla_bench.faults.actor import Actor
 from mobile_vla_ros.topics import CAMERA_IMAGE, CMD_VEL, CONTROLLER_STATE, DEPTH_IMAGE, DEPTH_INFO, DIAGNOSTICS, SCAN
 
 MODULE = "mobile_vla_nodes.depth_scan"

@@ -68,7 +68,7 @@ def test_the_clock_is_the_bags(graph: Any, tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_are_one_sentence_and_exit_2(arguments: list[str], sentence: str, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "import sys; from mobile_vla.cli import main; sys.exit(main())", *arguments]
+    command = [sys.executable, "-c", "import sys; from mobile_vla_cli import main; sys.exit(main())", *arguments]
     ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert sentence in ended.stderr

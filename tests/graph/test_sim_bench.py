@@ -12,7 +12,7 @@ import pytest
 
 from mobile_vla_sim.suites import SUITES
 
-VLA = [sys.executable, "-c", "import sys; from mobile_vla.cli import main; sys.exit(main())"]
+VLA = [sys.executable, "-c", "import sys; from mobile_vla_cli import main; sys.exit(main())"]
 pytestmark = pytest.mark.graph
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from mobile_vla_ros.topics import CONTROLLER_STATE, INSTRUCTION
 
-VLA = [sys.executable, "-c", "import sys; from mobile_vla.cli import main; sys.exit(main())"]
+VLA = [sys.executable, "-c", "import sys; from mobile_vla_cli import main; sys.exit(main())"]
 
 
 def children_on(domain_id: int) -> list[int]:

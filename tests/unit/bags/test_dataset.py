@@ -24,8 +24,8 @@ from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import find_roles
 from mobile_vla.bags.types import Command, Frame, Instruction
 from mobile_vla.bags.writer import BagWriter
-from mobile_vla.cli import main
 from mobile_vla.errors import UserError
+from mobile_vla_cli import main
 
 SMALL = BuildOptions(least_frames=5, tolerance_ms=60)
 

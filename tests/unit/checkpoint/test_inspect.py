@@ -9,8 +9,8 @@ import torch
 
 from mobile_vla.checkpoint.report import inspect
 from mobile_vla.checkpoint.sizes import synthetic_layout
-from mobile_vla.cli.main import main
 from mobile_vla.policy.model import expected_shapes
+from mobile_vla_cli.main import main
 
 PROMISED = {
     "layout", "parameters", "tensors", "dtype", "bytes", "optimizer_bytes", "container", "head", "towers", "card",

@@ -10,7 +10,7 @@ import pytest
 from mobile_vla.checkpoint import load_bench
 from mobile_vla.checkpoint.limits import Outcome
 from mobile_vla.checkpoint.load_bench import GB, Plan, bench_load
-from mobile_vla.cli.main import main
+from mobile_vla_cli.main import main
 
 ALIVE_ABOVE = {"synthesize": 0.6, "inspect": 0.3, "load": 0.6, "step": 0.9, "convert": 0.75, "naive": 13.0}
 

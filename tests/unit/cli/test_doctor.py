@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mobile_vla.cli import doctor, main
 from mobile_vla.device import checks
 from mobile_vla.device.checks import Verdict
+from mobile_vla_cli import doctor, main
 
 
 def test_says_yes_here(capsys: pytest.CaptureFixture[str]) -> None:

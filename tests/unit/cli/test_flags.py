@@ -6,8 +6,8 @@ import argparse
 
 import pytest
 
-from mobile_vla.cli.flags import add_config_flags, config_from, overrides_from
 from mobile_vla.train.head.config import FitConfig
+from mobile_vla_cli.flags import add_config_flags, config_from, overrides_from
 
 
 @pytest.mark.parametrize(("text", "value"), [("3e-4", 3e-4), ("1E-3", 1e-3), ("0.002", 0.002), ("3.0e-4", 3e-4)])

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from mobile_vla.bags.config import ReplayConfig
-from mobile_vla.cli import main
-from mobile_vla.cli.flags import add_config_flags, config_from
-from mobile_vla.cli.main import COMMANDS
-from mobile_vla.cli.subcommands import add_module_command
+from mobile_vla_cli import main
+from mobile_vla_cli.flags import add_config_flags, config_from
+from mobile_vla_cli.main import COMMANDS
+from mobile_vla_cli.subcommands import add_module_command
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -57,6 +57,13 @@ def test_a_mistake_is_one_sentence_and_exit_2(
     assert captured.out == ""
 
 
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "mobile_vla_bringup", None)
+    monkeypatch.delitem(sys.modules, "mobile_vla_bringup.graph", raising=False)
+    assert main(["params", "controller"]) == 2
+    assert "this command needs the package mobile_vla_bringup, which is not installed" in capsys.readouterr().err
+
+
 def test_params_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["params", "controller", "--json"]) == 0
     names = {field["name"] for field in json.loads(capsys.readouterr().out)["controller"]}
@@ -88,7 +95,7 @@ def test_examples_with_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixt
     parser = argparse.ArgumentParser()
     module = SimpleNamespace(HELP="h", EPILOG="vla x --topics [a, b]", add_arguments=lambda parser: None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "mobile_vla.cli.bracketed", module)
+        patch.setitem(sys.modules, "mobile_vla_cli.bracketed", module)
         add_module_command(parser.add_subparsers(), "x", "bracketed", "x")
     with pytest.raises(SystemExit):
         parser.parse_args(["x", "--help"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mobile_vla.cli.render import print_figures
 from mobile_vla.figures import Figure, FigureReport
+from mobile_vla_cli.render import print_figures
 
 
 def test_a_pipe_gets_whole_lines_and_an_interval_reads_as_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,6 @@ from bag_making import START_NS, Messages
 
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.writer import BagWriter
-from mobile_vla.cli import main
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
@@ -30,6 +29,7 @@ from mobile_vla.evaluate.results import Evaluation
 from mobile_vla.evaluate.rollout import Moment
 from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Step
+from mobile_vla_cli import main
 
 FULL = (0.3, 0.8)
 AS_IT_IS = Options()

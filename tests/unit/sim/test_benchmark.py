@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobile_vla.cli import sim_bench
-from mobile_vla.cli.main import main
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError
 from mobile_vla.train.config import TinySize
+from mobile_vla_cli import sim_bench
+from mobile_vla_cli.main import main
 from mobile_vla_sim import benchmark
 from mobile_vla_sim.bench_report import Outcome, in_short, page_of, report_of
 from mobile_vla_sim.benchmark import Job, Workers, cores, run_job

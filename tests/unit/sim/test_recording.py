@@ -12,8 +12,8 @@ from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import find_roles
 from mobile_vla.bags.types import Action, Command, Frame, Instruction, Mode, Odometry
 from mobile_vla.bags.writer import BagWriter
-from mobile_vla.cli.main import main
 from mobile_vla.config import with_values
+from mobile_vla_cli.main import main
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import ActionScale, Straight
 from mobile_vla_sim.episode import Result, Rules

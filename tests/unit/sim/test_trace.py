@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mobile_vla.cli.main import main
 from mobile_vla.control import ControllerConfig
 from mobile_vla.policy.config import InferenceConfig
+from mobile_vla_cli.main import main
 from mobile_vla_sim import benchmark
 from mobile_vla_sim import trace as module
 from mobile_vla_sim.benchmark import Job, run_job

@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.timeout(300),
     pytest.mark.skipif(importlib.util.find_spec("colcon_core") is None, reason="colcon is not installed"),
 ]
-NAMES = {"mobile_vla", "mobile_vla_bringup", "mobile_vla_nodes", "mobile_vla_ros", "mobile_vla_sim"}
+NAMES = {f"mobile_vla{suffix}" for suffix in ("", "_bench", "_bringup", "_cli", "_nodes", "_ros", "_sim")}
 
 
 def colcon(root: Path, folder: Path, verb: str, *options: str) -> str:
@@ -54,7 +54,7 @@ def test_the_built_workspace_has_what_ros2_run_and_launch_look_for(built: Path) 
         assert (install / name / "share" / name / "package.xml").exists()
     for package, executable in (("mobile_vla_nodes", "controller_node"), ("mobile_vla_sim", "simulator_node")):
         assert os.access(install / package / "lib" / package / executable, os.X_OK)
-    assert os.access(install / "mobile_vla" / "bin" / "vla", os.X_OK)
+    assert os.access(install / "mobile_vla_cli" / "bin" / "vla", os.X_OK)
     share = install / "mobile_vla_bringup" / "share" / "mobile_vla_bringup"
     assert list((share / "config" / "robots").glob("*.yaml"))
     assert list((share / "launch").glob("*.launch.py"))

@@ -85,8 +85,9 @@ def imported(name: str) -> set[str]:
     return found
 
 
-def test_the_workspace_has_its_five_packages() -> None:
-    assert PACKAGES == ["mobile_vla", "mobile_vla_bringup", "mobile_vla_nodes", "mobile_vla_ros", "mobile_vla_sim"]
+def test_the_workspace_has_its_packages() -> None:
+    suffixes = ("", "_bench", "_bringup", "_cli", "_nodes", "_ros", "_sim")
+    assert [f"mobile_vla{suffix}" for suffix in suffixes] == PACKAGES
 
 
 def test_all_packages_have_one_version() -> None:

@@ -7,6 +7,7 @@ configuration class of each node before anything starts.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,11 @@ from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.camera.config import CameraConfig, DepthScanConfig
 from mobile_vla.checkpoint.named import SYNTHETIC, card_beside
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
+from mobile_vla.config.sections import merged, read_sections
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.resources import SHIPPED_POLICY
 from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig
-from mobile_vla_bringup import files
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,12 @@ class Choice(Config):
 def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Graph:
     """The graph for a choice; `overrides` (section -> values) is laid over all files. Raises `ConfigError`."""
     kinds = dict(KINDS)
-    robot = files.read("robots", choice.robot, {*kinds, "simulator"})
+    robot = read_sections("robots", choice.robot, {*kinds, "simulator"})
     policy = choice.policy or _policy_of_a_newcomer(choice.robot, robot)
-    sections = files.merged(
+    sections = merged(
         robot,
-        files.read("policies", policy, {"inference"}),
-        files.read("devices", choice.device, {"inference"}),
+        read_sections("policies", policy, {"inference"}),
+        read_sections("devices", choice.device, {"inference"}),
         {"inference": {"instruction": choice.instruction}} if choice.instruction else {},
         _recorder_section(choice.bag),
         {section: dict(values) for section, values in (overrides or {}).items()},
@@ -125,7 +126,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
 
 def node_configs(robot: str) -> dict[str, Config]:
     """What a robot's file says to every kind of node that a robot has; the simulator's section is not looked at."""
-    sections = files.read("robots", robot, {*KINDS, "simulator"})
+    sections = read_sections("robots", robot, {*KINDS, "simulator"})
     return {
         name: from_mapping(kind.config, sections.get(name, {}), f"robot {robot}: {name}")
         for name, kind in KINDS.items()
@@ -201,14 +202,14 @@ def _refuse_blind_feet(graph: Graph, robot: str) -> None:
 
 
 def _simulator_kind() -> NodeKind:
-    """The simulator is an optional package: a robot does not have it."""
+    """The simulator is an optional package that a robot does not have, so it is found by name."""
     try:
-        from mobile_vla_sim.config import SimulatorConfig
+        config = importlib.import_module("mobile_vla_sim.config").SimulatorConfig
     except ModuleNotFoundError as error:
         raise ConfigError(
             "this robot is simulated and the package mobile_vla_sim is not installed; install it"
         ) from error
-    return NodeKind("mobile_vla_sim", "simulator_node", "mobile_vla_sim.node", SimulatorConfig)
+    return NodeKind("mobile_vla_sim", "simulator_node", "mobile_vla_sim.node", config)
 
 
 def all_kinds() -> dict[str, NodeKind]:

@@ -1,0 +1,61 @@
+"""Reading the YAML files of config/: one mapping per file, every mistake a sentence with the file's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mobile_vla.config.schema import ConfigError
+from mobile_vla.errors import nearest
+from mobile_vla.resources import named_file
+
+
+def read_sections(kind: str, name: str, known: set[str] | None = None) -> dict[str, dict[str, Any]]:
+    """The sections of `config/<kind>/<name>.yaml`, one node each; one that is not `known` is refused."""
+    path = named_file(kind, name)
+    content = _load(path)
+    unknown = sorted(set(content) - known - {"description"}) if known is not None else []
+    if known is not None and unknown:
+        raise ConfigError(f"{path}: unknown section '{unknown[0]}'; {nearest(unknown[0], known | {'description'})}")
+    for section, values in content.items():
+        if section != "description" and not isinstance(values, dict):
+            raise ConfigError(f"{path}: section {section} must hold `name: value` lines, got {values!r}")
+    return {section: values for section, values in content.items() if section != "description"}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise ConfigError(
+            f"{path} is not valid YAML{where} ({getattr(error, 'problem', 'not text')}); correct that line"
+        ) from error
+    if not isinstance(content, dict):
+        raise ConfigError(
+            f"{path} must hold sections (camera, controller, ...), got {type(content).__name__}; see config/README.md"
+        )
+    return content
+
+
+def merged(*layers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Later layers win, value by value."""
+    result: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        for section, values in layer.items():
+            result[section] = _merge(result.get(section, {}), values)
+    return result
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    both = {
+        name: _merge(base[name], over[name])
+        for name in over
+        if isinstance(over[name], dict) and isinstance(base.get(name), dict)
+    }
+    return {**base, **over, **both}

@@ -1,0 +1,1 @@
+"""Measurements of the running graph: fault battery, benchmarks, and the demo."""

@@ -1,0 +1,34 @@
+"""A machine whose cores have something else to do: busy processes beside whatever is tried or measured."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_BURN = """
+import signal
+from mobile_vla_bench.faults.scheduling import die_with_parent
+die_with_parent(signal.SIGKILL)
+while True: pass
+"""
+
+
+@contextmanager
+def busy_cores(per_core: int) -> Iterator[int]:
+    """So many endless loops on each core, at this process's own priority, until the end of the block; how many in all.
+
+    They also end with the process that started them, however it ends.
+    """
+    burners = [
+        subprocess.Popen([sys.executable, "-c", _BURN], stdin=subprocess.DEVNULL, start_new_session=True)
+        for _ in range(per_core * (os.cpu_count() or 1))
+    ]
+    try:
+        yield len(burners)
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()

@@ -1,0 +1,60 @@
+"""What faults are made of: small functions that break something in a rig, or mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mobile_vla_bench.faults.rig import START_TIMEOUT_S, Rig
+
+Deed = Callable[[Rig], int]
+Repair = Callable[[Rig], None]
+NEUTRAL_SEEN_S = 5.0
+
+
+def kill(role: str) -> Deed:
+    """SIGKILL a stand-in."""
+    return lambda rig: rig.actors[role].kill()
+
+
+def freeze(role: str) -> Deed:
+    """SIGSTOP a stand-in."""
+    return lambda rig: rig.actors[role].freeze()
+
+
+def tell(role: str, line: str) -> Callable[[Rig], int]:
+    """Have a stand-in behave in another way; as a repair, its result is not used."""
+    return lambda rig: rig.tell(role, line)
+
+
+def restart(role: str, neutral: bool = False) -> Repair:
+    """Start a killed stand-in again, and let it begin; a person shows neutral first."""
+
+    def repair(rig: Rig) -> None:
+        actor = rig.enter(role)
+        rig.until(lambda: actor.replies, START_TIMEOUT_S, f"the start of {role}")
+        if neutral:
+            show_neutral(role)(rig)
+
+    return repair
+
+
+def thaw(role: str, neutral: bool = False) -> Repair:
+    """SIGCONT; a person shows neutral first."""
+
+    def repair(rig: Rig) -> None:
+        rig.actors[role].thaw()
+        if neutral:
+            show_neutral(role)(rig)
+
+    return repair
+
+
+def show_neutral(role: str) -> Repair:
+    """The person lets the stick go, and the controller sees it; a released pad may already have given back by then."""
+    line, seen = ("released 0 0", {"teleop", "autonomy"}) if role == "joy" else ("ok 0 0", {"teleop"})
+
+    def repair(rig: Rig) -> None:
+        since_ns = rig.tell(role, line)
+        rig.until(lambda: rig.said(since_ns) & seen, NEUTRAL_SEEN_S, f"a neutral stick from {role}")
+
+    return repair

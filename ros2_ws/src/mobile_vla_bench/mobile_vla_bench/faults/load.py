@@ -1,0 +1,128 @@
+"""A machine in trouble: no processor time, too many messages, a full disk, nowhere to log. The stop must still come."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import ExitStack
+
+from mobile_vla_bench.busy import busy_cores
+from mobile_vla_bench.faults.deeds import freeze, tell, thaw
+from mobile_vla_bench.faults.fault import Fault, Word
+from mobile_vla_bench.faults.people import reset, stop_by_device
+from mobile_vla_bench.faults.rig import Rig
+from mobile_vla_bench.faults.setup import Setup
+from mobile_vla_bench.faults.sources import ACTION_S
+
+BURNERS_PER_CORE = 2
+SETTLE_S = 1.0
+DISK_BYTES = 4096
+UNWRITABLE = "/proc/mobile_vla_log"
+DISK_TROUBLE_S = 15.0
+
+
+def starve(rig: Rig) -> None:
+    """Two busy processes per core, until the rig is left."""
+    busy = ExitStack()
+    rig.on_leaving(busy.close)
+    busy.enter_context(busy_cores(BURNERS_PER_CORE))
+    rig.spin(SETTLE_S)
+
+
+def begin_flood(rig: Rig) -> None:
+    """Garbage at 1 kHz on every other input of the controller, from now on."""
+    rig.tell("flood", "flood")
+    rig.spin(SETTLE_S)
+
+
+def fill_disk(rig: Rig) -> None:
+    """The recorder's files cannot grow any more; it must say so."""
+    resource.prlimit(rig.processes["recorder"].pid, resource.RLIMIT_FSIZE, (DISK_BYTES, resource.RLIM_INFINITY))
+    rig.until(lambda: rig.evidence("recorder", "too large"), DISK_TROUBLE_S, "the recorder's complaint")
+
+
+def release_device(rig: Rig) -> None:
+    """Let the stop device go and reset."""
+    rig.press_estop(False)
+    rig.spin(0.2)
+    reset(rig)
+
+
+STARVED = (
+    Fault(
+        name="cpu_starved",
+        word=Word.SLOW,
+        what=f"{BURNERS_PER_CORE} busy processes per core, and then the policy hangs",
+        strike=freeze("policy"),
+        heal=thaw("policy"),
+        ready=starve,
+        notice_s=ACTION_S,
+        expect=("stale_action",),
+        exclusive=True,
+    ),
+    Fault(
+        name="cpu_starved_estop",
+        word=Word.SLOW,
+        what=f"{BURNERS_PER_CORE} busy processes per core, and then the emergency stop",
+        strike=stop_by_device,
+        heal=release_device,
+        ready=starve,
+        notice_s=0.0,
+        expect=("estop",),
+        latched=True,
+        abrupt=True,
+        exclusive=True,
+        most_repeats=10,
+    ),
+)
+
+FLOODS = (
+    Fault(
+        name="flood",
+        word=Word.GARBAGE,
+        what="1 kHz of garbage on teleop, scan, odometry, estop and diagnostics, and then the policy goes silent",
+        setup=Setup(actors=("policy", "flood")),
+        strike=tell("policy", "silent"),
+        heal=tell("policy", "ok"),
+        ready=begin_flood,
+        notice_s=ACTION_S,
+        expect=("stale_action",),
+        evidence=("controller", "ignored.web.not_finite"),
+    ),
+    Fault(
+        name="flood_of_actions",
+        word=Word.GARBAGE,
+        what="1 kHz of NaN on the action topic itself: none of it moves the robot",
+        setup=Setup(actors=("policy", "action_flood")),
+        strike=tell("action_flood", "flood"),
+        heal=tell("action_flood", "ok"),
+        notice_s=None,
+        expect=("autonomy", "hold"),
+        evidence=("controller", "ignored.action.not_finite"),
+    ),
+)
+
+STORAGE = (
+    Fault(
+        name="disk_full",
+        word=Word.OFF,
+        what="the disk takes nothing more while recording, and then the policy goes silent",
+        setup=Setup(recorder=True),
+        strike=tell("policy", "silent"),
+        heal=tell("policy", "ok"),
+        ready=fill_disk,
+        notice_s=ACTION_S,
+        expect=("stale_action",),
+    ),
+    Fault(
+        name="log_unwritable",
+        word=Word.OFF,
+        what="the log directory cannot be made, and then the policy goes silent",
+        setup=Setup(environ={"ROS_LOG_DIR": UNWRITABLE}),
+        strike=tell("policy", "silent"),
+        heal=tell("policy", "ok"),
+        notice_s=ACTION_S,
+        expect=("stale_action",),
+    ),
+)
+
+FAULTS = (*STARVED, *FLOODS, *STORAGE)

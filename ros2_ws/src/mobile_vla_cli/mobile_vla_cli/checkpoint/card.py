@@ -1,0 +1,75 @@
+"""`vla checkpoint card new` and `vla checkpoint card check`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich_argparse import RawDescriptionRichHelpFormatter
+
+from mobile_vla.errors import UserError
+from mobile_vla_cli.checkpoint.screen import console
+
+HELP = "Write or check the card: what a checkpoint's tensors cannot say, and a robot must not guess."
+EPILOG = """vla checkpoint card new policy.pth
+vla checkpoint card check policy.pth.card.yaml --checkpoint policy.pth"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`new` and `check`."""
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
+    new = actions.add_parser(
+        "new",
+        help="write a card to fill in",
+        description="Write a card with everything the tensors say, and a line to fill in for everything they do not.",
+        epilog="vla checkpoint card new policy.pth",
+        formatter_class=RawDescriptionRichHelpFormatter,
+    )
+    new.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="weights file")
+    new.add_argument("--out", type=Path, metavar="CARD", help="where (default: CHECKPOINT.card.yaml)")
+    new.add_argument("--force", action="store_true", help="replace CARD when it exists")
+    new.set_defaults(run=_new)
+    check = actions.add_parser(
+        "check",
+        help="check a card, alone or against its weights",
+        description="Check a card: every field known, present, of its type; with --checkpoint also against the shapes.",
+        epilog="vla checkpoint card check policy.pth.card.yaml --checkpoint policy.pth",
+        formatter_class=RawDescriptionRichHelpFormatter,
+    )
+    check.add_argument("card", type=Path, metavar="CARD", help="card file")
+    check.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights file it belongs to")
+    check.set_defaults(run=_check)
+
+
+def _new(args: argparse.Namespace) -> int:
+    from mobile_vla.checkpoint.card import card_path
+    from mobile_vla.checkpoint.card_draft import draft
+    from mobile_vla.checkpoint.write import write_text
+
+    path = args.out or card_path(args.checkpoint)
+    if path.exists() and not args.force:
+        raise UserError(f"{path} exists; edit it, choose another name with --out, or give --force")
+    text, to_fill = draft(args.checkpoint)
+    write_text(path, text)
+    out = console()
+    out.print(f"[bold]{path}[/] written; fill in {len(to_fill)} fields:")
+    for name in to_fill:
+        out.print(f"  {name}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from mobile_vla.checkpoint.card_text import load_card
+
+    card = load_card(args.card)
+    if args.checkpoint is not None:
+        from mobile_vla.checkpoint.report import inspect
+
+        inspection = inspect(args.checkpoint, args.card)
+        if inspection.card_error:
+            raise UserError(f"card {args.card}: {inspection.card_error}")
+        if inspection.examined.problems:
+            raise UserError(f"{args.checkpoint}: {inspection.examined.problems.sentence}; see `vla checkpoint inspect`")
+    out = console()
+    out.print(f"[green]ok[/] {card.name}: {card.action.space}, {', '.join(card.features)}, window {card.window}")
+    return 0

@@ -1,0 +1,42 @@
+"""`vla checkpoint synthesize`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mobile_vla.errors import UserError
+from mobile_vla_cli.checkpoint.screen import console
+
+HELP = """Write a checkpoint of the exact shapes with random weights, its card (marked untrained) and its tokenizer.
+
+For tests, for planning memory, and for the simulator. Written tensor by tensor: the 7 GB one needs under 1 GB."""
+EPILOG = """vla checkpoint synthesize --size tiny --layout documented tiny.safetensors
+vla checkpoint synthesize --size full --layout reconstructed --container wild full.pth"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """OUT --size --layout --container --seed --force."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="new .safetensors, .pth or .pt file")
+    parser.add_argument("--size", required=True, choices=("tiny", "small", "full"), help="1 MB, about 70 MB, or 7 GB")
+    parser.add_argument("--layout", required=True, choices=("documented", "reconstructed", "tanh"), help="the head")
+    parser.add_argument(
+        "--container", choices=("plain", "wild"), default="plain", help="wild: a training script's container (.pth)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the weights (default: 0)")
+    parser.add_argument("--force", action="store_true", help="replace OUT when it exists")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Generate and say where."""
+    from mobile_vla.checkpoint.synthetic import Order, synthesize
+    from mobile_vla_cli.checkpoint.progress import stages
+
+    if args.out.exists() and (args.out.is_dir() or not args.force):
+        raise UserError(f"{args.out} exists; remove it, choose another name, or give --force")
+    order = Order(args.size, args.layout, args.seed, args.container == "wild")
+    with stages() as report:
+        card = synthesize(args.out, order, lambda done, total: report("write", done, total))
+    size = args.out.stat().st_size / 1e9
+    console().print(f"[bold]{args.out}[/] {size:.3f} GB, {card.name}, [yellow]UNTRAINED[/] (random weights)")
+    return 0

@@ -1,0 +1,67 @@
+"""`vla checkpoint verify`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mobile_vla_cli.checkpoint.screen import console
+from mobile_vla_cli.render import print_json
+
+HELP = """Load a checkpoint as a robot would, and prove it: strict names and shapes, finite, sha256, probe, canary.
+
+Exit code 0: sound (and proven, where the card has a probe); 1: it loads, but does not do what was recorded or
+ignores its input; 2: it does not load."""
+EPILOG = """vla checkpoint verify policy.safetensors
+vla checkpoint verify policy.pth --card policy.yaml --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """FILE, --card, --dtype, --threads, --json."""
+    parser.add_argument("file", type=Path, metavar="FILE", help="checkpoint")
+    parser.add_argument(
+        "--card", type=Path, metavar="CARD", help="its card (default: FILE.card.yaml, or the one inside)"
+    )
+    parser.add_argument(
+        "--dtype", choices=("stored", "fp32", "bf16"), default="stored", help="arithmetic (default: stored)"
+    )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what was proven."""
+    import torch
+
+    from mobile_vla.checkpoint.probe import ProbeError
+    from mobile_vla.checkpoint.strict import StrictError
+    from mobile_vla.checkpoint.verify import verify
+    from mobile_vla.engine.torch_engine import DTYPES
+    from mobile_vla_cli.checkpoint.inspect import print_problems
+    from mobile_vla_cli.checkpoint.progress import stages
+
+    torch.set_num_threads(args.threads)
+    out = console()
+    try:
+        with stages() as report:
+            result = verify(args.file, args.card, DTYPES[args.dtype], lambda done: report("load", done, 0))
+    except StrictError:
+        from mobile_vla.checkpoint.report import inspect
+
+        print_problems(inspect(args.file, args.card), console(stderr=True))
+        raise
+    except ProbeError as error:
+        if args.json:
+            print_json({"file": str(args.file), "proven": False, "reason": str(error)})
+        else:
+            out.print(f"[red]not proven[/]: {error}", soft_wrap=True)
+        return 1
+    if args.json:
+        print_json({**result, "proven": result["probe_deviation"] is not None})
+        return 0
+    for name, value in result.items():
+        if value not in (None, "", []):
+            out.print(f"[bold]{name:>16}[/]  {value}")
+    proven = "[green]proven[/]" if result["probe_deviation"] is not None else "[yellow]sound, but unproven[/]"
+    out.print(proven + (" [yellow](UNTRAINED: random weights)[/]" if result["untrained"] else ""))
+    return 0

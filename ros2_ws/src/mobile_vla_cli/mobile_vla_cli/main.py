@@ -1,0 +1,93 @@
+"""The command table, the parser and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich_argparse import RawDescriptionRichHelpFormatter
+
+from mobile_vla.errors import UserError, nearest
+from mobile_vla_cli.subcommands import Parser, add_module_command
+
+# One line per command: its module under mobile_vla_cli, loaded only when the command is asked for.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "the whole graph with the simulated robot: bag, video, report"),
+    "up": ("up", "start the graph of a robot as processes (where ros2 launch is missing)"),
+    "teleop": ("teleop", "drive with the keyboard of this terminal"),
+    "doctor": ("doctor", "what works on this machine"),
+    "checkpoint": ("checkpoint", "inspect, verify, convert, compare and synthesise checkpoints"),
+    "record": ("record", "record the graph into a bag"),
+    "replay": ("replay", "publish a bag into the graph again"),
+    "eval": ("eval", "replay bags through a policy and report how well it agrees"),
+    "dataset": ("dataset", "turn recordings into training data"),
+    "train": ("train", "fit a policy's head on recordings, or train the small policy"),
+    "bench": ("bench", "measure: graph, load, eval"),
+    "sim": ("sim", "the simulated robot: closed-loop benchmark, recordings"),
+    "faults": ("faults", "the fault battery against the real command path"),
+    "params": ("params", "every parameter of every node, as text or as the reference page"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse, run, and turn mistakes into one sentence on stderr and exit code 2."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:  # this is the process's own command, not a call from another program
+        signal.signal(signal.SIGTERM, _leave)
+    try:
+        args = _parser(arguments).parse_args(arguments)
+        if not hasattr(args, "run"):
+            _parser([]).print_help()
+            return 2
+        return int(args.run(args))
+    except UserError as error:
+        _say(str(error))
+        return 2
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if not package.startswith("mobile_vla_"):
+            raise
+        _say(f"this command needs the package {package}, which is not installed; install it beside mobile_vla_cli")
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        Console(stderr=True).print("[yellow]stopped[/]")
+        return 130
+
+
+def _say(message: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]vla:[/] {_plain(message)}", highlight=False)
+
+
+def _leave(number: int, _frame: object) -> None:
+    """SIGTERM ends a command as Ctrl-C does: through every clean-up on the way out."""
+    raise SystemExit(128 + number)
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="vla",
+        description="Let a vision-language-action policy drive a mobile robot.",
+        epilog="vla demo --seconds 20\nvla up --robot sim --instruction 'go to the red ball'",
+        formatter_class=RawDescriptionRichHelpFormatter,
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if wanted is not None and wanted not in COMMANDS:
+        raise UserError(f"unknown command '{wanted}'; {nearest(wanted, COMMANDS)}")
+    for name, (module_name, help_line) in COMMANDS.items():
+        if name == wanted:
+            add_module_command(commands, name, module_name, help_line)
+        else:
+            commands.add_parser(name, help=help_line, add_help=False)
+    return parser
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")

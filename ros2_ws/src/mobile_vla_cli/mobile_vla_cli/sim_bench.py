@@ -1,0 +1,121 @@
+"""`vla sim bench`: what a policy does in rooms that it has never seen, beside what others do there."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from mobile_vla.errors import UserError
+from mobile_vla_cli.render import print_figures
+from mobile_vla_cli.simulation import (
+    add_job_flags,
+    check_job_flags,
+    check_writable,
+    command_line,
+    graph_of,
+    listed,
+    make_job,
+    progress_bar,
+    write_text,
+)
+
+HELP = """Closed-loop benchmark: a policy in the rooms of a suite, beside drivers to compare it with.
+
+The same policy is also run blind (a grey image), deaf (told another object of the room) and asked for an object that
+is absent: these show that it looks and listens. The expert knows the room; the teacher is the expert with the sight and
+the memory of those who learn from it. Rooms are decided by fixed seeds that training never uses.
+
+With --graph the policy drives the same rooms through real nodes over real DDS: simulator, inference and controller as
+processes on a ROS domain of their own, in real time."""
+EPILOG = """vla sim bench --policy own --episodes 200 --html bench.html
+vla sim bench --policy own --suite unseen --json
+vla sim bench --policy own --graph --episodes 20
+vla sim bench --drivers expert --suite hard --episodes 100"""
+DRIVERS = ("policy", "expert", "teacher", "straight", "random", "blind", "deaf", "absent")
+THROUGH_GRAPH = ("policy", "deaf", "absent")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_job_flags(parser, episodes=50)
+    parser.add_argument(
+        "--drivers",
+        metavar="A,B",
+        help=f"who drives (default: all with a policy, else expert,straight,random): {', '.join(DRIVERS)}",
+    )
+    parser.add_argument(
+        "--graph",
+        action="store_true",
+        help=f"through real nodes, in real time (drivers: {', '.join(THROUGH_GRAPH)}; default: policy)",
+    )
+    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page")
+
+
+def run(args: argparse.Namespace) -> int:
+    from mobile_vla.figures import executed
+    from mobile_vla_sim.bench_report import in_short, page_of, report_of, step_figure
+    from mobile_vla_sim.benchmark import OF_POLICY, open_for
+
+    check_job_flags(args)
+    check_writable(args.out, "--out")
+    check_writable(args.html, "--html")
+    drivers = listed(args.drivers, THROUGH_GRAPH if args.graph else DRIVERS, "--drivers") or _default_drivers(args)
+    needs_policy = bool(set(drivers) & set(OF_POLICY))
+    job, facts = make_job(args, drivers[0], needs_policy)
+    if args.graph:
+        outcomes, figures, said = _through_graph(args, job, drivers)
+        facts |= {"through": "graph: simulator, inference and controller as processes over DDS, in real time", **said}
+    else:
+        outcomes, figures = _without_graph(args, job, drivers), []
+        facts["workers"] = args.workers
+    report = report_of(outcomes, _command(args), executed(**facts))
+    report.figures += figures
+    if needs_policy:
+        report.figures.append(step_figure(open_for(job)))
+    if args.html is not None:
+        write_text(args.html, page_of(outcomes, report), "--html")
+    if args.out is not None:
+        write_text(args.out, report.to_json() + "\n", "--out")
+    return print_figures(report if args.json else in_short(report), args.json)
+
+
+def _default_drivers(args: argparse.Namespace) -> list[str]:
+    if args.graph:
+        return ["policy"]
+    return list(DRIVERS) if args.policy else ["expert", "straight", "random"]
+
+
+def _without_graph(args: argparse.Namespace, job: Any, drivers: list[str]) -> Any:
+    from mobile_vla_sim.bench_report import run_all
+    from mobile_vla_sim.benchmark import Workers
+
+    total = args.episodes * (len(drivers) + (args.suite == "paraphrase" and "policy" in drivers))
+    with progress_bar(total) as advance, Workers(args.workers) as workers:
+        return run_all(job, drivers, workers, advance)
+
+
+def _through_graph(args: argparse.Namespace, job: Any, drivers: list[str]) -> tuple[Any, Any, Any]:
+    if not args.gate or args.rate_hz:
+        raise UserError(
+            "--graph drives through the controller at the rate of the inference node; leave out --no-gate and "
+            "--rate-hz, or set --set inference.rate_hz=X"
+        )
+    from mobile_vla_bench.sim_bench import bench_through_graph
+
+    graph, _ = graph_of(args, args.policy, args.device)
+    say = Console(stderr=True, highlight=False).print
+    with (
+        tempfile.TemporaryDirectory(prefix="mobile_vla_bench_") as folder,
+        progress_bar(args.episodes * len(drivers)) as advance,
+    ):
+        run = bench_through_graph(job, drivers, graph, Path(folder), say=say, progress=advance)
+    return run.outcomes, run.figures, run.executed
+
+
+def _command(args: argparse.Namespace) -> str:
+    drivers = [f"--drivers {args.drivers}"] if args.drivers else []
+    return command_line(args, "bench", *drivers, *(["--graph"] if args.graph else []))
