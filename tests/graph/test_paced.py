@@ -12,6 +12,7 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from mobile_vla_nodes.paced import SELDOM_NS, PacedExecutor
+from mobile_vla_ros.failures import failures_of
 
 PERIOD_S = 0.1
 BUSY_SLACK_S = 0.04  # this process shares two cores with everything else that runs
@@ -26,6 +27,8 @@ class Ticking(Node):
         self.ticks: list[float] = []
         self.asked: dict[str, float] = {}
         self.sleep_s = 0.0
+        self.fails = False
+        self.told: list[str] = []
         self.urgent = frozenset({self.create_service(Trigger, "urgent", self._answer("urgent"))})
         self.create_service(Trigger, "seldom", self._answer("seldom"))
 
@@ -34,6 +37,12 @@ class Ticking(Node):
         if self.sleep_s:
             time.sleep(self.sleep_s)
             self.sleep_s = 0.0
+        if self.fails:
+            raise ValueError("no tick")
+
+    def tick_failed(self, sentence: str) -> None:
+        self.told.append(sentence)
+        raise RuntimeError("no remedy either")
 
     def _answer(self, name: str) -> Any:
         def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -96,3 +105,15 @@ def test_urgent_services_wait_for_no_tick_and_the_others_not_long(
             waits[name].append(node.asked[name] - asked)
     assert sorted(waits["urgent"])[2] < PERIOD_S / 2
     assert max(waits["seldom"]) < 2 * SELDOM_NS / 1e9 + PERIOD_S + BUSY_SLACK_S
+
+
+def test_a_tick_that_fails_is_told_to_the_node_and_the_next_one_comes(ticking: tuple[Ticking, PacedExecutor]) -> None:
+    node, executor = ticking
+    node.fails = True
+    spin(executor, 5 * PERIOD_S)
+    node.fails = False
+    spin(executor, 2 * PERIOD_S)
+    assert len(node.ticks) > len(node.told) >= 2
+    assert node.told[0].startswith("ValueError: no tick")
+    named = failures_of(node).values()
+    assert set(named) == {"failed.tick.ValueError", "failed.tick.RuntimeError"}

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Protocol, cast
 
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from mobile_vla_ros.contained import ContainedExecutor
 from mobile_vla_ros.kept_wait import KeptWait
 from mobile_vla_ros.polled import PolledSubscriptions
 
@@ -23,7 +23,7 @@ class ReadsMuch(Protocol):
     inputs: PolledSubscriptions
 
 
-class BatchExecutor(SingleThreadedExecutor):
+class BatchExecutor(ContainedExecutor):
     """Runs one node; subscriptions may come and go."""
 
     def __init__(self) -> None:

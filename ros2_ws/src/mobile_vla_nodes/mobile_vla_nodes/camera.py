@@ -28,7 +28,7 @@ from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.images import camera_info, image_message, jpeg_message
 from mobile_vla_ros.parameters import Parameters
-from mobile_vla_ros.runtime import run
+from mobile_vla_ros.runtime import NodeFailed, run
 from mobile_vla_ros.topics import CAMERA_IMAGE, CAMERA_INFO, CAMERA_JPEG
 
 STOP_PATIENCE_S = 2.0
@@ -71,7 +71,10 @@ class CameraNode(Node):
         super().destroy_node()
 
     def _on_news(self) -> None:
-        frame = self._grabber.take()
+        try:
+            frame = self._grabber.take()
+        except Exception as error:
+            raise NodeFailed(f"reading {self._source.description} failed: {error}", code=1) from error
         if frame is None:
             return
         if frame.stamp_ns <= 0:  # simulated time that has not begun: a stamp of 0 would look like the distant past

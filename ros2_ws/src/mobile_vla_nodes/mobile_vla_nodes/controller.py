@@ -30,6 +30,7 @@ from mobile_vla.control import (
     Command,
     ControllerConfig,
     Gate,
+    Mode,
     Now,
     Outcome,
     ScanGeometry,
@@ -42,6 +43,7 @@ from mobile_vla_nodes.policy_reset import PolicyReset
 from mobile_vla_nodes.unheard import unheard
 from mobile_vla_ros import topics
 from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
+from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.runtime import run
@@ -67,6 +69,7 @@ class ControllerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("controller")
+        self._failures = failures_of(self)
         self._settings = Parameters(self, ControllerConfig, self._on_change)
         config = self._settings.value
         self._gate = Gate(config)
@@ -84,7 +87,7 @@ class ControllerNode(Node):
         self._optional: dict[str, Any] = {}
         self._inputs = PolledSubscriptions(self)
         self._always = {
-            "estop": self._inputs.add(topics.ESTOP, self._on_estop),
+            "estop": self._inputs.add(topics.ESTOP, self._on_estop, self._on_estop_garbage),
             "instruction": self._inputs.add(topics.INSTRUCTION, self._on_instruction),
             "action": self._inputs.add(topics.ACTION, self._on_action),
         }
@@ -129,6 +132,10 @@ class ControllerNode(Node):
 
     def _on_estop(self, message: Bool) -> None:
         self._gate.offer_estop_input(message.data, self._now())
+
+    def _on_estop_garbage(self, sentence: str) -> None:
+        """A stop device that cannot be understood may have been pressed."""
+        self._gate.estop(f"stop input that cannot be read: {sentence}", self._now())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for part in message.status:
@@ -182,12 +189,24 @@ class ControllerNode(Node):
             self._latency.add((self._ros_ns() - command.action_stamp_ns) / 1e6)
         self._last_action_ns = command.action_stamp_ns
         self._work.add((time.monotonic_ns() - started_ns) / 1e6)
-        self._reset.follow(command.reset_policy, now.steady_ns)
-        if self._changes.due(command, now.steady_ns):
-            self._say(command)
+        with self._failures.contained("policy reset"):
+            self._reset.follow(command.reset_policy, now.steady_ns)
+        with self._failures.contained("controller state"):
+            self._say(command, now)
         if now.steady_ns - self._looked_ns >= WATCH_PERIOD_NS:
             self._looked_ns = now.steady_ns
-            self._look_around()
+            with self._failures.contained("look at the graph"):
+                self._look_around()
+
+    def tick_failed(self, sentence: str) -> None:
+        """Zero, every time; and the stop is latched, because what the gate still knows cannot be trusted."""
+        now = self._now()
+        self._send(0.0, 0.0, 0.0, now)
+        self._gate.estop(f"the controller failed: {sentence}", now)
+        self._command = self._command._replace(
+            publish=True, linear_x=0.0, linear_y=0.0, angular_z=0.0, mode=Mode.ESTOP, source="none", reason="estop"
+        )
+        self._say(self._command, now)
 
     def _send(self, linear_x: float, linear_y: float, angular_z: float, now: Now) -> None:
         """The stamp is the moment for which the limiters decided: stamps and values together keep the limits."""
@@ -208,7 +227,9 @@ class ControllerNode(Node):
 
     # explanation
 
-    def _say(self, command: Command) -> None:
+    def _say(self, command: Command, now: Now) -> None:
+        if not self._changes.due(command, now.steady_ns):
+            return
         self._state.publish(to_message(self.get_fully_qualified_name(), status(command, self._gate)))
 
     def _report(self) -> Status:

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from geometry_msgs.msg import TwistStamped
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.time import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -25,6 +25,7 @@ from mobile_vla.policy.worker import FAILURES_BEFORE_ERROR, InferenceWorker, Job
 from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.images import image_to_rgb
+from mobile_vla_ros.lifecycle import ContainedLifecycleNode
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.runtime import run, unless_ended
 from mobile_vla_ros.topics import ACTION, CAMERA_IMAGE, INSTRUCTION, POLICY_RESET
@@ -34,7 +35,7 @@ FIRST_FRAME_NS = 2_000_000_000
 """A camera that has sent nothing this long after the node began to listen is worth a warning."""
 
 
-class InferenceNode(LifecycleNode):
+class InferenceNode(ContainedLifecycleNode):
     """Parameters -> policy and worker -> action topic; everything that decides is in the library."""
 
     def __init__(self) -> None:
@@ -109,6 +110,13 @@ class InferenceNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop_worker()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """A transition failed: back to the beginning, from where the node can be configured again."""
+        self._stop_worker()
+        self._policy = None
+        self._trouble = "a transition failed, see what is contained; configure the node again"
         return TransitionCallbackReturn.SUCCESS
 
     def last_words(self) -> None:

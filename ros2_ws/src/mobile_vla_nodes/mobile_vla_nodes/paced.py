@@ -11,9 +11,10 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol, cast
 
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from mobile_vla_ros.contained import ContainedExecutor
+from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.kept_wait import KeptWait
 
 SELDOM_NS = 200_000_000
@@ -21,15 +22,20 @@ TICKS_AWAKE = 2
 
 
 class Paced(Protocol):
-    """A node that this executor runs. `urgent` are its entities that must not wait for the next look at the rest."""
+    """A node that this executor runs. `urgent` are its entities that must not wait for the next look at the rest.
+
+    A tick that raises is counted, and the node is told: what it then does must be safe without the rest of the tick.
+    """
 
     period_s: float
     urgent: frozenset[Any]
 
     def tick(self) -> None: ...
 
+    def tick_failed(self, sentence: str) -> None: ...
 
-class PacedExecutor(SingleThreadedExecutor):
+
+class PacedExecutor(ContainedExecutor):
     """Runs one node. The tick keeps its phase on the steady clock; one that is missed is skipped, not caught up."""
 
     def __init__(self) -> None:
@@ -65,7 +71,7 @@ class PacedExecutor(SingleThreadedExecutor):
         if left_s > 0:
             self._wait(left_s if timeout_sec is None else min(left_s, timeout_sec))
             return
-        self._paced.tick()
+        self._tick(self._paced)
         self._awake_ticks = max(0, self._awake_ticks - 1)
         period_ns = round(self._paced.period_s * 1e9)
         now_ns = time.monotonic_ns()
@@ -73,6 +79,15 @@ class PacedExecutor(SingleThreadedExecutor):
         if now_ns >= self._everything_due_ns:
             self._everything_due_ns = now_ns + SELDOM_NS
             self._look_at_everything()
+
+    def _tick(self, paced: Paced) -> None:
+        failures = failures_of(paced)
+        try:
+            paced.tick()
+        except Exception as error:  # noqa: BLE001 - counted, named and answered by the node
+            sentence = failures.add("tick", error)
+            with failures.contained("tick"):
+                paced.tick_failed(sentence)
 
     def _wait(self, timeout_s: float) -> None:
         """Nothing urgent costs one call; once there is something, rclpy has it and what follows from it."""

@@ -21,7 +21,7 @@ from mobile_vla.bags.playback import Playback, PlayedTopic
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.errors import UserError
 from mobile_vla_ros.parameters import Parameters
-from mobile_vla_ros.runtime import run
+from mobile_vla_ros.runtime import NodeFailed, run
 from mobile_vla_ros.topics import CLOCK
 
 CLOCK_PERIOD_NS = 10_000_000
@@ -92,8 +92,8 @@ class ReplayNode(Node):
                 self._play_once()
             for publisher in self._outputs.values():
                 publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGED_S))
-        except UserError as error:
-            self._trouble = str(error)
+        except Exception as error:  # noqa: BLE001 - said by `_look`, which then ends the process
+            self._trouble = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         finally:
             self._stop.set()
 
@@ -127,7 +127,7 @@ class ReplayNode(Node):
             return
         self._thread.join()
         if self._trouble:
-            raise UserError(self._trouble)
+            raise NodeFailed(self._trouble)
         self.get_logger().info(f"{self.sent} messages published")
         rclpy.try_shutdown()
 

@@ -11,6 +11,7 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
+from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.topics import DIAGNOSTICS
 
 OK = DiagnosticStatus.OK
@@ -29,7 +30,10 @@ class Status(NamedTuple):
 
 
 class Diagnostics:
-    """Asks the node once a second (steady clock) and publishes; `now()` publishes at once."""
+    """Asks the node once a second (steady clock) and publishes; `now()` publishes at once.
+
+    What failed in the node's callbacks and was contained is added to its words: a warning for 10 s, counts for ever.
+    """
 
     def __init__(
         self,
@@ -40,6 +44,7 @@ class Diagnostics:
     ) -> None:
         self._node = node
         self._report = report
+        self._failures = failures_of(node)
         self._publisher = DIAGNOSTICS.publisher(node)
         self._timer = node.create_timer(
             period_s, self.now, callback_group, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -48,8 +53,19 @@ class Diagnostics:
     def now(self) -> None:
         array = DiagnosticArray()
         array.header.stamp = self._node.get_clock().now().to_msg()
-        array.status = [to_message(self._node.get_fully_qualified_name(), self._report())]
+        array.status = [to_message(self._node.get_fully_qualified_name(), self._status())]
         self._publisher.publish(array)
+
+    def _status(self) -> Status:
+        try:
+            level, message, values = self._report()
+        except Exception as error:  # noqa: BLE001 - counted and named
+            sentence = self._failures.add("report", error)
+            level, message, values = ERROR, f"the node's report about itself failed: {sentence}", {}
+        recent = self._failures.recent()
+        if recent:
+            level, message = max(level, WARN), f"{message}; contained: {recent}"
+        return Status(level, message, {**values, **self._failures.values()})
 
 
 def to_message(name: str, status: Status) -> DiagnosticStatus:

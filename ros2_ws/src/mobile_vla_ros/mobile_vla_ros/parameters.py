@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 
 from mobile_vla.config import Config, ConfigError, Field, fields_of, from_mapping, to_mapping, with_values
 from mobile_vla.errors import nearest
+from mobile_vla_ros.failures import failures_of
 
 C = TypeVar("C", bound=Config)
 _LARGEST = 1e308
@@ -29,6 +30,7 @@ class Parameters(Generic[C]):
     def __init__(self, node: Node, cls: type[C], on_change: Callable[[C], None] | None = None) -> None:
         self._fields = {field.name: field for field in fields_of(cls)}
         self._on_change = on_change
+        self._failures = failures_of(node)
         self._where = node.get_fully_qualified_name()
         self.value: C = from_mapping(cls, self._overrides(node), self._where)
         current = to_mapping(self.value)
@@ -61,6 +63,12 @@ class Parameters(Generic[C]):
                 self._on_change(updated)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - counted, named and answered; what was in use stays in use
+            sentence = self._failures.add(f"parameters {', '.join(changes)}", error)
+            if self._on_change is not None:
+                with self._failures.contained("parameters as before"):
+                    self._on_change(self.value)
+            return SetParametersResult(successful=False, reason=sentence)
         self.value = updated
         return SetParametersResult(successful=True)
 

@@ -2,6 +2,7 @@
 
 rclpy's own signal handling shuts the context down at once, and with it goes the chance to publish a last zero.
 Here a signal only sets a flag; the node speaks its last words on a living context, and then everything ends.
+No callback ends a process by failing: see `mobile_vla_ros.contained`.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from mobile_vla_ros.environment import log_arguments, prepare, without_shared_me
 prepare()
 
 import rclpy
-from rclpy.executors import Executor, SingleThreadedExecutor
+from rclpy.exceptions import NameValidationException, ParameterException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+from mobile_vla_ros.contained import ContainedExecutor
+from mobile_vla_ros.failures import failures_of
 
 SPIN_SLICE_S = 0.1
 LOOK_EVERY_S = 0.05
@@ -32,6 +36,17 @@ T = TypeVar("T")
 
 class Ended(BaseException):
     """A signal ended the process while `unless_ended` waited for work that may be left in the middle."""
+
+
+class NodeFailed(BaseException):
+    """Raised in a callback by a node that cannot go on: its sentence is printed and the process ends.
+
+    Code 2 means that a person must correct something, 1 that starting the node again may help.
+    """
+
+    def __init__(self, sentence: str, code: int = 2) -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 _signals = StopSignals()
@@ -63,7 +78,7 @@ class HasLastWords(Protocol):
 
 def run(
     make_node: Callable[[], Node],
-    make_executor: Callable[[], Executor] = SingleThreadedExecutor,
+    make_executor: Callable[[], ContainedExecutor] = ContainedExecutor,
     args: Sequence[str] | None = None,
     *,
     shared_memory: bool = True,
@@ -79,11 +94,15 @@ def run(
     if console_only:
         sys.stderr.write("the log folder cannot be written, logging to the console only; set ROS_LOG_DIR\n")
     arguments = [*(sys.argv if args is None else args), *console_only]
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # noqa: BLE001 - there are only the arguments to blame, and no common class for it
+        sys.stderr.write(f"the ROS arguments cannot be used, correct them: {_first_line(error)}\n")
+        return 2
     try:
         node = make_node()
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
+    except (UserError, ParameterException, NameValidationException) as error:
+        sys.stderr.write(f"{_first_line(error)}\n")
         rclpy.try_shutdown()
         return 2
     executor = make_executor()
@@ -94,18 +113,24 @@ def run(
             executor.spin_once(timeout_sec=SPIN_SLICE_S)
     except Ended:
         left_work = True
-    except UserError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    except NodeFailed as failure:
+        sys.stderr.write(f"{failure}\n")
+        return failure.code
     finally:
         if isinstance(node, HasLastWords):
-            node.last_words()
+            with failures_of(node).contained("last words"):
+                node.last_words()
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
     if left_work:
         _exit_now()
     return 0
+
+
+def _first_line(error: Exception) -> str:
+    """Without the places in rcl's sources that its messages end with."""
+    return str(error).strip().splitlines()[0].partition(", at /")[0]
 
 
 def _exit_now() -> NoReturn:
