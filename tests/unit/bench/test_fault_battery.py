@@ -37,7 +37,7 @@ LISTED = {
     "shutdown while moving": ["sigint_while_moving", "sigterm_while_moving"],
     "machine": ["cpu_starved", "flood", "flood_of_actions", "disk_full", "log_unwritable"],
     "emergency stop": ["estop_service", "estop_topic", "cpu_starved_estop"],
-    "controller": ["controller_killed"],
+    "controller": ["controller_killed", "controller_paused"],
 }
 
 

@@ -57,6 +57,7 @@ steps = st.one_of(
     st.tuples(st.just("config"), st.integers(1, 100)),
     st.tuples(st.just("publishers"), st.sampled_from([1, 1, 1, 2])),
     st.tuples(st.just("clock"), st.integers(-5000, 5000)),
+    st.tuples(st.just("gap"), st.integers(251, 8000)),
 )
 moves = st.tuples(steps, st.integers(1, 40), st.integers(1, 90))
 
@@ -117,6 +118,8 @@ class Bench:
                 gate.offer_publisher_count(count)
             case ("clock", milliseconds):
                 self.ros_ns += milliseconds * MS
+            case ("gap", milliseconds):
+                self.tick(milliseconds)
             case ("config", percent):
                 gate.reconfigure(with_values(self.config, {"limits.handover.accel_share": percent / 100}))
 
@@ -135,6 +138,11 @@ class Bench:
             assert command.mode in (Mode.ESTOP, Mode.DISARMED)
         if command.mode is Mode.ESTOP:
             assert values == (0.0, 0.0, 0.0)
+            assert command.publish
+            self.before, self.slopes = values, (0.0, 0.0, 0.0)
+            return
+        if dt_s > self.config.output.silence_s:
+            assert values == (0.0, 0.0, 0.0), "whatever was driving before a gap"
             assert command.publish
             self.before, self.slopes = values, (0.0, 0.0, 0.0)
             return

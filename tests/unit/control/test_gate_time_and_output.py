@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from gate_rig import PERIOD_NS, Rig, speed
+from gate_rig import MS, PERIOD_NS, Rig, speed
 
 from mobile_vla.config import with_values
-from mobile_vla.control import STILL, Mode, Outcome
+from mobile_vla.control import STILL, Mode, Outcome, Velocity
+
+SILENCE_NS = 250 * MS
+"""The longest time between two ticks that is no gap."""
 
 # clocks
 
@@ -40,8 +43,107 @@ def test_paused_simulated_time_stops(rig: Rig) -> None:
 def test_a_late_tick_moves_no_further_than_one_on_time(rig: Rig) -> None:
     rig.drive()
     rig.gate.disarm(rig.now)
-    rig.tick(2_000_000_000)
+    rig.tick(SILENCE_NS)
     assert 0.3 - rig.last.linear_x <= 1.0 / 30 + 1e-9
+
+
+# gaps between ticks: the process was stopped, the computer suspended
+
+
+def test_after_a_gap_motion_restarts_from_rest_with_a_new_action(rig: Rig) -> None:
+    before_gap = rig.drive()
+    stopped_ros_ns = rig.ros_ns
+    rig.pass_time(SILENCE_NS)
+    first = rig.tick()
+    assert (first.mode, speed(rig), first.publish) == (Mode.HOLD, 0.0, True)
+    assert rig.gate.rejections.counts["clock.gap"] == 1
+    resumed = rig.until(Mode.AUTONOMY, 1.0)
+    assert resumed.action_stamp_ns > stopped_ros_ns + SILENCE_NS
+    assert 0.0 <= resumed.linear_x <= 10.0 / 900 + 1e-9, "one step of the jerk limit from rest"
+    rig.run(3.0)
+    assert rig.last.linear_x == before_gap.linear_x
+
+
+def test_a_slow_policys_action_from_before_a_gap_does_not_move_the_robot(rig: Rig) -> None:
+    rig.latency_ns = 400 * MS  # known before arming, so an action lives for 1 s
+    rig.drive()
+    rig.action = None
+    rig.pass_time(2 * SILENCE_NS)
+    rig.send_action(Velocity(1.0, 0.0, 0.0), 2 * SILENCE_NS + 200 * MS)  # was waiting in the queue
+    commands = rig.run(1.0)
+    assert {(command.mode, command.linear_x) for command in commands} == {(Mode.HOLD, 0.0)}
+
+
+@pytest.mark.parametrize("waits_in_the_queue", [True, False])
+def test_a_persons_command_from_before_a_gap_does_not_move_the_robot(rig: Rig, waits_in_the_queue: bool) -> None:
+    rig.drive()
+    rig.stick = Velocity(0.3, 0.0, 0.0)
+    rig.run(1.0)
+    stick, rig.stick = rig.stick, None
+    rig.pass_time(SILENCE_NS)
+    if waits_in_the_queue:
+        rig.gate.offer_teleop("joy", rig.ros_ns - 100 * MS, stick, rig.now)
+    first = rig.tick()
+    assert (first.mode, first.reason, speed(rig)) == (Mode.HOLD, "teleop_lost", 0.0)
+    rig.gate.offer_teleop("joy", rig.ros_ns - 50 * MS, stick, rig.now)  # sent while the controller did not run
+    assert rig.tick().mode is Mode.HOLD
+    assert rig.gate.rejections.counts["joy.before_gap"] == 1
+    rig.stick = stick
+    assert rig.tick().mode is Mode.TELEOP, "a person who holds the stick goes on, from rest"
+    assert rig.last.linear_x <= 10.0 / 900 + 1e-9
+
+
+def test_a_release_sent_during_a_gap_counts(rig: Rig) -> None:
+    rig.drive()
+    rig.stick = Velocity(0.3, 0.0, 0.0)
+    rig.run(1.0)
+    rig.stick = None
+    rig.pass_time(SILENCE_NS)
+    rig.tick()
+    rig.gate.offer_teleop("joy", rig.ros_ns - 100 * MS, STILL, rig.now, released=True)
+    assert rig.until(Mode.AUTONOMY, 1.5)
+
+
+def test_a_long_gap_disarms_and_a_short_one_does_not(rig: Rig) -> None:
+    rig.drive()
+    rig.tick(5_000 * MS)
+    assert rig.last.mode is Mode.HOLD
+    rig.until(Mode.AUTONOMY)
+    rig.tick(5_001 * MS)
+    assert (rig.last.mode, speed(rig)) == (Mode.DISARMED, 0.0)
+    assert "did not run for 5.0 s until just now" in rig.gate.arm(rig.now).message
+    rig.run(1.0)
+    assert rig.gate.arm(rig.now).ok
+
+
+def test_a_request_to_arm_that_waited_out_a_gap_is_refused(rig: Rig) -> None:
+    rig.action = STILL
+    rig.run(0.5)
+    rig.pass_time(10_000 * MS)
+    assert "did not run for the last 10.0 s; ask again" in rig.gate.arm(rig.now).message
+
+
+def test_zeros_are_sent_after_a_gap_even_where_silence_is_configured(make_rig: type[Rig]) -> None:
+    rig = make_rig(output__idle="silent")
+    rig.drive()
+    rig.action = None
+    rig.tick(60_000 * MS)
+    assert (rig.last.publish, speed(rig)) == (True, 0.0)
+
+
+def test_an_emergency_stop_is_kept_over_a_gap(rig: Rig) -> None:
+    rig.drive()
+    rig.gate.estop("test", rig.now)
+    rig.tick(60_000 * MS)
+    assert (rig.last.mode, speed(rig)) == (Mode.ESTOP, 0.0)
+
+
+def test_the_clock_set_ahead_by_an_hour_is_said_and_driving_resumes_with_new_stamps(rig: Rig) -> None:
+    rig.drive()
+    rig.ros_ns += 3_600_000 * MS
+    rig.tick()
+    assert rig.gate.rejections.last["clock.stepped_forward"] == "ROS time stepped forward 3600.000 s"
+    assert rig.until(Mode.AUTONOMY, 0.5)
 
 
 # output

@@ -35,6 +35,7 @@ from mobile_vla.control import (
     Outcome,
     ScanGeometry,
     Velocity,
+    steady_ns,
 )
 from mobile_vla.timing import Timings
 from mobile_vla_nodes.controller_status import StateChanges, details, status
@@ -263,10 +264,10 @@ class ControllerNode(Node):
     def _now(self) -> Now:
         """One instant on two clocks: read again when this process lost the processor between the two."""
         for _ in range(MOST_READINGS):
-            before_ns, ros_ns, steady_ns = time.monotonic_ns(), self._ros_ns(), time.monotonic_ns()
-            if steady_ns - before_ns < ONE_INSTANT_NS:
+            before_ns, ros_ns, after_ns = steady_ns(), self._ros_ns(), steady_ns()
+            if after_ns - before_ns < ONE_INSTANT_NS:
                 break
-        return Now(steady_ns, ros_ns)
+        return Now(after_ns, ros_ns)
 
     def _ros_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -1,6 +1,6 @@
 """The command path: pure, typed, clock injected. Imports the standard library and `mobile_vla.config`, nothing else."""
 
-from mobile_vla.control.clock import NS_PER_S, Now
+from mobile_vla.control.clock import NS_PER_S, Now, steady_ns
 from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.config_teleop import RELEASED
@@ -24,4 +24,5 @@ __all__ = [
     "Outcome",
     "ScanGeometry",
     "Velocity",
+    "steady_ns",
 ]

@@ -51,6 +51,7 @@ class Arbiter:
     def __init__(self, config: ControllerConfig) -> None:
         self._sources = {name: _Source(name) for name in SOURCES}
         self.last: Now | None = None
+        self._interrupted_ros_ns = 0
         self.configure(config)
 
     def configure(self, config: ControllerConfig) -> None:
@@ -75,6 +76,8 @@ class Arbiter:
                 f"{name} command is {age_ns / NS_PER_S:.3f} s old on arrival; check clocks and network",
             )
         velocity = check_teleop(name, velocity, self._config)
+        if stamp_ns <= self._interrupted_ros_ns and not (released and self.neutral(velocity)):
+            raise Rejected(f"{name}.before_gap", f"{name} command was sent before or while the controller did not run")
         if velocity != source.velocity or not source.fresh(now.steady_ns):  # silence says nothing about the stick
             source.changed_ns = now.steady_ns
         source.velocity = velocity
@@ -113,7 +116,16 @@ class Arbiter:
                 source.neutral = source.released = True
                 source.velocity = STILL
 
+    def interrupt(self, ros_ns: int) -> None:
+        """Use no command sent up to now; a source that had control must send again, and counts as lost until then."""
+        self._interrupted_ros_ns = ros_ns
+        for source in self._sources.values():
+            if not source.released:
+                source.arrival_ns = None
+                source.velocity = STILL
+
     def clock_set_back(self) -> None:
         """Accept any stamp next: the ROS clock was set back."""
+        self._interrupted_ros_ns = 0
         for source in self._sources.values():
             source.stamp_ns = 0

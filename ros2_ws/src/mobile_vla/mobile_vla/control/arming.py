@@ -9,21 +9,28 @@ from mobile_vla.control.latch import EmergencyLatch
 from mobile_vla.control.modes import REASONS
 from mobile_vla.control.staleness import Actions
 from mobile_vla.control.surroundings import Surroundings
+from mobile_vla.control.time_watch import TimeWatch
 
 
 class ArmingCheck:
     """Looks at the gate's parts; `refusal` is empty when nothing speaks against arming."""
 
-    def __init__(self, latch: EmergencyLatch, around: Surroundings, actions: Actions, people: Arbiter) -> None:
+    def __init__(
+        self, latch: EmergencyLatch, around: Surroundings, actions: Actions, people: Arbiter, time: TimeWatch
+    ) -> None:
         self._latch = latch
         self._around = around
         self._actions = actions
         self._people = people
+        self._time = time
 
     def refusal(self, config: ControllerConfig, steady_ns: int) -> str:
         """Why arming is refused; empty when it is not."""
         if self._latch.closed:
             return f"emergency stop is latched ({self._latch.cause}); reset it first"
+        interrupted = self._time.refusal(steady_ns)
+        if interrupted:
+            return interrupted
         broken, _ = self._around.broken(steady_ns)
         if broken:
             return f"{REASONS[broken]}{self._around.detail(broken, steady_ns)}"

@@ -96,6 +96,17 @@ class Output(Config):
         live=True,
     )
     zeros_s: float = param(1.0, "Zeros are sent at least this long before falling silent.", ge=1.0, le=60, live=True)
+    silence_s: float = param(
+        0.25,
+        "After a longer gap between two ticks (process stopped, computer suspended) motion restarts from rest with new "
+        "inputs; not longer than the base's own watchdog.",
+        ge=0.1,
+        le=1,
+        live=True,
+    )
+    disarm_after_gap_s: float = param(
+        5.0, "After a longer gap between two ticks the controller is disarmed.", ge=1, le=60, live=True
+    )
     fault_on_second_publisher: bool = param(True, "Stop while another node publishes on the command topic.", live=True)
 
 
@@ -131,6 +142,7 @@ class ControllerConfig(Config):
         timeouts = {
             "staleness.action_min_s": self.staleness.action_min_s,
             "range_guard.timeout_s": self.range_guard.timeout_s,
+            "output.silence_s": self.output.silence_s,
         }
         timeouts |= {f"teleop.{name}.timeout_s": getattr(self.teleop, name).timeout_s for name in SOURCES}
         for name, value in timeouts.items():

@@ -62,7 +62,7 @@ class Envelope:
         return Velocity(*(axis.velocity for axis in self._axes))
 
     def stop(self) -> None:
-        """Zero at once, past every limit. For the emergency stop only."""
+        """Zero at once, past every limit: in an emergency stop, and after a gap in which the base stopped by itself."""
         for axis in self._axes:
             axis.stop()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mobile_vla.control.arbitration import Arbiter, Selected
 from mobile_vla.control.arming import ArmingCheck
-from mobile_vla.control.clock import Now, Rejected, Rejections, to_ns, to_s
+from mobile_vla.control.clock import Now, Rejected, Rejections, to_ns
 from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.decode import STILL, Velocity, output_turn
@@ -20,8 +20,8 @@ from mobile_vla.control.modes import Mode, Situation, next_mode
 from mobile_vla.control.range_guard import RangeGuard, ScanGeometry
 from mobile_vla.control.staleness import Actions
 from mobile_vla.control.surroundings import Surroundings
+from mobile_vla.control.time_watch import TimeWatch
 
-CLOCK_SET_BACK_NS = 100_000_000
 _DRIVING = (Mode.AUTONOMY, Mode.TELEOP)
 
 
@@ -38,25 +38,26 @@ class Gate:
         self._envelope = Envelope(config)
         self._around = Surroundings(config, self._guard)
         self._latch = EmergencyLatch()
-        self._arming = ArmingCheck(self._latch, self._around, self._actions, self._people)
+        self._time = TimeWatch(config)
+        self._arming = ArmingCheck(self._latch, self._around, self._actions, self._people, self._time)
         self._armed = False
         self._lost = ""
         self._reset_number = 0
         self._reset_pending = False
         self._after_teleop = False
         self._handover_until_ns = 0
-        self._ros_ns = 0
         self._moved_ns: int | None = None
         self.reconfigure(config)
 
     def reconfigure(self, config: ControllerConfig) -> None:
         """Use other settings from the next tick on; mode, latches and the present motion stay."""
         self.config = config
-        for part in (self._actions, self._people, self._guard, self._envelope, self._around):
+        for part in (self._actions, self._people, self._guard, self._envelope, self._around, self._time):
             part.configure(config)
         self._dwell_ns = to_ns(config.teleop.dwell_s)
         self._handover_ns = to_ns(config.limits.handover.duration_s)
         self._zeros_ns = to_ns(config.output.zeros_s)
+        self._disarm_after_ns = to_ns(config.output.disarm_after_gap_s)
 
     # inputs
 
@@ -165,7 +166,7 @@ class Gate:
 
     def tick(self, now: Now) -> Command:
         """Decide. Call it at the configured rate, whatever came in or did not."""
-        self._watch_clock(now)
+        self._watch_time(now)
         steady_ns = now.steady_ns
         person = self._people.select(steady_ns)
         self._lost = self._people.lost(steady_ns)
@@ -214,16 +215,28 @@ class Gate:
         if self._armed:
             self._after_teleop = True
 
-    def _watch_clock(self, now: Now) -> None:
-        if now.ros_ns < self._ros_ns - CLOCK_SET_BACK_NS:
-            self.rejections.add(
-                Rejected("clock.set_back", f"ROS time went back {to_s(self._ros_ns - now.ros_ns):.3f} s")
-            )
+    def _watch_time(self, now: Now) -> None:
+        change = self._time.look(now)
+        for note in change.notes:
+            self.rejections.add(note)
+        if change.set_back:
             self._actions.clock_set_back(now.ros_ns)
             for part in (self._people, self._guard):
                 part.clock_set_back()
             self._around.odometry.forget_stamp()
-        self._ros_ns = now.ros_ns
+        if change.gap_ns:
+            self._restart_from_rest(change.gap_ns, now)
+
+    def _restart_from_rest(self, gap_ns: int, now: Now) -> None:
+        """After a gap without ticks: the base may stand by now, and nothing from before the gap moves it."""
+        self._envelope.stop()
+        self._people.interrupt(now.ros_ns)
+        self._actions.begin_epoch(now.ros_ns)
+        self._moved_ns = now.steady_ns
+        if self._armed:
+            self._begin_reset()
+        if gap_ns > self._disarm_after_ns:
+            self.disarm(now)
 
     def _waiting_for(self, steady_ns: int) -> str:
         """What keeps autonomy from driving now; empty when nothing does."""

@@ -65,7 +65,7 @@ class AxisLimiter:
         return self._active
 
     def stop(self) -> None:
-        """Zero at once, past every limit. For the emergency stop only."""
+        """Zero at once, past every limit."""
         self.velocity = 0.0
         self.acceleration = 0.0
 

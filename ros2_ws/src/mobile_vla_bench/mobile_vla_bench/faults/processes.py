@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from mobile_vla.camera.config import HealthConfig
+from mobile_vla.control.config import ControllerConfig
 from mobile_vla_bench.faults.deeds import Deed, freeze, kill, restart, tell, thaw
 from mobile_vla_bench.faults.fault import Fault, Word
 from mobile_vla_bench.faults.rig import Rig
@@ -18,6 +19,7 @@ from mobile_vla_bench.faults.sources import ACTION_S
 
 FRAME_S = 0.1
 FROZEN_S = HealthConfig().frozen_after_s
+PAUSE_S = 2 * ControllerConfig().output.silence_s
 SPARE_BYTES = 24_000_000
 END_S = 5.0
 BOOT_S = 12.0
@@ -112,6 +114,21 @@ def start_controller(rig: Rig) -> None:
     rig.forget_controller()
     rig.launch("controller")
     rig.until(lambda: rig.mode_is("disarmed"), BOOT_S, "the new controller's first word")
+
+
+def pause_controller(rig: Rig) -> int:
+    """SIGSTOP while driving, for longer than a base waits, then SIGCONT; the steady time just before that."""
+    process = rig.processes["controller"]
+    process.send(signal.SIGSTOP)
+    rig.spin(PAUSE_S)
+    before = len(rig.samples)
+    struck_ns = time.monotonic_ns()
+    process.send(signal.SIGCONT)
+    rig.until(lambda: len(rig.samples) > before, END_S, "a command after the pause")
+    if rig.samples[before].moving:
+        raise Broken("the first command after the pause moves the robot")
+    rig.judge.restart()
+    return struck_ns
 
 
 def kill_controller(rig: Rig) -> int:
@@ -283,6 +300,18 @@ CONTROLLER = (
         latched=True,
         silence_allowed=True,
         most_repeats=10,
+    ),
+    Fault(
+        name="controller_paused",
+        word=Word.STUCK,
+        what=f"SIGSTOP to the controller while it drives, SIGCONT after {PAUSE_S:g} s: it restarts from rest",
+        strike=pause_controller,
+        notice_s=0.0,
+        expect=("policy_reset", "no_action", "stale_action"),
+        stays=False,
+        abrupt=True,
+        silence_allowed=True,
+        quick=True,
     ),
     Fault(
         name="parameter_out_of_range",
