@@ -33,7 +33,7 @@ LISTED = {
     "two overrides at once": ["two_overrides"],
     "pictures": ["camera_frozen", "camera_black", "camera_other_encoding", "camera_smaller"],
     "inference": ["inference_exceptions", "inference_out_of_memory", "inference_respawned"],
-    "parameter": ["parameter_out_of_range"],
+    "parameter": ["parameter_out_of_range", "pad_disabled_in_control"],
     "shutdown while moving": ["sigint_while_moving", "sigterm_while_moving"],
     "machine": ["cpu_starved", "flood", "flood_of_actions", "disk_full", "log_unwritable"],
     "emergency stop": ["estop_service", "estop_topic", "cpu_starved_estop"],

@@ -66,6 +66,14 @@ def test_one_changed_value_keeps_the_defaults_beside_it() -> None:
     assert config.limits.lateral.velocity_mps == 0.3
 
 
+def test_geometry_is_fixed_while_the_node_runs() -> None:
+    geometry = {"base.kind", "base.wheelbase_m", "base.ackermann_output", "action.space"}
+    geometry |= {f"range_guard.{name}_m" for name in ("half_width", "front", "rear", "scan_x", "scan_y", "range_x")}
+    geometry |= {"range_guard.scan_yaw_rad", "rate_hz"}
+    live = {field.name: field.live for field in fields_of(ControllerConfig)}
+    assert {name: live[name] for name in geometry} == dict.fromkeys(geometry, False)
+
+
 def test_every_setting_says_what_it_is() -> None:
     for field in fields_of(ControllerConfig):
         assert len(field.help) > 10, field.name

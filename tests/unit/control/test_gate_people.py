@@ -7,6 +7,7 @@ import math
 import pytest
 from gate_rig import MS, PERIOD_NS, STOP_S, Rig, speed
 
+from mobile_vla.config import with_values
 from mobile_vla.control import STILL, Mode, Velocity
 
 
@@ -118,6 +119,39 @@ def test_a_source_that_vanishes_at_rest_holds_until_it_is_released_or_somebody_r
         rig.tick()
         assert rig.gate.arm(rig.now).ok
     assert rig.until(Mode.AUTONOMY, 1.5)
+
+
+@pytest.mark.parametrize("stick", [Velocity(0.2, 0.0, 0.0), STILL])
+def test_disabling_a_source_that_has_control_holds_until_somebody_rearms(rig: Rig, stick: Velocity) -> None:
+    rig.drive()
+    rig.stick = stick
+    rig.run(1.0)
+    rig.gate.reconfigure(with_values(rig.config, {"teleop.joy.enabled": False}))
+    assert rig.tick().mode is Mode.HOLD, "at the next tick"
+    rig.run(5.0)
+    assert (rig.last.mode, rig.last.reason, speed(rig)) == (Mode.HOLD, "teleop_lost", 0.0)
+    assert rig.gate.teleop_lost == "joy"
+    rig.gate.disarm(rig.now)
+    rig.tick()
+    assert rig.gate.arm(rig.now).ok
+    assert rig.until(Mode.AUTONOMY, 1.5)
+
+
+def test_a_source_that_was_disabled_in_control_gives_back_by_a_release_once_enabled(rig: Rig) -> None:
+    rig.drive()
+    rig.stick = Velocity(0.2, 0.0, 0.0)
+    rig.run(1.0)
+    rig.gate.reconfigure(with_values(rig.config, {"teleop.joy.enabled": False}))
+    rig.run(2.0)
+    rig.gate.reconfigure(rig.config)
+    rig.release()
+    assert rig.until(Mode.AUTONOMY, 1.5)
+
+
+def test_disabling_a_source_without_control_changes_nothing(rig: Rig) -> None:
+    rig.drive()
+    rig.gate.reconfigure(with_values(rig.config, {"teleop.joy.enabled": False}))
+    assert (rig.tick().mode, rig.last.reason) == (Mode.AUTONOMY, "ok")
 
 
 def test_another_persons_release_does_not_speak_for_a_vanished_one(rig: Rig) -> None:

@@ -103,9 +103,9 @@ class Arbiter:
         return None
 
     def lost(self, steady_ns: int) -> str:
-        """The source that vanished or froze while it had control, else an empty text."""
+        """The source that vanished, froze or was disabled while it had control, else an empty text."""
         for source in self._by_priority:
-            if source.enabled and not source.released and (source.frozen(steady_ns) or not source.fresh(steady_ns)):
+            if not source.released and (source.frozen(steady_ns) or not source.fresh(steady_ns)):
                 return source.name
         return ""
 

@@ -56,13 +56,13 @@ class RangeGuardConfig(Config):
         1.2, "Speed is limited so that the stop zone is at least this far away in time.", gt=0, le=20, live=True
     )
     unseen_mps: float = param(0.1, "Highest speed in a direction that no sensor sees.", ge=0, le=10, live=True)
-    half_width_m: float = param(0.2, "Half the width of the footprint.", gt=0, le=5, live=True)
-    front_m: float = param(0.2, "From the base's origin to its front edge.", ge=0, le=5, live=True)
-    rear_m: float = param(0.2, "From the base's origin to its rear edge.", ge=0, le=5, live=True)
-    scan_x_m: float = param(0.0, "Position of the scanner ahead of the base's origin.", ge=-5, le=5, live=True)
-    scan_y_m: float = param(0.0, "Position of the scanner left of the base's origin.", ge=-5, le=5, live=True)
-    scan_yaw_rad: float = param(0.0, "Direction of the scanner's zero angle.", ge=-math.pi, le=math.pi, live=True)
-    range_x_m: float = param(0.0, "Position of the range sensor ahead of the base's origin.", ge=-5, le=5, live=True)
+    half_width_m: float = param(0.2, "Half the width of the footprint.", gt=0, le=5)
+    front_m: float = param(0.2, "From the base's origin to its front edge.", ge=0, le=5)
+    rear_m: float = param(0.2, "From the base's origin to its rear edge.", ge=0, le=5)
+    scan_x_m: float = param(0.0, "Position of the scanner ahead of the base's origin.", ge=-5, le=5)
+    scan_y_m: float = param(0.0, "Position of the scanner left of the base's origin.", ge=-5, le=5)
+    scan_yaw_rad: float = param(0.0, "Direction of the scanner's zero angle.", ge=-math.pi, le=math.pi)
+    range_x_m: float = param(0.0, "Position of the range sensor ahead of the base's origin.", ge=-5, le=5)
     max_invalid_share: float = param(
         0.5, "A scan with a larger share of NaN beams does not count as alive.", ge=0, le=1, live=True
     )

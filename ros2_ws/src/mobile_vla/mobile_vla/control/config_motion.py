@@ -74,7 +74,7 @@ class Base(Config):
     """The robot under the command topic."""
 
     kind: str = param("diff", "How the base moves.", choices=("diff", "omni", "ackermann"))
-    wheelbase_m: float = param(0.3, "Distance between the axles (ackermann).", gt=0, le=10, live=True)
+    wheelbase_m: float = param(0.3, "Distance between the axles (ackermann).", gt=0, le=10)
     ackermann_output: str = param(
         "yaw_rate",
         "What angular.z means to an Ackermann base: a yaw rate or the steering angle.",

@@ -93,7 +93,7 @@ REASONS: dict[str, str] = {
     "stale_action": "the newest action's image is too old",
     "policy_not_ready": "the policy says it is not ready",
     "image_unhealthy": "the camera picture is frozen, black or changed",
-    "teleop_lost": "a teleop source vanished or froze while it had control; release it or re-arm",
+    "teleop_lost": "a teleop source vanished, froze or was disabled while it had control; release it or re-arm",
     "dwell": "waiting after the sticks became neutral",
     "not_at_rest": "waiting until the robot stands",
     "policy_reset": "waiting until the policy's recurrent state is reset",

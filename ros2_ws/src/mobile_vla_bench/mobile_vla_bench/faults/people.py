@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from std_srvs.srv import SetBool
@@ -87,6 +88,24 @@ def hand_back(rig: Rig) -> None:
             judge.take(sample)
     if judge.violations:
         raise Broken(f"hand-back beyond the hand-over limits: {judge.violations[0]}")
+
+
+def enable_pad(enabled: bool) -> Callable[[Rig], int]:
+    """Listen to the pad, or no longer, by parameter; the steady time after the answer."""
+
+    def deed(rig: Rig) -> int:
+        (result,) = rig.set_parameters({"teleop.joy.enabled": enabled})
+        if not result.successful:
+            raise Broken(f"teleop.joy.enabled was refused: {result.reason}")
+        return time.monotonic_ns()
+
+    return deed
+
+
+def listen_to_the_pad_again(rig: Rig) -> None:
+    """Enabled again, and the person lets the stick go."""
+    enable_pad(True)(rig)
+    show_neutral("pad")(rig)
 
 
 def kill_at_rest(role: str) -> Callable[[Rig], int]:
@@ -232,6 +251,20 @@ OVERRIDES = (
     ),
 )
 
+DISABLED = (
+    Fault(
+        name="pad_disabled_in_control",
+        word=Word.WRONG,
+        what="the pad that drives is disabled by parameter, its stick held: the robot holds",
+        setup=Setup(actors=("policy", "pad"), driver="pad"),
+        strike=enable_pad(False),
+        heal=listen_to_the_pad_again,
+        notice_s=0.0,
+        expect=("teleop_lost",),
+        latched=True,
+    ),
+)
+
 PADS = (
     Fault(
         name="deadman_released",
@@ -314,4 +347,4 @@ PADS = (
     ),
 )
 
-FAULTS = (*STOPS, *OVERRIDES, *PADS)
+FAULTS = (*STOPS, *OVERRIDES, *DISABLED, *PADS)
