@@ -21,7 +21,7 @@ from mobile_vla.checkpoint import probe as probes
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, Probe, card_path
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, Quantised, is_quantisable, is_scale, quantise
+from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_quantisable, is_scale, quantise
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.load import check_finite, check_sha256, find_card, load_contents
 from mobile_vla.checkpoint.opening import open_source
@@ -146,19 +146,20 @@ def _write(
             f"{partial.parent.parent} has {free / 1e9:.1f} GB free, {total / 1e9:.1f} GB are needed; free some"
         )
     errors: list[float] = []
-    last: list[tuple[str, Quantised]] = []
+    # rows' scales of matrices already written, which may come much later in the file
+    scales: dict[str, Tensor] = {}
 
     def tensor(name: str) -> Tensor:
         if is_scale(name):
-            matrix, quantised = last.pop()
-            assert matrix == name.removesuffix(SCALE_SUFFIX)
-            return quantised.scale
+            matrix = name.removesuffix(SCALE_SUFFIX)
+            return scales.pop(matrix) if matrix in scales else quantise(contents.read(matrix)).scale
         original = contents.read(name)
         check_finite(name, original, contents.source.path)
         if dtype == "int8" and is_quantisable(name, tuple(original.shape)):
-            last.append((name, quantise(original)))
-            errors.append(last[-1][1].relative_error)
-            return last[-1][1].weight
+            quantised = quantise(original)
+            scales[name] = quantised.scale
+            errors.append(quantised.relative_error)
+            return quantised.weight
         result = original.to(FORMATS[dtype])
         # fp16 has no room above 65504
         check_finite(f"{name} as {dtype}", result, contents.source.path)

@@ -28,7 +28,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.policy.model import expected_shapes
 
 # Part of the cache's name: a change of what the generator writes must not meet an older file.
-VERSION = 1
+VERSION = 2
 HEAD_GAIN = 2.0
 
 

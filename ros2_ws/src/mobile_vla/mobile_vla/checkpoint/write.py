@@ -1,11 +1,16 @@
 """Writing safetensors one tensor at a time, atomically: never more than one tensor in memory.
 
 `safetensors.torch.save_file` wants the whole dictionary at once, which is what a small machine does not have.
+
+Data starts at a multiple of 64 bytes, and so does every tensor whose size is one: a tensor that is mapped at an odd
+address sends the matrix libraries down another path, with other rounding. The format allows no holes between tensors,
+so those of other sizes (`logit_scale`, the last bias) come last, the roundest first.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +30,9 @@ DTYPE_NAMES = {
     torch.int64: "I64",
     torch.float64: "F64",
 }
+ALIGNMENT = 64
+# bytes of the field before the header that holds the header's own length
+_LENGTH = 8
 _CHUNK = 16 << 20
 
 
@@ -43,6 +51,16 @@ class Entry(NamedTuple):
             count *= side
         return count * self.dtype.itemsize
 
+    @property
+    def alignment(self) -> int:
+        """The largest power of two, up to `ALIGNMENT`, that divides the size."""
+        return math.gcd(self.nbytes, ALIGNMENT)
+
+
+def aligned_order(entries: Iterable[Entry]) -> list[Entry]:
+    """The order without holes in which every tensor starts at a multiple of its own `alignment`; otherwise as given."""
+    return sorted(entries, key=lambda entry: -entry.alignment)
+
 
 def write_safetensors(
     path: Path,
@@ -51,8 +69,9 @@ def write_safetensors(
     metadata: Mapping[str, str],
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write `entries` in order, asking `tensors(name)` for each one's data; `progress` gets bytes written so far."""
-    entries = list(entries)
+    """Write `entries` in `aligned_order`, asking `tensors(name)` for each one's data; `progress` gets bytes written
+    so far."""
+    entries = aligned_order(entries)
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     offset = 0
     for entry in entries:
@@ -63,9 +82,9 @@ def write_safetensors(
         }
         offset += entry.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    text += b" " * (-(_LENGTH + len(text)) % ALIGNMENT)
     with atomic_file(path) as file:
-        file.write(len(text).to_bytes(8, "little") + text)
+        file.write(len(text).to_bytes(_LENGTH, "little") + text)
         done = 0
         for entry in entries:
             tensor = tensors(entry.name)
