@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mobile_vla.checkpoint import load as loading
 from mobile_vla.checkpoint.convert import Job, convert
 from mobile_vla.checkpoint.probe import frames
 from mobile_vla.checkpoint.synthetic import cached
@@ -37,6 +38,36 @@ def test_it_says_what_it_is(policy: StreamingPolicy) -> None:
 def test_random_weights_are_refused_unless_asked_for() -> None:
     with pytest.raises(UserError, match=r"is untrained \(random weights\); set allow_untrained for a simulator"):
         open_policy(InferenceConfig())
+
+
+BEFORE_TORCH = """
+import sys
+from mobile_vla.engine import open_policy
+from mobile_vla.errors import UserError
+from mobile_vla.policy.config import InferenceConfig
+try:
+    open_policy(InferenceConfig(checkpoint=sys.argv[1]))
+except UserError as error:
+    print(error, "torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_random_weights_are_refused_before_anything_is_loaded(named: bool) -> None:
+    """By name or by the card beside the file: PyTorch is not even imported."""
+    checkpoint = "synthetic:tiny" if named else str(cached("tiny"))
+    done = subprocess.run([sys.executable, "-c", BEFORE_TORCH, checkpoint], capture_output=True, text=True, check=True)
+    assert "is untrained (random weights)" in done.stdout
+    assert done.stdout.strip().endswith("False")
+
+
+def test_a_card_inside_the_file_refuses_before_a_weight_is_read(tmp_path: Path, monkeypatch) -> None:
+    file = tmp_path / "policy.safetensors"
+    file.write_bytes(cached("tiny").read_bytes())
+    monkeypatch.setattr(loading, "check_sha256", lambda *_: pytest.fail("the file was read"))
+    monkeypatch.setattr(loading, "Contents", lambda *_: pytest.fail("tensors were looked at"))
+    with pytest.raises(UserError, match="is untrained"):
+        open_policy(InferenceConfig(checkpoint=str(file)))
 
 
 def test_a_step_is_an_action_with_its_timings(policy: StreamingPolicy) -> None:

@@ -222,11 +222,6 @@ def _checked_policy(config: InferenceConfig) -> Policy:
     from mobile_vla.engine import open_policy  # torch is loaded here and not before
 
     policy = open_policy(config)
-    if policy.card.untrained and not config.allow_untrained:
-        raise UserError(
-            f"policy {config.checkpoint} is untrained; give a trained checkpoint "
-            "(allow_untrained is for simulators only)"
-        )
     policy.self_check()
     return policy
 

@@ -68,11 +68,15 @@ def load(
     card_file: Path | None = None,
     dtype: torch.dtype | None = None,
     device: torch.device | None = None,
+    *,
     progress: Callable[[int], None] = lambda done: None,
+    accept: Callable[[Card], None] = lambda card: None,
 ) -> Loaded:
-    """Load strictly. `dtype` None keeps the file's own; `progress` gets the bytes of the tensors placed so far."""
+    """Load strictly. `dtype` None keeps the file's own; `progress` gets the bytes of the tensors placed so far;
+    `accept` may refuse the card by an exception before any weight is read."""
     source = open_source(checkpoint)
     card, base = find_card(source, card_file)
+    accept(card)
     check_sha256(source, card)
     return load_contents(Contents(source), card, base, dtype=dtype, device=device, progress=progress)
 

@@ -32,6 +32,17 @@ def card_beside(name: str, card: str = "") -> Card | None:
     return load_card(file) if file.is_file() else None
 
 
+def refuse_untrained(name: str, card: Card | None, *, allowed: bool) -> None:
+    """Refuse random weights where they are not asked for. `card` None: it has not been read yet, so only what the
+    name says counts."""
+    untrained = card.untrained if card is not None else name.startswith(SYNTHETIC)
+    if untrained and not allowed:
+        raise UserError(
+            f"policy '{card.name if card is not None else name}' is untrained (random weights); "
+            f"set allow_untrained for a simulator, or name a trained checkpoint"
+        )
+
+
 def _shipped(name: str) -> Path:
     known = shipped_policies()
     if not known:

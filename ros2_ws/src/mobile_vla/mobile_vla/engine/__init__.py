@@ -14,6 +14,10 @@ def open_policy(config: InferenceConfig) -> Policy:
 
     The probe and the canary are the caller's next step (`Policy.self_check`), because they take several steps' time.
     """
+    from mobile_vla.checkpoint.named import card_beside, refuse_untrained
+
+    # before PyTorch is imported, let alone gigabytes are read
+    refuse_untrained(config.checkpoint, card_beside(config.checkpoint, config.card), allowed=config.allow_untrained)
     from mobile_vla.engine import torch_engine
 
     return torch_engine.open_policy(config)

@@ -15,7 +15,7 @@ from torch import Tensor
 from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS
 from mobile_vla.checkpoint.load import Loaded, load
-from mobile_vla.checkpoint.named import checkpoint_file
+from mobile_vla.checkpoint.named import checkpoint_file, refuse_untrained
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.errors import UserError
 from mobile_vla.policy import upstream
@@ -38,12 +38,13 @@ def open_policy(config: InferenceConfig) -> StreamingPolicy:
         raise UserError("device is cuda but PyTorch finds no CUDA device; set device cpu or install a CUDA build")
     torch.set_num_threads(config.threads)
     card_file = Path(config.card).expanduser() if config.card else None
-    loaded = load(checkpoint_file(config.checkpoint), card_file, DTYPES[config.dtype], torch.device(config.device))
-    if loaded.card.untrained and not config.allow_untrained:
-        raise UserError(
-            f"policy '{loaded.card.name}' is untrained (random weights); set allow_untrained for a simulator, "
-            f"or name a trained checkpoint"
-        )
+    loaded = load(
+        checkpoint_file(config.checkpoint),
+        card_file,
+        DTYPES[config.dtype],
+        torch.device(config.device),
+        accept=lambda card: refuse_untrained(config.checkpoint, card, allowed=config.allow_untrained),
+    )
     return StreamingPolicy(loaded.card, TorchExecutor(loaded, config.threads, config.clip_provider))
 
 
