@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from geometry_msgs.msg import Twist, TwistStamped
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool, Trigger
 
@@ -28,6 +30,7 @@ from mobile_vla_ros.topics import (
     ESTOP,
     POLICY_RESET,
     RESET_ESTOP,
+    SCAN,
     TELEOP_JOY,
     TRIGGER_ESTOP,
 )
@@ -271,6 +274,36 @@ def test_another_publisher_is_an_error_until_it_is_gone(graph: Any) -> None:
     graph.wait(lambda: bench.speed == 0.0, what="rest")
     graph.node.destroy_publisher(intruder)
     bench.wait_mode("autonomy")
+
+
+@pytest.mark.parametrize("topic", [ACTION, SCAN])
+def test_a_second_publisher_of_an_input_is_named(graph: Any, topic: Any) -> None:
+    bench = Bench(graph, {"range_guard.use_scan": True})
+    scans = graph.publisher(SCAN)
+    bench.node.create_timer(0.1, lambda: scans.publish(wide_room(bench.node)))
+    bench.drive()
+    context = Context()
+    rclpy.init(context=context, domain_id=graph.domain_id)
+    intruder = rclpy.create_node("intruder", context=context)
+    try:
+        intruder.create_publisher(topic.type, topic.name, topic.offered)
+        bench.wait_mode("fault", "second_publisher")
+        name = topic.name.split("/")[-1]
+        assert "/intruder" in bench.value(f"publishers_{name}")
+        graph.wait(lambda: bench.speed == 0.0, what="rest")
+    finally:
+        intruder.destroy_node()
+        rclpy.shutdown(context=context)
+    bench.wait_mode("autonomy")
+
+
+def wide_room(node: Any) -> LaserScan:
+    """A scan in which nothing is near."""
+    increment = 2 * math.pi / 90
+    message = LaserScan(angle_min=-math.pi, angle_increment=increment, range_min=0.05, range_max=10.0)
+    message.ranges = [5.0] * 90
+    message.header.stamp = node.get_clock().now().to_msg()
+    return message
 
 
 def test_parameters_change_while_it_drives_or_say_why_not(graph: Any) -> None:

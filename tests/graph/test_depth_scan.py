@@ -237,7 +237,7 @@ def test_what_proves_nothing_gives_no_scan_and_is_said(graph: Any) -> None:
     camera.picture = good
     graph.wait(lambda: said.says(DiagnosticStatus.OK, "running"), what="recovery")
     other = graph.publisher(SCAN)
-    graph.wait(lambda: said.says(DiagnosticStatus.ERROR, "2 publishers on /scan"), what="the other scanner")
+    graph.wait(lambda: said.says(DiagnosticStatus.ERROR, "/scan has 2 publishers"), what="the other scanner")
     graph.node.destroy_publisher(other)
     graph.wait(lambda: said.says(DiagnosticStatus.OK, "running"), what="recovery")
     camera.on = False

@@ -27,7 +27,7 @@ LISTED = {
     "clock": ["clock_back", "clock_forward", "clock_paused"],
     "wrong message type": ["policy_wrong_type", "scan_wrong_type", "pad_wrong_type"],
     "QoS mismatch": ["policy_best_effort"],
-    "second publisher": ["second_publisher"],
+    "second publisher": ["second_publisher", "second_policy", "second_scan"],
     "joy frozen with the button held": ["joy_repeats_old_state", "joy_frozen_fresh_stamps", "joy_stopped"],
     "joy unplugged": ["joy_killed", "joy_empty"],
     "two overrides at once": ["two_overrides"],

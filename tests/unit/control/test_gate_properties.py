@@ -22,6 +22,7 @@ CONFIGS = [
         {"require.odometry": True, "limits.linear.accel_mps2": 3.0, "limits.linear.jerk_mps3": 4.0},
     )
 ]
+TOPICS = ("cmd_vel", "action", "scan", "odom")
 GEOMETRY = ScanGeometry(-math.pi, math.radians(10), 0.1, 10.0)
 
 numbers = st.one_of(
@@ -55,7 +56,7 @@ steps = st.one_of(
     st.tuples(st.just("reset")),
     st.tuples(st.just("instruction")),
     st.tuples(st.just("config"), st.integers(1, 100)),
-    st.tuples(st.just("publishers"), st.sampled_from([1, 1, 1, 2])),
+    st.tuples(st.just("publishers"), st.sampled_from(TOPICS), st.sampled_from([1, 1, 1, 2])),
     st.tuples(st.just("clock"), st.integers(-5000, 5000)),
     st.tuples(st.just("gap"), st.integers(251, 8000)),
 )
@@ -114,8 +115,8 @@ class Bench:
                 gate.reset_estop(now)
             case ("instruction",):
                 gate.instruction_changed(now)
-            case ("publishers", count):
-                gate.offer_publisher_count(count)
+            case ("publishers", topic, count):
+                gate.offer_publishers({topic: ["/a", "/b"][:count]})
             case ("clock", milliseconds):
                 self.ros_ns += milliseconds * MS
             case ("gap", milliseconds):
@@ -187,7 +188,8 @@ def test_no_sequence_of_inputs_breaks_a_promise(config: ControllerConfig, sequen
             if index == 0 or step[0] in ("action", "teleop", "scan", "odometry"):
                 bench.do(step)
             bench.tick(milliseconds)
-    bench.do(("publishers", 1))
+    for topic in TOPICS:
+        bench.do(("publishers", topic, 1))
     for _ in range(round((1.5 + bench.stopping_s) / config.period_s) + 1):
         command = bench.tick(round(config.period_s * 1000) + 1)
     assert (command.linear_x, command.linear_y, command.angular_z) == (0.0, 0.0, 0.0)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mobile_vla.config import with_values
-from mobile_vla.control import ControllerConfig, Now
+from mobile_vla.control import ControllerConfig, Now, ScanGeometry
 from mobile_vla.control.clock import Rejected
 from mobile_vla.control.range_guard import RangeGuard
 from mobile_vla.control.surroundings import Surroundings
@@ -67,7 +67,7 @@ def test_of_several_troubles_the_one_that_stops_people_too_is_named_first(
     publishers: int, unheard: str, guard_teleop: bool, expected: tuple[str, str]
 ) -> None:
     unit, _ = around(range_guard__use_range=True, range_guard__guard_teleop=guard_teleop, require__odometry=True)
-    unit.publishers = publishers
+    unit.offer_publishers({"cmd_vel": ["/controller", "/other"][:publishers]})
     unit.unheard = {unheard: "another type"}
     assert unit.broken(at(0).steady_ns) == expected
 
@@ -75,8 +75,11 @@ def test_of_several_troubles_the_one_that_stops_people_too_is_named_first(
 def test_a_reason_is_told_with_what_it_is_about() -> None:
     unit, guard = around(range_guard__use_range=True)
     guard.offer_range(at(0).ros_ns, 1.0, 0.05, 4.0, at(0))
-    unit.publishers = 3
-    assert unit.detail("second_publisher", at(0).steady_ns) == ": 3 in all"
+    unit.offer_publishers({"cmd_vel": ["/controller", "/nav"], "action": ["/inference", "/b/inference"]})
+    assert unit.detail("second_publisher", at(0).steady_ns) == (
+        ": cmd_vel has 2 publishers: /controller, /nav; stop all but one; "
+        "action has 2 publishers: /inference, /b/inference; stop all but one"
+    )
     assert unit.detail("range_dead", at(501).steady_ns) == ": range"
     unit.unheard = {"estop": "/button sends Bool"}
     assert unit.detail("unheard", at(0).steady_ns) == ": /button sends Bool"
@@ -88,3 +91,41 @@ def test_old_odometry_is_counted_under_its_own_name() -> None:
     with pytest.raises(Rejected, match=r"odometry is 0\.501 s old") as caught:
         unit.offer_odometry(at(0).ros_ns, 0.0, 0.0, at(501))
     assert caught.value.code == "odometry.too_old"
+
+
+@pytest.mark.parametrize(
+    ("topic", "used", "guard_teleop", "expected"),
+    [
+        ("cmd_vel", {}, True, ("second_publisher", "second_publisher")),
+        ("action", {}, True, ("second_publisher", "")),
+        ("scan", {"range_guard__use_scan": True}, True, ("second_publisher", "second_publisher")),
+        ("scan", {"range_guard__use_scan": True}, False, ("second_publisher", "")),
+        ("range", {"range_guard__use_range": True}, True, ("second_publisher", "second_publisher")),
+        ("odom", {"require__odometry": True}, True, ("second_publisher", "")),
+    ],
+)
+def test_a_second_publisher_of_an_input_stops_who_relies_on_it(
+    topic: str, used: dict[str, bool], guard_teleop: bool, expected: tuple[str, str]
+) -> None:
+    for values, reasons in ((used, expected), ({**used, "output__fault_on_second_publisher": False}, ("", ""))):
+        unit, guard = around(range_guard__guard_teleop=guard_teleop, **values)
+        guard.offer_range(at(0).ros_ns, 1.0, 0.05, 4.0, at(0))
+        guard.offer_scan(at(0).ros_ns, [9.0] * 360, ScanGeometry(0.0, math.tau / 360, 0.1, 10.0), at(0))
+        unit.offer_odometry(at(0).ros_ns, 0.1, 0.2, at(0))
+        unit.offer_publishers({topic: ["/one"]})
+        assert unit.broken(at(0).steady_ns) == ("", "")
+        unit.offer_publishers({topic: ["/one", "/other"]})
+        assert unit.broken(at(0).steady_ns) == reasons
+        assert unit.second_publishers == {topic: f"{topic} has 2 publishers: /one, /other; stop all but one"}
+        unit.offer_publishers({"another": []})
+        assert unit.broken(at(0).steady_ns) == reasons, "what is not offered stays"
+        unit.offer_publishers({topic: ["/other"]})
+        assert unit.broken(at(0).steady_ns) == ("", "")
+
+
+@pytest.mark.parametrize("topic", ["scan", "range", "odom"])
+def test_publishers_of_an_input_that_is_not_used_do_not_matter(topic: str) -> None:
+    unit, _ = around()
+    unit.offer_publishers({topic: ["/one", "/other"]})
+    assert unit.broken(at(0).steady_ns) == ("", "")
+    assert unit.second_publishers == {}

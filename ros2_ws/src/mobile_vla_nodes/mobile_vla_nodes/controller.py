@@ -41,7 +41,7 @@ from mobile_vla.timing import Timings
 from mobile_vla_nodes.controller_status import StateChanges, details, status
 from mobile_vla_nodes.paced import PacedExecutor
 from mobile_vla_nodes.policy_reset import PolicyReset
-from mobile_vla_nodes.unheard import unheard
+from mobile_vla_nodes.unheard import names_of_publishers, publishers
 from mobile_vla_ros import topics
 from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
 from mobile_vla_ros.failures import failures_of
@@ -55,6 +55,7 @@ LOOKS_PER_MATCH = 2
 LAST_WORDS_S = 0.5
 ONE_INSTANT_NS = 100_000
 MOST_READINGS = 3
+MEANT_FOR_ONE = ("action", "scan", "range", "odom")
 TELEOP = {"joy": topics.TELEOP_JOY, "keyboard": topics.TELEOP_KEYBOARD, "web": topics.TELEOP_WEB}
 
 
@@ -147,10 +148,12 @@ class ControllerNode(Node):
                 self._gate.offer_image_health(values.get("image_trouble", ""))
 
     def _look_around(self) -> None:
-        self._gate.offer_publisher_count(self.count_publishers(self._publisher.topic_name))
+        self._gate.offer_publishers({"cmd_vel": names_of_publishers(self, self._publisher.topic_name)})
         self._looks += 1
         if self._looks % LOOKS_PER_MATCH == 0:
-            self._gate.offer_unheard(unheard(self, {**self._always, **self._optional}))
+            found = publishers(self, {**self._always, **self._optional})
+            self._gate.offer_unheard(found.unheard)
+            self._gate.offer_publishers({name: found.heard.get(name, []) for name in MEANT_FOR_ONE})
 
     # operators
 

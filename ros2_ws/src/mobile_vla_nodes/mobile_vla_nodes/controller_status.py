@@ -45,8 +45,10 @@ def status(command: Command, gate: Gate) -> Status:
     if gate.teleop_lost:
         values["teleop_lost"] = gate.teleop_lost
     values |= {f"unheard_{name}": sentence for name, sentence in gate.unheard.items()}
-    level = _LEVELS.get(command.mode, WARN if gate.unheard else OK)
-    words = [f"{command.mode.value}: {REASONS[command.reason]}", *gate.unheard.values()]
+    several = gate.second_publishers
+    values |= {f"publishers_{name}": sentence for name, sentence in several.items()}
+    level = _LEVELS.get(command.mode, WARN if gate.unheard or several else OK)
+    words = [f"{command.mode.value}: {REASONS[command.reason]}", *gate.unheard.values(), *several.values()]
     return Status(level, "; ".join(words), values)
 
 

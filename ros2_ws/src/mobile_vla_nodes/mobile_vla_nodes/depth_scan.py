@@ -20,7 +20,7 @@ from sensor_msgs.msg import CameraInfo, Image, LaserScan
 from mobile_vla.camera.config import DepthScanConfig
 from mobile_vla.camera.depth import DepthError, DepthPicture, DepthScan, Intrinsics, Ranges, View
 from mobile_vla.timing import RateMeter, Timings
-from mobile_vla_nodes.unheard import unheard
+from mobile_vla_nodes.unheard import names_of_publishers, unheard
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.runtime import run
@@ -96,9 +96,12 @@ class DepthScanNode(Node):
         not_heard = unheard(self, self._inputs)
         if not_heard:
             return ERROR, next(iter(not_heard.values()))
-        publishers = self.count_publishers(self._out.topic_name)
-        if publishers > 1:
-            return ERROR, f"{publishers} publishers on {self._out.topic_name}; only one scanner may guard the robot"
+        publishers = names_of_publishers(self, self._out.topic_name)
+        if len(publishers) > 1:
+            return ERROR, (
+                f"{self._out.topic_name} has {len(publishers)} publishers: {', '.join(publishers)}; "
+                "only one scanner may guard the robot"
+            )
         if silence_s > config.stall_s:
             return ERROR, f"no depth picture on {self._inputs['image'].topic_name}; start or repair the depth camera"
         if self._trouble:

@@ -1,4 +1,4 @@
-"""Publishers that nobody would ever hear: right topic, but another type or a quality of service that does not match.
+"""Who publishes what a node reads, and which of them it can never hear: right topic, but another type or quality.
 
 The middleware says nothing to a reader about another type on Humble, so that the graph is asked, for both.
 """
@@ -6,26 +6,52 @@ The middleware says nothing to a reader about another type on Humble, so that th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.subscription import Subscription
 
 
-def unheard(node: Node, inputs: Mapping[str, Subscription]) -> dict[str, str]:
-    """Inputs with such a publisher, each with one sentence: who offers what, what is read, what to do.
+class Publishers(NamedTuple):
+    """By input: the nodes that can be heard, and one sentence about one that cannot."""
 
-    Asks the graph about every input: call it about once a second.
+    heard: dict[str, list[str]]
+    unheard: dict[str, str]
+
+
+def publishers(node: Node, inputs: Mapping[str, Subscription]) -> Publishers:
+    """Ask the graph about every input: call it about once a second.
+
+    A publisher that cannot be heard gets a sentence: who offers what, what is read, what to do. A process that was
+    killed stays in the graph until its lease ends: 4 s with the profiles in config/dds.
     """
-    found = {}
+    found = Publishers({name: [] for name in inputs}, {})
     for name, subscription in inputs.items():
         for publisher in node.get_publishers_info_by_topic(subscription.topic_name):
             trouble = _trouble(publisher, subscription)
             if trouble:
-                who = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
-                found[name] = f"{subscription.topic_name} is offered by {who} {trouble}; correct that publisher"
+                sentence = (
+                    f"{subscription.topic_name} is offered by {_who(publisher)} {trouble}; correct that publisher"
+                )
+                found.unheard[name] = sentence
+            else:
+                found.heard[name].append(_who(publisher))
     return found
+
+
+def unheard(node: Node, inputs: Mapping[str, Subscription]) -> dict[str, str]:
+    """Inputs with a publisher that cannot be heard, each with the sentence."""
+    return publishers(node, inputs).unheard
+
+
+def names_of_publishers(node: Node, topic_name: str) -> list[str]:
+    """The nodes that publish on a topic, whatever their type."""
+    return [_who(publisher) for publisher in node.get_publishers_info_by_topic(topic_name)]
+
+
+def _who(publisher: Any) -> str:
+    return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 
 def _trouble(publisher: Any, subscription: Subscription) -> str:

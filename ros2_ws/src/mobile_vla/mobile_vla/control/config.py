@@ -107,7 +107,11 @@ class Output(Config):
     disarm_after_gap_s: float = param(
         5.0, "After a longer gap between two ticks the controller is disarmed.", ge=1, le=60, live=True
     )
-    fault_on_second_publisher: bool = param(True, "Stop while another node publishes on the command topic.", live=True)
+    fault_on_second_publisher: bool = param(
+        True,
+        "Stop while several nodes publish on a topic that is meant for one: commands, actions, scan, range, odometry.",
+        live=True,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,9 +89,12 @@ class Gate:
         """Frozen, black or changed camera picture, in words; empty when it is fine again. Trouble counts as stale."""
         self._around.image_trouble = trouble
 
-    def offer_publisher_count(self, count: int) -> None:
-        """How many nodes publish on the command topic, this one included."""
-        self._around.publishers = count
+    def offer_publishers(self, names: Mapping[str, Sequence[str]]) -> None:
+        """Nodes that publish on topics meant for one: `cmd_vel` (this one included), `action`, `scan`, `range`, `odom`.
+
+        A topic that is left out stays as it was offered last.
+        """
+        self._around.offer_publishers(names)
 
     def offer_unheard(self, inputs: Mapping[str, str]) -> None:
         """Inputs (`action`, `estop`, `joy`, ...) with a publisher that cannot be read, each with a sentence."""
@@ -156,6 +159,11 @@ class Gate:
     def unheard(self) -> Mapping[str, str]:
         """Inputs with a publisher that cannot be read, each with a sentence about it."""
         return self._around.unheard
+
+    @property
+    def second_publishers(self) -> Mapping[str, str]:
+        """Topics meant for one publisher that have several, each with a sentence that names them."""
+        return self._around.second_publishers
 
     @property
     def teleop_lost(self) -> str:

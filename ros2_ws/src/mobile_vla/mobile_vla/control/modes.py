@@ -100,7 +100,7 @@ REASONS: dict[str, str] = {
     "range_dead": "a configured range source is dead",
     "odometry_dead": "odometry is dead",
     "unheard": "an input is offered with another type or quality of service than the one read here",
-    "second_publisher": "another node publishes on the command topic",
+    "second_publisher": "several nodes publish where one is meant to: commands, actions, a range source or odometry",
 }
 
 

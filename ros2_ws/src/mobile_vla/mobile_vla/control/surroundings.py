@@ -1,8 +1,9 @@
-"""What must be in order around the gate besides its sources: odometry, policy, camera picture, command topic."""
+"""What must be in order around the gate besides its sources: odometry, policy, camera picture, who publishes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from mobile_vla.control.clock import Now, Rejected, to_ns
 from mobile_vla.control.config import ControllerConfig
@@ -16,7 +17,7 @@ class Surroundings:
     def __init__(self, config: ControllerConfig, guard: RangeGuard) -> None:
         self.odometry = Watchdog("odometry")
         self.image_trouble = ""
-        self.publishers = 1
+        self._publishers: dict[str, tuple[str, ...]] = {}
         self.unheard: dict[str, str] = {}
         self.policy_ready: bool | None = None
         self.policy_sentence = ""
@@ -55,27 +56,52 @@ class Surroundings:
             return "the policy has not reported itself; start the inference node"
         return "" if self.policy_ready else f"the policy is not ready: {self.policy_sentence}"
 
+    def offer_publishers(self, names: Mapping[str, Sequence[str]]) -> None:
+        """Who publishes on the given topics; what is known about others stays."""
+        self._publishers |= {topic: tuple(nodes) for topic, nodes in names.items()}
+
+    @property
+    def second_publishers(self) -> dict[str, str]:
+        """Topics in use that are meant for one publisher and have several, each with a sentence that names them."""
+        guard = self._config.range_guard
+        used = {
+            "cmd_vel": True,
+            "scan": guard.use_scan,
+            "range": guard.use_range,
+            "action": True,
+            "odom": self._config.require.odometry,
+        }
+        return {
+            topic: f"{topic} has {len(nodes)} publishers: {', '.join(nodes)}; stop all but one"
+            for topic, nodes in self._publishers.items()
+            if len(nodes) > 1 and used[topic]
+        }
+
     def broken(self, steady_ns: int) -> tuple[str, str]:
         """Reasons why autonomy, and why people too, must not drive; empty texts when they may."""
         config = self._config
         for_people = ""
-        if self.publishers > 1 and config.output.fault_on_second_publisher:
+        several = self.second_publishers if config.output.fault_on_second_publisher else {}
+        if "cmd_vel" in several:
             for_people = "second_publisher"
         elif "estop" in self.unheard:
             for_people = "unheard"
-        range_dead = "range_dead" if self._guard.dead(steady_ns) else ""
+        unguarded = "second_publisher" if several.keys() & {"scan", "range"} else ""
+        if not unguarded and self._guard.dead(steady_ns):
+            unguarded = "range_dead"
         if not for_people and config.range_guard.guard_teleop:
-            for_people = range_dead
+            for_people = unguarded
         odometry_dead = ""
         if config.require.odometry and not self.odometry.alive(steady_ns, self._odometry_timeout_ns):
             odometry_dead = "odometry_dead"
-        return for_people or range_dead or odometry_dead, for_people
+        second = "second_publisher" if several else ""
+        return for_people or unguarded or second or odometry_dead, for_people
 
     def detail(self, reason: str, steady_ns: int) -> str:
-        """Which source, or how many, to add to the sentence of a reason."""
+        """Which source, or who, to add to the sentence of a reason."""
         details = {
             "range_dead": self._guard.dead(steady_ns),
-            "second_publisher": f"{self.publishers} in all",
+            "second_publisher": "; ".join(self.second_publishers.values()),
             "unheard": self.unheard.get("estop", ""),
         }
         return f": {details[reason]}" if reason in details else ""

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from mobile_vla_bench.busy import busy_cores
 from mobile_vla_bench.faults.deeds import freeze, tell, thaw
 from mobile_vla_bench.faults.fault import Fault, Word
+from mobile_vla_bench.faults.messages import DISCOVERY_S, MATCH_S
 from mobile_vla_bench.faults.people import reset, stop_by_device
 from mobile_vla_bench.faults.rig import Rig
 from mobile_vla_bench.faults.setup import Setup
@@ -91,12 +92,12 @@ FLOODS = (
     Fault(
         name="flood_of_actions",
         word=Word.GARBAGE,
-        what="1 kHz of NaN on the action topic itself: none of it moves the robot",
+        what="1 kHz of NaN on the action topic itself: none of it moves the robot, and the second publisher is named",
         setup=Setup(actors=("policy", "action_flood")),
         strike=tell("action_flood", "flood"),
-        heal=tell("action_flood", "ok"),
-        notice_s=None,
-        expect=("autonomy", "hold"),
+        heal=tell("action_flood", "withdrawn"),
+        notice_s=MATCH_S + DISCOVERY_S,
+        expect=("second_publisher",),
         evidence=("controller", "ignored.action.not_finite"),
     ),
 )

@@ -18,6 +18,7 @@ from mobile_vla_bench.faults.sources import (
 )
 
 WATCH_S = 0.5
+MATCH_S = 2 * WATCH_S
 DISCOVERY_S = 0.6
 CLOCKED = Setup(actors=("clock", "policy"))
 UNHEARD = {"wrong_type": "and read here as", "best_effort": "with another quality of service"}
@@ -146,6 +147,10 @@ CLOCKS = (
     ),
 )
 
+_SECOND: tuple[tuple[str, tuple[str, ...], dict[str, bool], str], ...] = (
+    ("second_policy", ("policy", "second_policy"), {}, "another node offers policy/action"),
+    ("second_scan", ("policy", "scan", "second_scan"), {"range_guard.use_scan": True}, "another node offers scan"),
+)
 SECOND_PUBLISHER = (
     Fault(
         name="second_publisher",
@@ -158,6 +163,20 @@ SECOND_PUBLISHER = (
         expect=("second_publisher",),
         evidence=("controller", "second_publisher"),
         quick=True,
+    ),
+    *(
+        Fault(
+            name=role,
+            word=Word.WRONG,
+            what=what,
+            setup=Setup(actors=actors, parameters={"controller": values}),
+            strike=tell(role, "ok"),
+            heal=tell(role, "withdrawn"),
+            notice_s=MATCH_S + DISCOVERY_S,
+            expect=("second_publisher",),
+            evidence=("controller", f"/{role}_stand_in"),
+        )
+        for role, actors, values, what in _SECOND
     ),
 )
 

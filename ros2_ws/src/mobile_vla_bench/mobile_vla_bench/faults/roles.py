@@ -288,6 +288,26 @@ class Intruder(Role):
         return None
 
 
+class SecondPolicy(Velocities):
+    """Another inference node: full speed ahead, when told so."""
+
+    name = "second_policy"
+    first_behaviour = "withdrawn"
+    topic = topics.ACTION
+    frame_id = "diff"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.value = (1.0, 0.0)
+
+
+class SecondScanner(Scanner):
+    """Another scanner that sees a wide room, when told so."""
+
+    name = "second_scan"
+    first_behaviour = "withdrawn"
+
+
 class Flood(Velocities):
     """Garbage from nowhere: on the web topic, so that the policy's own messages still arrive."""
 
@@ -312,6 +332,7 @@ class ActionFlood(Velocities):
     """Garbage on the action topic itself: whatever the policy says is displaced."""
 
     name = "action_flood"
+    first_behaviour = "withdrawn"
     topic = topics.ACTION
     frame_id = "diff"
 
@@ -333,6 +354,8 @@ ROLES: dict[str, Callable[[], Role]] = {
         JoyDriver,
         WallClock,
         Intruder,
+        SecondPolicy,
+        SecondScanner,
         Flood,
         ActionFlood,
     )
