@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,85 @@ def test_files_that_are_no_cards(tmp_path: Path, content: bytes, sentence: str) 
 def test_a_missing_card_says_how_to_write_one(tmp_path: Path) -> None:
     with pytest.raises(CardError, match="No such file or directory; `vla checkpoint card new"):
         load_card(tmp_path / "none.yaml")
+
+
+def test_a_second_action_block_does_not_win() -> None:
+    second = "action:\n  space: omni\n  scale: [1.0, 1.0]\n  offset: [0.0, 0.0]\n"
+    text = dump_card(CARD)
+    first = text.splitlines().index("action:") + 1
+    with pytest.raises(CardError, match=rf'^c: line \d+: "action" was given in line {first} already; keep one'):
+        parse_card(text + second, "c")
+
+
+def test_a_field_given_twice_inside_a_group_is_refused() -> None:
+    with pytest.raises(CardError, match='"space" was given in line'):
+        parse_card(dump_card(CARD).replace("  space: diff\n", "  space: diff\n  space: omni\n"), "c")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("window: *w", "the alias .w is not followed"),
+        ("window: &w 8", "the anchor &w is not read"),
+        ("window: " + "9" * 5000, "an integer of 5000 digits"),
+        ("window: 100000000000", "window must be <= 10000"),
+        ("window: 2024-13-45", "window must be a whole number, got '2024-13-45'"),
+        ("window: " + "[" * 3000, "more than 20 levels"),
+        ("window: 010", "another number to other readers"),
+        ("window: !!int 8", "the tag .* is not read"),
+        ('window: 8\nname: "\\e[31m"', "name contains control characters"),
+        ("window: 8\n? [1]\n: 2", "a key must be a name"),
+        ("window: 8\n3: 4", "unknown field '3' with value 4"),
+    ],
+)
+def test_hostile_lines_are_one_sentence(line: str, sentence: str) -> None:
+    text = "".join(row for row in dump_card(CARD).splitlines(True) if not row.startswith(("window:", "name:")))
+    if "name:" not in line:
+        line += "\nname: x"
+    with pytest.raises(CardError, match=sentence) as error:
+        parse_card(text + line, "c")
+    assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("value", [1e300, -1e4])
+def test_a_scale_that_could_overflow_is_refused(value: float) -> None:
+    changed = values()
+    changed["action"]["scale"] = [value, 1.0]
+    assert "action.scale[0] must be" in refused(changed)
+
+
+@pytest.mark.parametrize("digest", ["0" * 63, "g" * 64, "sha256:" + "0" * 57])
+def test_a_hash_that_is_none(digest: str) -> None:
+    assert "weights_sha256 must be 64 hexadecimal digits" in refused({**values(), "weights_sha256": digest})
+
+
+def test_a_text_that_looks_like_a_number_is_written_in_quotes() -> None:
+    card = dataclasses.replace(CARD, name="1e5", licence="on", weights_sha256="12e4" + "0" * 60)
+    assert parse_card(dump_card(card), "x") == card
+
+
+@pytest.mark.parametrize("kind", ["fifo", "directory", "loop", "large", "null"])
+def test_a_card_that_is_no_regular_file_never_blocks(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "c.yaml"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    elif kind == "loop":
+        path.symlink_to(path)
+    elif kind == "null":
+        path.symlink_to("/dev/zero")
+    else:
+        path.write_text("#" * 70_000)
+    sentences = {
+        "fifo": "is a pipe",
+        "directory": "is a directory",
+        "loop": "Too many levels of symbolic links",
+        "large": "larger than 65536 bytes",
+        "null": "is a device",
+    }
+    with pytest.raises(CardError, match=sentences[kind]):
+        load_card(path)
 
 
 LAYOUT = synthetic_layout("tiny", "documented")

@@ -4,6 +4,7 @@ where a robot would have to guess (action space, features, windows, image geomet
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -14,6 +15,10 @@ SUFFIX = ".card.yaml"
 # key of the card inside a safetensors file
 CARD_METADATA = "mobile_vla.card"
 
+# beyond it, scale and offset could overflow to infinity and cancel to NaN; trained ones are around 1
+MAX_SCALE = 1000.0
+# 10,000 frames are 17 minutes at 10 Hz
+MAX_WINDOW = 10_000
 ACTION_SPACES = ("diff", "omni", "ackermann")
 FEATURES = {
     "kosmos_text": ("last", "mean"),
@@ -40,13 +45,14 @@ class Rule(NamedTuple):
     meaning: str
     choices: tuple[str, ...] = ()
     ge: float | None = None
+    le: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageSpec:
     """How a frame becomes one tower's input."""
 
-    size_px: Annotated[int, Rule("side of the square the tower sees, in pixels", ge=8)]
+    size_px: Annotated[int, Rule("side of the square the tower sees, in pixels", ge=8, le=4096)]
     resize: Annotated[
         str,
         Rule(
@@ -72,8 +78,8 @@ class ActionSpec:
     """What the two outputs mean; `normalised = output * scale + offset`, then clipped to [-1, 1]."""
 
     space: Annotated[str, Rule("meaning of the two outputs", choices=ACTION_SPACES)]
-    scale: Annotated[tuple[float, ...], Rule("multiplies each output")]
-    offset: Annotated[tuple[float, ...], Rule("added to each output after scaling")]
+    scale: Annotated[tuple[float, ...], Rule("multiplies each output", ge=-MAX_SCALE, le=MAX_SCALE)]
+    offset: Annotated[tuple[float, ...], Rule("added to each output after scaling", ge=-MAX_SCALE, le=MAX_SCALE)]
 
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
@@ -87,8 +93,8 @@ class ActionSpec:
 class KosmosFacts:
     """Facts about the Kosmos-2 tower that leave no trace in its tensors."""
 
-    text_heads: Annotated[int, Rule("attention heads of the text decoder", ge=1)]
-    vision_heads: Annotated[int, Rule("attention heads of the vision tower", ge=1)]
+    text_heads: Annotated[int, Rule("attention heads of the text decoder", ge=1, le=1024)]
+    vision_heads: Annotated[int, Rule("attention heads of the vision tower", ge=1, le=1024)]
     layer_norm_eps: Annotated[float, Rule("epsilon of every layer norm", ge=0)]
     text_activation: Annotated[str, Rule("activation of the text decoder")]
     vision_activation: Annotated[str, Rule("activation of the vision tower")]
@@ -100,8 +106,8 @@ class KosmosFacts:
 class ClipFacts:
     """Facts about the CLIP towers that leave no trace in their tensors."""
 
-    text_heads: Annotated[int, Rule("attention heads of the text tower", ge=1)]
-    vision_heads: Annotated[int, Rule("attention heads of the vision tower", ge=1)]
+    text_heads: Annotated[int, Rule("attention heads of the text tower", ge=1, le=1024)]
+    vision_heads: Annotated[int, Rule("attention heads of the vision tower", ge=1, le=1024)]
     layer_norm_eps: Annotated[float, Rule("epsilon of every layer norm", ge=0)]
     activation: Annotated[str, Rule("activation of both towers")]
     begin_token: Annotated[int, Rule("token id of the start of the text", ge=0)]
@@ -174,11 +180,11 @@ class Card:
         tuple[str, ...], Rule("ordered features as name:pooling; their widths add up to the fusion's input")
     ]
     final_activation: Annotated[str, Rule("activation after the last Linear", choices=("none", "tanh"))]
-    window: Annotated[int, Rule("frames the LSTM runs over, from a zero state", ge=1)]
+    window: Annotated[int, Rule("frames the LSTM runs over, from a zero state", ge=1, le=MAX_WINDOW)]
     kosmos_image: Annotated[ImageSpec, Rule("how a frame becomes the Kosmos-2 vision tower's input")]
     clip_image: Annotated[ImageSpec, Rule("how a frame becomes the CLIP vision tower's input")]
     action: Annotated[ActionSpec, Rule("what the two outputs mean")]
-    control_rate_hz: Annotated[float, Rule("steps per second at training time", ge=0.1)]
+    control_rate_hz: Annotated[float, Rule("steps per second at training time", ge=0.1, le=1000)]
     prompt: Annotated[str, Rule("text given to Kosmos-2; {instruction} is replaced")]
     clip_prompt: Annotated[str, Rule("text given to CLIP; {instruction} is replaced")]
     tokenizers: Annotated[Tokenizers, Rule("where the tokenizers are")]
@@ -200,6 +206,11 @@ class Card:
             split_feature(feature)
         if len(set(self.features)) != len(self.features):
             raise CardError(f"features must not repeat, got {', '.join(self.features)}")
+        if self.weights_sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", self.weights_sha256):
+            raise CardError(
+                f"weights_sha256 must be 64 hexadecimal digits, got {len(self.weights_sha256)} characters; "
+                f"write what sha256sum prints"
+            )
         for name in ("prompt", "clip_prompt"):
             if "{instruction}" not in getattr(self, name):
                 raise CardError(f"{name} must contain {{instruction}}, got {getattr(self, name)!r}")

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import yaml
-
 from mobile_vla.checkpoint.card import Card, CardError, Rule
+from mobile_vla.config.safe_yaml import YamlError, dump_flow, load_yaml
 from mobile_vla.errors import nearest
+from mobile_vla.regular import FileError, read_text
 
 T = TypeVar("T")
 
-# YAML 1.1 reads 1e-5 as a text; people write it all the same
-_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+# the largest card seen has 4 KB; a probe of 1,000 frames would add 40
+MAX_BYTES = 64 * 1024
 
 
 class _Field(NamedTuple):
@@ -44,13 +43,10 @@ class _Field(NamedTuple):
 def load_card(path: Path) -> Card:
     """Read and validate a card file."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise CardError(
-            f"card {path}: {error.strerror or error}; `vla checkpoint card new CHECKPOINT` writes one to fill in"
-        ) from None
-    except UnicodeDecodeError:
-        raise CardError(f"card {path}: not a text file; `vla checkpoint card new CHECKPOINT` writes one") from None
+        text = read_text(path, MAX_BYTES)
+    except FileError as error:
+        what = str(error).partition("; ")[0]
+        raise CardError(f"card {what}; `vla checkpoint card new CHECKPOINT` writes one to fill in") from None
     return parse_card(text, f"card {path}")
 
 
@@ -87,11 +83,9 @@ def template(known: Mapping[str, Any]) -> str:
 
 def _yaml(text: str, where: str) -> Any:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise CardError(f"{where}: not valid YAML{line}; mend it or write a new card") from None
+        return load_yaml(text, MAX_BYTES)
+    except YamlError as error:
+        raise CardError(f"{where}: {error}") from None
 
 
 def _fields(cls: Any) -> Iterator[_Field]:
@@ -111,7 +105,8 @@ def _build(cls: type[T], values: Any, where: str, prefix: str) -> T:
     for key in values:
         if key not in known:
             raise CardError(
-                f"{where}: unknown field '{prefix}{key}' with value {_short(values[key])}; {nearest(str(key), known)}"
+                f"{where}: unknown field {_short(f'{prefix}{key}')} with value {_short(values[key])}; "
+                f"{nearest(str(key), known)}"
             )
     if missing := list(_missing(cls, values, prefix)):
         many = "s" if len(missing) > 1 else ""
@@ -156,17 +151,21 @@ def _value(name: str, value: Any, field: _Field, where: str) -> Any:
 
 
 def _scalar(name: str, value: Any, field: _Field, where: str) -> Any:
-    if field.type is float and (type(value) is int or (isinstance(value, str) and _EXPONENT.fullmatch(value))):
+    if field.type is float and type(value) is int:
         value = float(value)
     if type(value) is not field.type:
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[field.type]
         raise CardError(f"{where}: {name} must be {kind}, got {_short(value)}; write {field.remedy}")
     if field.rule.choices and value not in field.rule.choices:
         raise CardError(f"{where}: {name} must not be {_short(value)}; write {field.remedy}")
+    if isinstance(value, str) and not value.replace("\n", "").replace("\t", "").isprintable():
+        raise CardError(f"{where}: {name} contains control characters, got {_short(value)}; write {field.remedy}")
     if isinstance(value, float) and not math.isfinite(value):
         raise CardError(f"{where}: {name} must be a finite number, got {value}; write {field.remedy}")
     if field.rule.ge is not None and value < field.rule.ge:
         raise CardError(f"{where}: {name} must be >= {field.rule.ge:g}, got {value:g}; write {field.remedy}")
+    if field.rule.le is not None and value > field.rule.le:
+        raise CardError(f"{where}: {name} must be <= {field.rule.le:g}, got {value:g}; write {field.remedy}")
     return value
 
 
@@ -204,6 +203,4 @@ def _template(cls: Any, known: Mapping[str, Any], depth: int) -> Iterator[str]:
 
 
 def _flow(value: Any) -> str:
-    plain = list(value) if isinstance(value, tuple) else value
-    text = yaml.safe_dump(plain, default_flow_style=True, width=math.inf, allow_unicode=True)
-    return text.removesuffix("...\n").strip()
+    return dump_flow(list(value) if isinstance(value, tuple) else value)
