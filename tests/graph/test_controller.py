@@ -328,7 +328,7 @@ def test_a_wrong_parameter_ends_the_start_with_one_sentence(graph: Any) -> None:
     process = graph.start(MODULE, "controller", {"limits.linear.accel_mps2": -0.5})
     graph.wait(lambda: process.returncode is not None, what="the end")
     assert process.returncode == 2
-    assert "accel_mps2 must be > 0, got -0.5" in process.output()
+    assert "accel_mps2 must be >= 0.05, got -0.5; raise it" in process.output()
     assert "Traceback" not in process.output()
 
 

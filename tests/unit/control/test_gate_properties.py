@@ -55,7 +55,7 @@ steps = st.one_of(
     st.tuples(st.just("pressed"), st.booleans()),
     st.tuples(st.just("reset")),
     st.tuples(st.just("instruction")),
-    st.tuples(st.just("config"), st.integers(1, 100)),
+    st.tuples(st.just("config"), st.integers(5, 100)),
     st.tuples(st.just("publishers"), st.sampled_from(TOPICS), st.sampled_from([1, 1, 1, 2])),
     st.tuples(st.just("clock"), st.integers(-5000, 5000)),
     st.tuples(st.just("gap"), st.integers(251, 8000)),

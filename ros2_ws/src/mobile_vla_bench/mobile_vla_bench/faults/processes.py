@@ -29,6 +29,7 @@ SUPERVISED = Setup(supervised=("controller",))
 BAD_PARAMETERS = {
     "limits.linear.velocity_mps": 1e9,
     "limits.linear.accel_mps2": -1.0,
+    "limits.linear.decel_mps2": 1e-6,
     "limits.turn.velocity_radps": math.nan,
     "staleness.action_min_s": 0.01,
     "teleop.joy.timeout_s": 0.01,
