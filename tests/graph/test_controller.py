@@ -299,9 +299,9 @@ def test_a_second_publisher_of_an_input_is_named(graph: Any, topic: Any) -> None
 
 def wide_room(node: Any) -> LaserScan:
     """A scan in which nothing is near."""
-    increment = 2 * math.pi / 90
+    increment = 2 * math.pi / 360
     message = LaserScan(angle_min=-math.pi, angle_increment=increment, range_min=0.05, range_max=10.0)
-    message.ranges = [5.0] * 90
+    message.ranges = [5.0] * 360
     message.header.stamp = node.get_clock().now().to_msg()
     return message
 

@@ -23,7 +23,7 @@ CONFIGS = [
     )
 ]
 TOPICS = ("cmd_vel", "action", "scan", "odom")
-GEOMETRY = ScanGeometry(-math.pi, math.radians(10), 0.1, 10.0)
+GEOMETRY = ScanGeometry(-math.pi, math.radians(4), 0.1, 10.0)
 
 numbers = st.one_of(
     st.floats(-1.2, 1.2),
@@ -42,7 +42,7 @@ steps = st.one_of(
     st.tuples(st.just("teleop"), st.sampled_from(["joy", "keyboard", "web", "x"]), sane | velocities, ages_ms),
     st.tuples(
         st.just("scan"),
-        st.lists(numbers, max_size=40) | st.lists(st.floats(0.05, 3), min_size=36, max_size=36),
+        st.lists(numbers, max_size=100) | st.lists(st.floats(0.05, 3), min_size=90, max_size=90),
         ages_ms,
     ),
     st.tuples(st.just("odometry"), numbers, ages_ms),
@@ -200,7 +200,7 @@ def prepare(bench: Bench) -> None:
     for index in range(60):
         bench.do(("status", True))
         bench.do(("odometry", 0.0, 0))
-        bench.do(("scan", [5.0] * 36, 0))
+        bench.do(("scan", [5.0] * 90, 0))
         bench.do(("action", Velocity(0.9, 0.0, 0.0), 20))
         if index == 5:
             bench.do(("arm",))

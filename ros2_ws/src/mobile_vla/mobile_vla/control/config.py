@@ -60,7 +60,17 @@ class RangeGuardConfig(Config):
     slow_ttc_s: float = param(
         1.2, "Speed is limited so that the stop zone is at least this far away in time.", ge=0.1, le=20, live=True
     )
-    unseen_mps: float = param(0.1, "Highest speed in a direction that no sensor sees.", ge=0, le=1, live=True)
+    unseen_mps: float = param(
+        0.1, "Highest speed in a direction to which no scanner or sensor is turned.", ge=0, le=1, live=True
+    )
+    narrow_m: float = param(
+        0.05,
+        "The narrowest thing that gaps between valid beams must not hide: a wider gap counts as an obstacle from where "
+        "it could hide one.",
+        ge=0.005,
+        le=0.5,
+        live=True,
+    )
     half_width_m: float = param(0.2, "Half the width of the footprint.", ge=0.02, le=5)
     front_m: float = param(0.2, "From the base's origin to its front edge.", ge=0, le=5)
     rear_m: float = param(0.2, "From the base's origin to its rear edge.", ge=0, le=5)
