@@ -7,7 +7,7 @@ import math
 import pytest
 from gate_rig import MS, PERIOD_NS, STOP_S, Rig, speed
 
-from mobile_vla.control import STILL, Mode, Outcome, ScanGeometry, Velocity
+from mobile_vla.control import STILL, Latched, Mode, Outcome, ScanGeometry, Velocity
 
 CLEAR = ScanGeometry(-math.pi, math.radians(1), 0.1, 10.0)
 
@@ -66,6 +66,32 @@ def test_a_pressed_stop_input_latches_and_blocks_the_reset(rig: Rig) -> None:
     assert rig.tick().mode is Mode.ESTOP
     assert rig.gate.reset_estop(rig.now).ok
     assert rig.tick().mode is Mode.DISARMED
+
+
+def test_a_stop_input_is_named_and_opened_by_its_own_device_only(rig: Rig) -> None:
+    rig.drive()
+    rig.gate.offer_estop_writers({"a": "/button", "b": "/bumper"})
+    rig.gate.offer_estop_input(True, rig.now, "a")
+    rig.gate.offer_estop_input(False, rig.now, "b")
+    assert (rig.tick().mode, speed(rig), rig.gate.estop_cause) == (Mode.ESTOP, 0.0, "stop input /button")
+    rig.run(1.0)
+    assert "still pressed: /button" in rig.gate.reset_estop(rig.now).message
+    rig.gate.offer_estop_input(False, rig.now, "a")
+    assert rig.gate.reset_estop(rig.now).ok
+
+
+def test_a_stop_of_another_process_is_latched_at_boot(rig: Rig, make_rig: type[Rig]) -> None:
+    rig.gate.estop("service", rig.now)
+    latched = rig.gate.latched
+    assert latched == Latched("service")
+    after = make_rig()
+    assert after.gate.latched is None
+    after.gate.restore_estop(latched, after.now)
+    assert (after.tick().mode, after.gate.estop_cause) == (Mode.ESTOP, "service")
+    assert "emergency stop is latched (service)" in after.gate.arm(after.now).message
+    after.run(0.6)
+    assert after.gate.reset_estop(after.now).ok
+    assert after.tick().mode is Mode.DISARMED
 
 
 def test_a_stop_between_ticks_that_is_reset_at_once_still_disarms(rig: Rig) -> None:

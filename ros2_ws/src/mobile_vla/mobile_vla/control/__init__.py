@@ -6,8 +6,10 @@ from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.config_teleop import RELEASED
 from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.control.gate import Gate
+from mobile_vla.control.latch import Latched
 from mobile_vla.control.modes import MEANING, REASONS, Mode
-from mobile_vla.control.scan_sides import ScanGeometry
+from mobile_vla.control.range_guard import ScanGeometry
+from mobile_vla.control.stop_devices import Pressed
 
 __all__ = [
     "MEANING",
@@ -19,9 +21,11 @@ __all__ = [
     "Command",
     "ControllerConfig",
     "Gate",
+    "Latched",
     "Mode",
     "Now",
     "Outcome",
+    "Pressed",
     "ScanGeometry",
     "Velocity",
     "steady_ns",

@@ -15,10 +15,9 @@ from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.decode import STILL, Velocity, output_turn
 from mobile_vla.control.envelope import Envelope
-from mobile_vla.control.latch import EmergencyLatch
+from mobile_vla.control.latch import EmergencyLatch, Latched
 from mobile_vla.control.modes import Mode, Situation, next_mode
-from mobile_vla.control.range_guard import RangeGuard
-from mobile_vla.control.scan_sides import ScanGeometry
+from mobile_vla.control.range_guard import RangeGuard, ScanGeometry
 from mobile_vla.control.staleness import Actions
 from mobile_vla.control.surroundings import Surroundings
 from mobile_vla.control.time_watch import TimeWatch
@@ -141,15 +140,29 @@ class Gate:
         self.disarm(now)
         return Outcome(True, f"emergency stop: {cause}")
 
-    def offer_estop_input(self, pressed: bool, now: Now) -> None:
-        """A stop device. Pressing latches; releasing only allows a later reset."""
-        self._latch.set_pressed(pressed)
+    def offer_estop_input(self, pressed: bool, now: Now, writer: str | None = None, reader: int = 0) -> None:
+        """A stop device, heard through one of the subscriptions. Pressing latches; releasing only allows a reset."""
+        devices = self._latch.devices
+        devices.offer(writer, pressed, now, reader)
         if pressed:
-            self.estop("stop input", now)
+            self.estop(f"stop input {devices.name(writer)}".rstrip(), now)
+
+    def offer_estop_writers(self, names: Mapping[str, str]) -> None:
+        """Who publishes on the stop topic now: the writers' ids and their nodes' names."""
+        self._latch.devices.offer_present(names)
+
+    def restore_estop(self, latched: Latched, now: Now) -> None:
+        """Boot with the stop latched that was latched before this process began."""
+        self._latch.restore(latched, now)
 
     def reset_estop(self, now: Now) -> Outcome:
         """Release the latch. Motion needs arming afterwards."""
-        return self._latch.reset(self.config.estop.reset_delay_s, now)
+        return self._latch.reset(self.config.estop, now)
+
+    @property
+    def latched(self) -> Latched | None:
+        """The emergency stop, for the process that comes after this one; None when none is latched."""
+        return self._latch.record
 
     @property
     def estop_cause(self) -> str:

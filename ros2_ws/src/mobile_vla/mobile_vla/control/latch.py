@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from mobile_vla.control.clock import Now, to_s
 from mobile_vla.control.command import Outcome
+from mobile_vla.control.config import EmergencyStop
+from mobile_vla.control.stop_devices import Pressed, StopDevices
+
+
+class Latched(NamedTuple):
+    """What another process needs to latch the same stop again."""
+
+    cause: str
+    pressed: tuple[Pressed, ...] = ()
 
 
 class EmergencyLatch:
@@ -12,7 +23,7 @@ class EmergencyLatch:
     def __init__(self) -> None:
         self._since_ns: int | None = None
         self._cause = ""
-        self._pressed = False
+        self.devices = StopDevices()
 
     @property
     def closed(self) -> bool:
@@ -24,23 +35,31 @@ class EmergencyLatch:
         """Why it is closed; empty when it is not."""
         return self._cause if self.closed else ""
 
+    @property
+    def record(self) -> Latched | None:
+        """What is latched; None when nothing is."""
+        return Latched(self._cause, self.devices.pressed) if self.closed else None
+
     def close(self, cause: str, now: Now) -> None:
         """Stop. A second stop starts the delay before a reset again."""
         self._since_ns = now.steady_ns
         self._cause = cause
 
-    def set_pressed(self, pressed: bool) -> None:
-        """Whether a stop device is pressed now."""
-        self._pressed = pressed
+    def restore(self, latched: Latched, now: Now) -> None:
+        """Close it as it was in another process."""
+        self.close(latched.cause, now)
+        for pressed in latched.pressed:
+            self.devices.restore(pressed)
 
-    def reset(self, delay_s: float, now: Now) -> Outcome:
+    def reset(self, settings: EmergencyStop, now: Now) -> Outcome:
         """Open the latch, or say why not."""
         if self._since_ns is None:
             return Outcome(True, "no emergency stop is latched")
-        if self._pressed:
-            return Outcome(False, "refused: the stop input is still pressed; release it first")
-        waited_s = to_s(now.steady_ns - self._since_ns)
+        waited_s, delay_s = to_s(now.steady_ns - self._since_ns), settings.reset_delay_s
         if waited_s < delay_s:
             return Outcome(False, f"refused: {waited_s:.2f} s after the stop, allowed after {delay_s:g} s; try again")
+        refusal = self.devices.refusal(settings.quiet_s, delay_s, now)
+        if refusal:
+            return Outcome(False, refusal)
         self._since_ns = None
         return Outcome(True, "emergency stop released; arm to move")
