@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
 import rclpy
 from rclpy.node import Node
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from mobile_vla_nodes.paced import SELDOM_NS, PacedExecutor
+from mobile_vla_nodes.paced import ALARM_PAUSE_NS, SELDOM_NS, PacedExecutor
 from mobile_vla_ros.failures import failures_of
+from mobile_vla_ros.polled import LeftAlone, take
 
 PERIOD_S = 0.1
 BUSY_SLACK_S = 0.04  # this process shares two cores with everything else that runs
@@ -30,6 +33,8 @@ class Ticking(Node):
         self.fails = False
         self.told: list[str] = []
         self.urgent = frozenset({self.create_service(Trigger, "urgent", self._answer("urgent"))})
+        self.alarms = (self.create_subscription(Bool, "alarm", lambda _: None, 10, callback_group=LeftAlone()),)
+        self.alarmed: list[float] = []
         self.create_service(Trigger, "seldom", self._answer("seldom"))
 
     def tick(self) -> None:
@@ -43,6 +48,11 @@ class Ticking(Node):
     def tick_failed(self, sentence: str) -> None:
         self.told.append(sentence)
         raise RuntimeError("no remedy either")
+
+    def on_alarm(self) -> None:
+        """Each message is noted when it is taken."""
+        while take(self.alarms[0]) is not None:
+            self.alarmed.append(time.monotonic())
 
     def _answer(self, name: str) -> Any:
         def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -117,3 +127,32 @@ def test_a_tick_that_fails_is_told_to_the_node_and_the_next_one_comes(ticking: t
     assert node.told[0].startswith("ValueError: no tick")
     named = failures_of(node).values()
     assert set(named) == {"failed.tick.ValueError", "failed.tick.RuntimeError"}
+
+
+def test_an_alarm_waits_for_no_tick_and_a_flood_of_them_moves_none(
+    graph: Any, ticking: tuple[Ticking, PacedExecutor]
+) -> None:
+    node, executor = ticking
+    device = graph.node.create_publisher(Bool, "alarm", 10)
+    end = time.monotonic() + 10
+    while time.monotonic() < end and not device.get_subscription_count():
+        spin(executor, 0.1)
+    waits = []
+    for _ in range(5):
+        del node.ticks[:], node.alarmed[:]
+        while not node.ticks:
+            executor.spin_once(0.1)
+        published = time.monotonic()  # just after a tick: the next one is a period away
+        device.publish(Bool(data=True))
+        while not node.alarmed and time.monotonic() < published + 5:
+            executor.spin_once(0.1)
+        waits.append(node.alarmed[0] - published)
+    assert sorted(waits)[2] < PERIOD_S / 2
+    del node.ticks[:], node.alarmed[:]
+    end = time.monotonic() + 1.0
+    while time.monotonic() < end:
+        device.publish(Bool(data=False))
+        executor.spin_once(0.001)
+    assert len(node.ticks) == pytest.approx(10, abs=1)
+    rounds = 1 + sum(after - before > ALARM_PAUSE_NS / 1e9 for before, after in pairwise(node.alarmed))
+    assert rounds <= 1.0 / (ALARM_PAUSE_NS / 1e9)

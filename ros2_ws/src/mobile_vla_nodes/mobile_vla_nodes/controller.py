@@ -1,7 +1,8 @@
 """The gate on the graph: the only publisher of the command topic. No model, no picture, one thread.
 
 Every tick on the steady clock takes what has arrived, stores it in `mobile_vla.control.Gate`, asks the gate for the
-command and publishes it. Nothing but operators' requests runs between two ticks: a flood of messages delays none.
+command and publishes it. Nothing but operators' requests and stop devices is looked at between two ticks: a flood of
+messages delays none.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import LaserScan, Range
-from std_msgs.msg import Bool, String
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from mobile_vla.control import (
@@ -41,6 +42,7 @@ from mobile_vla.timing import Timings
 from mobile_vla_nodes.controller_status import StateChanges, details, status
 from mobile_vla_nodes.paced import PacedExecutor
 from mobile_vla_nodes.policy_reset import PolicyReset
+from mobile_vla_nodes.stop_input import StopInput
 from mobile_vla_nodes.unheard import names_of_publishers, publishers
 from mobile_vla_ros import topics
 from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
@@ -88,10 +90,11 @@ class ControllerNode(Node):
         self._inference = f"{self.get_namespace().rstrip('/')}/inference"
         self._optional: dict[str, Any] = {}
         self._inputs = PolledSubscriptions(self)
+        self._stops = StopInput(self, self._on_estop, lambda cause: self._gate.estop(cause, self._now()))
         self._always = {
-            "estop": self._inputs.add(topics.ESTOP, self._on_estop, self._on_estop_garbage),
-            "instruction": self._inputs.add(topics.INSTRUCTION, self._on_instruction),
-            "action": self._inputs.add(topics.ACTION, self._on_action),
+            "estop": self._stops.subscriptions,
+            "instruction": self._inputs.add_both(topics.INSTRUCTION, self._on_instruction),
+            "action": (self._inputs.add(topics.ACTION, self._on_action),),
         }
         self._inputs.add(topics.DIAGNOSTICS, self._on_diagnostics)
         self._listen(config)
@@ -103,6 +106,7 @@ class ControllerNode(Node):
         self._looks, self._looked_ns = 0, 0
         self.period_s = config.period_s
         self.urgent = frozenset({arm, estop, reset, self._reset.client})
+        self.alarms = self._stops.subscriptions
         self._scheduling = become_realtime(config.realtime_priority)
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process: no collection needs to walk it
@@ -132,12 +136,20 @@ class ControllerNode(Node):
             self._instruction = message.data
             self._gate.instruction_changed(self._now())
 
-    def _on_estop(self, message: Bool) -> None:
-        self._gate.offer_estop_input(message.data, self._now())
+    def _on_estop(self, writer: str | None, pressed: bool, reader: int) -> None:
+        self._gate.offer_estop_input(pressed, self._now(), writer, reader)
 
-    def _on_estop_garbage(self, sentence: str) -> None:
-        """A stop device that cannot be understood may have been pressed."""
-        self._gate.estop(f"stop input that cannot be read: {sentence}", self._now())
+    def _hear_stops(self) -> bool:
+        """Take what stop devices said; whether one of them pressed."""
+        pressed, anonymous_release = self._stops.drain()
+        if anonymous_release and self._gate.latched:
+            self._look_for_stop_devices()
+        return pressed
+
+    def on_alarm(self) -> None:
+        """Between two ticks: a zero leaves at once when a stop device pressed."""
+        if self._hear_stops() and self._command.mode is not Mode.ESTOP:
+            self._send(0.0, 0.0, 0.0, self._now())
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for part in message.status:
@@ -147,11 +159,16 @@ class ControllerNode(Node):
                 self._gate.offer_policy_status(ready, part.message, self._now())
                 self._gate.offer_image_health(values.get("image_trouble", ""))
 
+    def _look_for_stop_devices(self) -> None:
+        self._gate.offer_estop_writers(self._stops.writers())
+
     def _look_around(self) -> None:
+        self._look_for_stop_devices()
         self._gate.offer_publishers({"cmd_vel": names_of_publishers(self, self._publisher.topic_name)})
         self._looks += 1
         if self._looks % LOOKS_PER_MATCH == 0:
-            found = publishers(self, {**self._always, **self._optional})
+            optional = {name: (subscription,) for name, subscription in self._optional.items()}
+            found = publishers(self, {**self._always, **optional})
             self._gate.offer_unheard(found.unheard)
             self._gate.offer_publishers({name: found.heard.get(name, []) for name in MEANT_FOR_ONE})
 
@@ -168,6 +185,9 @@ class ControllerNode(Node):
         return self._answer(response, lambda _: outcome)
 
     def _on_reset_request(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Decided on what has been said by now, and who is there now."""
+        self._hear_stops()
+        self._look_for_stop_devices()
         return self._answer(response, self._gate.reset_estop)
 
     def _answer(self, response: Any, act: Callable[[Now], Outcome]) -> Any:
@@ -180,6 +200,7 @@ class ControllerNode(Node):
     def tick(self) -> None:
         """Take, decide, publish; then, now and then, what may take longer. Called by the executor at the set rate."""
         started_ns = time.monotonic_ns()
+        self._hear_stops()
         self._inputs.poll()
         now = self._now()
         if self._last_tick_ns:

@@ -93,7 +93,7 @@ class DepthScanNode(Node):
     def _judge(self) -> tuple[bytes, str]:
         config = self._settings.value
         silence_s = (time.monotonic_ns() - self._last_ns) / 1e9
-        not_heard = unheard(self, self._inputs)
+        not_heard = unheard(self, {name: (subscription,) for name, subscription in self._inputs.items()})
         if not_heard:
             return ERROR, next(iter(not_heard.values()))
         publishers = names_of_publishers(self, self._out.topic_name)

@@ -50,7 +50,7 @@ class InferenceNode(ContainedLifecycleNode):
         self._transport = Timings(keep=1000)
         self._camera_rate = RateMeter()
         self._action = ACTION.publisher(self)
-        self._instruction = INSTRUCTION.subscription(self, self._on_instruction)
+        self._instruction = INSTRUCTION.subscriptions(self, self._on_instruction)
         self._reset_service = POLICY_RESET.server(self, self._on_reset)
         self._diagnostics = Diagnostics(self, self._report)
         self._wanted_instruction = self._settings.value.instruction
@@ -148,10 +148,12 @@ class InferenceNode(ContainedLifecycleNode):
             worker.offer(Job(stamp_ns, lambda: image_to_rgb(message), message.encoding))
 
     def _on_instruction(self, message: String) -> None:
-        self._wanted_instruction = message.data
+        """A transient-local writer is heard twice: the worker takes the same sentence again for nothing new."""
         if self._worker is not None:
             self._worker.instruct(message.data)
-        self.get_logger().info(f"instruction: {message.data!r}")
+        if message.data != self._wanted_instruction:
+            self._wanted_instruction = message.data
+            self.get_logger().info(f"instruction: {message.data!r}")
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None

@@ -3,12 +3,14 @@
 rclpy builds its wait set in Python, of every entity of the node, anew for each wait. At 30 Hz that costs more than the
 controller's own work. So the tick is no ROS timer here; while waiting for it only what the node calls urgent is waited
 for, in one wait set that is kept, and the rest (parameter services, events of publishers) is looked at a few times a
-second, one at a time.
+second, one at a time. Alarms are subscriptions that the node reads itself, in `on_alarm`, as soon as one has a message;
+after each time none is waited for during a short pause, so that a flood of messages costs little.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from rclpy.node import Node
@@ -19,20 +21,25 @@ from mobile_vla_ros.kept_wait import KeptWait
 
 SELDOM_NS = 200_000_000
 TICKS_AWAKE = 2
+ALARM_PAUSE_NS = 5_000_000
 
 
 class Paced(Protocol):
-    """A node that this executor runs. `urgent` are its entities that must not wait for the next look at the rest.
+    """A node that this executor runs. `urgent` are its entities that must not wait for the next look at the rest;
+    `alarms` are subscriptions in a group that no executor serves.
 
-    A tick that raises is counted, and the node is told: what it then does must be safe without the rest of the tick.
+    A tick or an alarm that raises is counted, and the node is told: what it then does must be safe without the rest.
     """
 
     period_s: float
     urgent: frozenset[Any]
+    alarms: tuple[Any, ...]
 
     def tick(self) -> None: ...
 
     def tick_failed(self, sentence: str) -> None: ...
+
+    def on_alarm(self) -> None: ...
 
 
 class PacedExecutor(ContainedExecutor):
@@ -45,18 +52,22 @@ class PacedExecutor(ContainedExecutor):
         self._everything = False
         self._everything_due_ns = 0
         self._urgent: KeptWait | None = None
+        self._urgent_or_alarm: KeptWait | None = None
+        self._paused_until_ns = 0
         self._awake_ticks = 0
 
     def add_node(self, node: Node) -> bool:
         """The node to run."""
         self._paced = cast("Paced", node)
-        self._urgent = KeptWait(node.context, (*self._paced.urgent, self._guard))
+        urgent = (*self._paced.urgent, self._guard)
+        self._urgent = KeptWait(node.context, urgent)
+        self._urgent_or_alarm = KeptWait(node.context, (*urgent, *self._paced.alarms))
         self._due_ns = time.monotonic_ns()
         return bool(super().add_node(node))
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
-        """Let go of the wait set before the context that it belongs to ends."""
-        self._urgent = None
+        """Let go of the wait sets before the context that they belong to ends."""
+        self._urgent = self._urgent_or_alarm = None
         return bool(super().shutdown(timeout_sec))
 
     def can_execute(self, entity: Any) -> bool:
@@ -71,7 +82,7 @@ class PacedExecutor(ContainedExecutor):
         if left_s > 0:
             self._wait(left_s if timeout_sec is None else min(left_s, timeout_sec))
             return
-        self._tick(self._paced)
+        self._contained("tick", self._paced.tick)
         self._awake_ticks = max(0, self._awake_ticks - 1)
         period_ns = round(self._paced.period_s * 1e9)
         now_ns = time.monotonic_ns()
@@ -80,23 +91,38 @@ class PacedExecutor(ContainedExecutor):
             self._everything_due_ns = now_ns + SELDOM_NS
             self._look_at_everything()
 
-    def _tick(self, paced: Paced) -> None:
-        failures = failures_of(paced)
+    def _contained(self, where: str, call: Callable[[], None]) -> None:
+        assert self._paced is not None
+        failures = failures_of(self._paced)
         try:
-            paced.tick()
+            call()
         except Exception as error:  # noqa: BLE001 - counted, named and answered by the node
-            sentence = failures.add("tick", error)
-            with failures.contained("tick"):
-                paced.tick_failed(sentence)
+            sentence = failures.add(where, error)
+            with failures.contained(where):
+                self._paced.tick_failed(sentence)
 
     def _wait(self, timeout_s: float) -> None:
         """Nothing urgent costs one call; once there is something, rclpy has it and what follows from it."""
         if not self._awake_ticks:
-            if self._urgent is None or not self._urgent.ready(timeout_s):
+            if not self._something_urgent(timeout_s):
                 return
             self._awake_ticks = TICKS_AWAKE
             timeout_s = 0.0
         super().spin_once(timeout_s)
+
+    def _something_urgent(self, timeout_s: float) -> bool:
+        """Wait for it; an alarm is answered at once, by the node itself."""
+        assert self._paced is not None
+        pause_s = (self._paused_until_ns - time.monotonic_ns()) / 1e9
+        if pause_s > 0:
+            return self._urgent is not None and bool(self._urgent.ready(min(timeout_s, pause_s)))
+        if self._urgent_or_alarm is None:
+            return False
+        came = self._urgent_or_alarm.ready(timeout_s)
+        if "subscription" in came:
+            self._contained("alarm", self._paced.on_alarm)
+            self._paused_until_ns = time.monotonic_ns() + ALARM_PAUSE_NS
+        return bool(came - {"subscription"})
 
     def _look_at_everything(self) -> None:
         self._everything = True

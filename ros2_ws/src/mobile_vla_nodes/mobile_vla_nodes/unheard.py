@@ -5,7 +5,7 @@ The middleware says nothing to a reader about another type on Humble, so that th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rclpy.node import Node
@@ -20,37 +20,39 @@ class Publishers(NamedTuple):
     unheard: dict[str, str]
 
 
-def publishers(node: Node, inputs: Mapping[str, Subscription]) -> Publishers:
+def publishers(node: Node, inputs: Mapping[str, Sequence[Subscription]]) -> Publishers:
     """Ask the graph about every input: call it about once a second.
+
+    An input is read by one or more subscriptions of one topic; a publisher that any of them matches is heard.
 
     A publisher that cannot be heard gets a sentence: who offers what, what is read, what to do. A process that was
     killed stays in the graph until its lease ends: 4 s with the profiles in config/dds.
     """
     found = Publishers({name: [] for name in inputs}, {})
-    for name, subscription in inputs.items():
-        for publisher in node.get_publishers_info_by_topic(subscription.topic_name):
-            trouble = _trouble(publisher, subscription)
-            if trouble:
-                sentence = (
-                    f"{subscription.topic_name} is offered by {_who(publisher)} {trouble}; correct that publisher"
-                )
-                found.unheard[name] = sentence
+    for name, subscriptions in inputs.items():
+        topic = subscriptions[0].topic_name
+        for publisher in node.get_publishers_info_by_topic(topic):
+            troubles = [_trouble(publisher, subscription) for subscription in subscriptions]
+            who = name_of_publisher(publisher)
+            if all(troubles):
+                found.unheard[name] = f"{topic} is offered by {who} {troubles[-1]}; correct that publisher"
             else:
-                found.heard[name].append(_who(publisher))
+                found.heard[name].append(who)
     return found
 
 
-def unheard(node: Node, inputs: Mapping[str, Subscription]) -> dict[str, str]:
+def unheard(node: Node, inputs: Mapping[str, Sequence[Subscription]]) -> dict[str, str]:
     """Inputs with a publisher that cannot be heard, each with the sentence."""
     return publishers(node, inputs).unheard
 
 
 def names_of_publishers(node: Node, topic_name: str) -> list[str]:
     """The nodes that publish on a topic, whatever their type."""
-    return [_who(publisher) for publisher in node.get_publishers_info_by_topic(topic_name)]
+    return [name_of_publisher(publisher) for publisher in node.get_publishers_info_by_topic(topic_name)]
 
 
-def _who(publisher: Any) -> str:
+def name_of_publisher(publisher: Any) -> str:
+    """The node behind a publisher, as the graph describes it."""
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 

@@ -6,7 +6,7 @@ import sys
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-from mobile_vla_ros.topics import SERVICES, TOPICS
+from mobile_vla_ros.topics import SERVICES, TOPICS, Topic
 
 _TITLE = """# Topics and services
 
@@ -26,7 +26,7 @@ _SERVICES = """
 def page() -> str:
     """The whole page."""
     topics = "".join(
-        f"| `{topic.name}` | {_type(topic.type)} | {_qos(topic.offered)} | {_qos(topic.requested)} | {topic.flow} |\n"
+        f"| `{topic.name}` | {_type(topic.type)} | {_qos(topic.offered)} | {_requests(topic)} | {topic.flow} |\n"
         for topic in TOPICS
     )
     services = "".join(f"| `{service.name}` | {_type(service.type)} | {service.purpose} |\n" for service in SERVICES)
@@ -35,6 +35,11 @@ def page() -> str:
 
 def _type(cls: type) -> str:
     return f"{cls.__module__.split('.')[0]}/{cls.__name__}"
+
+
+def _requests(topic: Topic) -> str:
+    both = (topic.requested, *([topic.also] if topic.also else []))
+    return "; and ".join(_qos(profile) for profile in both)
 
 
 def _qos(profile: QoSProfile) -> str:

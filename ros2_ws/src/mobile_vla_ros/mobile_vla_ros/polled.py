@@ -9,7 +9,7 @@ then says that nothing is left although other messages wait behind them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from rclpy.callback_groups import CallbackGroup
@@ -27,6 +27,24 @@ class _Reader(NamedTuple):
     on_failure: Callable[[str], None] | None
 
 
+def take(subscription: Subscription) -> tuple[bytes, Any] | None:
+    """The oldest message that waits, as it was on the wire, and what the middleware says about it; None for none."""
+    with subscription.handle:
+        taken: tuple[bytes, Any] | None = subscription.handle.take_message(subscription.msg_type, True)
+    return taken
+
+
+def writer_of(info: Any) -> str | None:
+    """The id of the writer that sent a message; None before Kilted, where rclpy does not tell."""
+    sender = info.get("publisher_gid") if isinstance(info, Mapping) else None
+    return bytes(sender["data"]).hex() if sender else None
+
+
+def sequence_number_of(info: Any) -> int | None:
+    """The number of a message among those of its writer; None where the middleware does not count."""
+    return info.get("publication_sequence_number") if isinstance(info, Mapping) else None
+
+
 class PolledSubscriptions:
     """Call `poll` from one thread; it hands each waiting message to its callback, oldest first.
 
@@ -36,7 +54,7 @@ class PolledSubscriptions:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._group = _LeftAlone()
+        self._group = LeftAlone()
         self._failures = failures_of(node)
         self._readers: dict[Subscription, _Reader] = {}
         self.changes = 0
@@ -48,6 +66,11 @@ class PolledSubscriptions:
         """Subscribe to a topic of the contract."""
         made = topic.subscription(self._node, callback, callback_group=self._group)
         return self._keep(made, _Reader(callback, on_failure))
+
+    def add_both(self, topic: Topic, callback: Callable[[Any], None]) -> tuple[Subscription, ...]:
+        """Subscribe for every kind of writer; the callback must bear to hear a message twice."""
+        made = topic.subscriptions(self._node, callback, callback_group=self._group)
+        return tuple(self._keep(subscription, _Reader(callback, None)) for subscription in made)
 
     def add_raw(
         self, message_class: type, name: str, callback: Callable[[bytes], None], qos: QoSProfile
@@ -88,8 +111,7 @@ class PolledSubscriptions:
 
 def _take(subscription: Subscription, callback: Callable[[Any], None]) -> bool:
     """Hand on one message; false when there is none."""
-    with subscription.handle:
-        taken = subscription.handle.take_message(subscription.msg_type, True)
+    taken = take(subscription)
     if taken is None:
         return False
     data = taken[0]
@@ -105,7 +127,7 @@ def decoded(data: bytes, message_class: type) -> Any:
         raise Undecodable(f"{len(data)} bytes that are no {message_class.__name__}") from error
 
 
-class _LeftAlone(CallbackGroup):
+class LeftAlone(CallbackGroup):
     """Tells every executor that nothing of this group may run, so none waits for it."""
 
     def can_execute(self, entity: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The four ways messages travel here."""
+"""The ways messages travel here."""
 
 from __future__ import annotations
 
@@ -21,6 +21,12 @@ IMAGE_OUT = _profile(2, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 LATCHED = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 """Facts that a late joiner must know."""
 
+SENTENCE = _profile(10, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+"""Instructions as they are read: what was said before, and each of several in one tick."""
+
+EVERY_STOP = _profile(512, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+"""Stop devices as they are read: no press is pushed out by newer messages, of whatever writer."""
+
 SENSOR = _profile(5, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
 """Range, odometry, joystick: best effort, a short queue."""
 
@@ -29,3 +35,8 @@ EVENTS = _profile(50, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 
 CLOCK = _profile(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
 """Simulated time as rclpy subscribes to it."""
+
+
+def volatile(profile: QoSProfile) -> QoSProfile:
+    """The same request, which volatile writers (the default of every ROS tool) match, too."""
+    return _profile(profile.depth, profile.reliability, DurabilityPolicy.VOLATILE)

@@ -26,19 +26,25 @@ from mobile_vla_ros import qos
 
 @dataclass(frozen=True, eq=False)
 class Topic:
-    """One row of the contract table."""
+    """One row of the contract table. `also` is a second request, for writers that the first does not match."""
 
     name: str
     type: type
     offered: QoSProfile
     requested: QoSProfile
     flow: str
+    also: QoSProfile | None = None
 
     def publisher(self, node: Node) -> Publisher:
         return node.create_publisher(self.type, self.name, self.offered)
 
     def subscription(self, node: Node, callback: Callable[[Any], None], **options: Any) -> Subscription:
         return node.create_subscription(self.type, self.name, callback, self.requested, **options)
+
+    def subscriptions(self, node: Node, callback: Callable[[Any], None], **options: Any) -> tuple[Subscription, ...]:
+        """One for each request. A writer that matches both is heard twice."""
+        requests = (self.requested, *([self.also] if self.also else []))
+        return tuple(node.create_subscription(self.type, self.name, callback, qos, **options) for qos in requests)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +74,11 @@ def _latched(name: str, message: type, flow: str) -> Topic:
     return Topic(name, message, qos.LATCHED, qos.LATCHED, flow)
 
 
+def _from_anybody(name: str, message: type, requested: QoSProfile, flow: str) -> Topic:
+    """Latched by us, and heard from volatile writers, too: what every ROS tool publishes by default."""
+    return Topic(name, message, qos.LATCHED, requested, flow, qos.volatile(requested))
+
+
 def _sensor(name: str, message: type, flow: str) -> Topic:
     return Topic(name, message, qos.SENSOR, qos.SENSOR, flow)
 
@@ -77,7 +88,7 @@ CAMERA_JPEG = _image("camera/image_raw/compressed", CompressedImage, "camera or 
 CAMERA_INFO = _image("camera/camera_info", CameraInfo, "camera or simulator")
 DEPTH_IMAGE = _image("camera/depth/image_raw", Image, "depth camera or simulator -> depth scan; 16UC1 mm or 32FC1 m")
 DEPTH_INFO = _image("camera/depth/camera_info", CameraInfo, "depth camera or simulator -> depth scan")
-INSTRUCTION = _latched("instruction", String, "person, command line, dashboard -> inference")
+INSTRUCTION = _from_anybody("instruction", String, qos.SENTENCE, "person, command line, dashboard -> inference")
 ACTION = _command("policy/action", TwistStamped, "inference -> controller; normalised, stamp of the frame")
 CMD_VEL = _command("cmd_vel", Twist, "controller -> base; nobody else")
 CMD_VEL_STAMPED = _command("cmd_vel", TwistStamped, "controller -> base; nobody else")
@@ -90,7 +101,7 @@ JOY = _sensor("joy", Joy, "joystick driver -> gamepad")
 SCAN = _sensor("scan", LaserScan, "base, depth scan or simulator -> controller")
 RANGE = _sensor("range", Range, "base or simulator -> controller")
 ODOM = _sensor("odom", Odometry, "base or simulator -> controller")
-ESTOP = _latched("estop", Bool, "any device that can stop the robot -> controller; true latches")
+ESTOP = _from_anybody("estop", Bool, qos.EVERY_STOP, "any device that can stop the robot -> controller; true latches")
 CONTROLLER_STATE = _latched("controller/state", DiagnosticStatus, "controller -> everyone; mode, source, reason, ages")
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, qos.EVENTS, qos.EVENTS, "every node")
 CLOCK = Topic("/clock", Clock, qos.CLOCK, qos.CLOCK, "simulator or replay, when time is simulated")

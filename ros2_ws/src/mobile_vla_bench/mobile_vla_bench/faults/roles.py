@@ -16,6 +16,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Joy, LaserScan, Range
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from mobile_vla.control import RELEASED
@@ -28,7 +29,7 @@ FUTURE_NS = 5 * NS
 LATE_NS = 3 * NS // 2
 CLOCK_STEP_NS = 10 * NS
 READY_PERIOD_S = 0.4
-BEAMS = 180
+BEAMS = 90
 DEADMAN, FORWARD_AXIS, TREMBLING_AXIS = 4, 1, 2
 
 
@@ -167,16 +168,13 @@ class Scanner(Role):
         if behaviour == "wrong_type":
             return Range()
         distance = self.garbage(behaviour, 5.0) if behaviour != "huge" else math.inf
-        ranges = [distance] * BEAMS
-        if behaviour == "blind_ahead":
-            ranges[BEAMS // 3 : -BEAMS // 3] = [math.nan] * (BEAMS // 3)
         message = LaserScan(
             angle_min=-math.pi,
             angle_max=math.pi,
             angle_increment=2 * math.pi / BEAMS,
             range_min=0.05,
             range_max=10.0,
-            ranges=ranges,
+            ranges=[distance] * BEAMS,
         )
         message.header.stamp = Time(nanoseconds=self.stamp_ns(behaviour, now_ns)).to_msg()
         return message
@@ -311,6 +309,38 @@ class SecondScanner(Scanner):
     first_behaviour = "withdrawn"
 
 
+class StopDevice(Role):
+    """A device on the stop topic that repeats its state (`value[0]`); with `changes` it says each state once."""
+
+    name = "stop_device"
+    first_behaviour = "silent"
+    topic = topics.ESTOP
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: bool | None = None
+
+    def message(self, behaviour: str, now_ns: int) -> Any:
+        pressed = bool(self.value[0])
+        if behaviour == "changes" and pressed == self._said:
+            return None
+        self._said = pressed
+        return Bool(data=pressed)
+
+
+class StopRepeater(StopDevice):
+    """Another one, which floods: 200 times a second."""
+
+    name = "stop_repeater"
+    period_s = 0.005
+
+
+class StopPanel(StopDevice):
+    """A third one."""
+
+    name = "stop_panel"
+
+
 class Flood(Velocities):
     """Garbage from nowhere: on the web topic, so that the policy's own messages still arrive."""
 
@@ -359,6 +389,9 @@ ROLES: dict[str, Callable[[], Role]] = {
         Intruder,
         SecondPolicy,
         SecondScanner,
+        StopDevice,
+        StopRepeater,
+        StopPanel,
         Flood,
         ActionFlood,
     )

@@ -27,11 +27,12 @@ from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
 from mobile_vla_bench.faults.roles import ROLES, Role  # noqa: E402
 from mobile_vla_bench.faults.scheduling import die_with_parent  # noqa: E402
+from mobile_vla_ros.qos import volatile  # noqa: E402
 
 SLOWER = 10
 FLOOD_PERIOD_S = 0.001
 OFF_AND_ON_S = 1.0
-OFFERED_OTHERWISE = ("wrong_type", "best_effort", "withdrawn")
+OFFERED_OTHERWISE = ("wrong_type", "best_effort", "volatile", "withdrawn")
 
 
 class StandIn:
@@ -99,6 +100,8 @@ class StandIn:
         elif behaviour == "best_effort":
             profile = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
             self._publisher = self._node.create_publisher(topic.type, topic.name, profile)
+        elif behaviour == "volatile":
+            self._publisher = self._node.create_publisher(topic.type, topic.name, volatile(topic.offered))
         elif behaviour != "withdrawn":
             self._publisher = topic.publisher(self._node)
 

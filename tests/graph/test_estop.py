@@ -1,0 +1,168 @@
+"""Stop devices on the topic `estop`, as processes of their own, and the real controller that hears them."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from controller_bench import MODULE, Bench
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Bool, String
+
+from mobile_vla_bench.faults.actor import Actor
+from mobile_vla_nodes.stop_input import OVERRUN
+from mobile_vla_ros.qos import NEWEST_RELIABLE
+from mobile_vla_ros.topics import CONTROLLER_STATE, ESTOP, INSTRUCTION, RESET_ESTOP
+
+PRESS_S = 0.005
+DELAY_S = 0.6
+PRESSES = 10
+
+
+@pytest.fixture
+def enter(graph: Any) -> Iterator[Callable[..., Actor]]:
+    """Starts stop devices (stand-ins of the fault battery) and ends them."""
+    actors: list[Actor] = []
+
+    def start(role: str, *lines: str) -> Actor:
+        actor = Actor(role, graph.environ, graph.tmp_path)
+        actors.append(actor)
+        for line in lines:
+            actor.tell(line)
+        graph.wait(lambda: len(actor.replies) > len(lines), what=f"the start of {role}")
+        return actor
+
+    yield start
+    for actor in actors:
+        actor.end()
+
+
+def tell(graph: Any, actor: Actor, line: str) -> None:
+    number = actor.tell(line)
+    graph.wait(lambda: len(actor.replies) > number, what=f"an answer to {line}")
+
+
+def press(graph: Any, device: Any) -> None:
+    device.publish(Bool(data=True))
+    time.sleep(PRESS_S)
+    device.publish(Bool(data=False))
+
+
+def wait_answer(graph: Any, text: str) -> None:
+    """Ask for a reset, which must be refused, until the answer is this one."""
+
+    def refused() -> bool:
+        answer = graph.call(RESET_ESTOP)
+        assert not answer.success
+        return text in answer.message
+
+    graph.wait(refused, 30.0, text)
+
+
+def wait_cause(bench: Bench, text: str) -> None:
+    bench.graph.wait(lambda: text in bench.value("estop_cause"), 10.0, f"{text} as the cause")
+
+
+def test_no_short_press_is_lost_beside_a_device_that_floods(graph: Any, enter: Callable[..., Actor]) -> None:
+    bench = Bench(graph)
+    enter("stop_repeater", "ok 0")
+    enter("stop_panel", "ok 0")
+    device = graph.publisher(ESTOP)
+    graph.wait(lambda: device.get_subscription_count() >= 2, what="both subscriptions")
+    bench.drive()
+    for number in range(PRESSES):
+        press(graph, device)
+        bench.wait_mode("estop")
+        graph.spin(DELAY_S + 0.01 * number)
+        assert graph.call(RESET_ESTOP).success
+        bench.wait_mode("disarmed")
+    bench.drive()
+
+
+def test_another_device_does_not_open_the_stop_of_a_pressed_one(graph: Any, enter: Callable[..., Actor]) -> None:
+    bench = Bench(graph)
+    pressed, other = enter("stop_device", "changes 0"), enter("stop_panel", "ok 0")
+    bench.drive()
+    tell(graph, pressed, "changes 1")
+    bench.wait_mode("estop")
+    wait_cause(bench, "stop input /stop_device_stand_in")
+    tell(graph, other, "ok 1")
+    graph.spin(DELAY_S)
+    tell(graph, other, "ok 0")
+    wait_answer(graph, "still pressed: /stop_device_stand_in;")
+    tell(graph, pressed, "changes 0")
+    graph.spin(0.3)
+    assert graph.call(RESET_ESTOP).success
+    bench.wait_mode("disarmed")
+
+
+def test_a_device_that_vanishes_while_pressed_is_cleared_by_a_person(graph: Any, enter: Callable[..., Actor]) -> None:
+    bench = Bench(graph)
+    pressed = enter("stop_device", "changes 0")
+    enter("stop_panel", "ok 0")
+    bench.drive()
+    tell(graph, pressed, "changes 1")
+    bench.wait_mode("estop")
+    graph.spin(1.0)
+    pressed.kill()
+    wait_answer(graph, "/stop_device_stand_in left the graph while pressed")
+    assert bench.value("mode") == "estop"
+    graph.spin(DELAY_S)
+    assert graph.call(RESET_ESTOP).success
+    bench.wait_mode("disarmed")
+
+
+def test_pressed_before_the_controller_starts_whatever_another_said_later(
+    graph: Any, enter: Callable[..., Actor]
+) -> None:
+    enter("stop_device", "changes 1")
+    time.sleep(0.2)
+    enter("stop_panel", "changes 0")
+    time.sleep(0.2)
+    states = graph.listen(CONTROLLER_STATE)
+    for _ in range(3):
+        states.clear()
+        process = graph.start(MODULE, "controller")
+        graph.wait(lambda: states and "estop" in states[-1].message, 15.0, "an emergency stop at boot")
+        process.kill()
+
+
+def test_an_ordinary_publisher_is_heard(graph: Any) -> None:
+    """`ros2 topic pub` publishes volatile."""
+    bench = Bench(graph)
+    device = graph.node.create_publisher(Bool, ESTOP.name, QoSProfile(depth=10))
+    person = graph.node.create_publisher(String, INSTRUCTION.name, QoSProfile(depth=10))
+    graph.wait(lambda: device.get_subscription_count() and person.get_subscription_count(), what="the controller")
+    bench.drive()
+    device.publish(Bool(data=True))
+    bench.wait_mode("estop")
+    graph.spin(DELAY_S)
+    device.publish(Bool(data=False))
+    graph.spin(0.2)
+    assert graph.call(RESET_ESTOP).success
+    bench.drive()
+    bench.states.clear()
+    person.publish(String(data="another way"))
+    graph.wait(lambda: any("no action from an image newer" in said.message for said in bench.states), 5.0, "an epoch")
+
+
+def test_more_messages_than_can_be_read_are_a_stop(graph: Any) -> None:
+    bench = Bench(graph)
+    device = graph.node.create_publisher(Bool, ESTOP.name, NEWEST_RELIABLE)
+    graph.wait(device.get_subscription_count, what="the controller")
+    bench.drive()
+    bench.process.send(signal.SIGSTOP)  # SIGSTOP: the flood piles up, in the sockets and then in the queue
+    for _ in range(20_000):
+        device.publish(Bool(data=False))
+    bench.process.send(signal.SIGCONT)
+    graph.spin(0.5)
+    if bench.value("mode") != "estop":  # the sockets were too small for the flood to come through
+        end = time.monotonic() + 20
+        while bench.value("mode") != "estop" and time.monotonic() < end:
+            for _ in range(2000):
+                device.publish(Bool(data=False))
+            graph.spin(0.02)
+    assert bench.value("estop_cause") == OVERRUN
