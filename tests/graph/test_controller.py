@@ -196,9 +196,9 @@ def test_a_second_publisher_of_an_input_is_named(graph: Any, topic: Any) -> None
 
 def wide_room(node: Any) -> LaserScan:
     """A scan in which nothing is near."""
-    increment = 2 * math.pi / 90
+    increment = 2 * math.pi / 360
     message = LaserScan(angle_min=-math.pi, angle_increment=increment, range_min=0.05, range_max=10.0)
-    message.ranges = [5.0] * 90
+    message.ranges = [5.0] * 360
     message.header.stamp = node.get_clock().now().to_msg()
     return message
 
@@ -225,7 +225,7 @@ def test_a_wrong_parameter_ends_the_start_with_one_sentence(graph: Any) -> None:
     process = graph.start(MODULE, "controller", {"limits.linear.accel_mps2": -0.5})
     graph.wait(lambda: process.returncode is not None, what="the end")
     assert process.returncode == 2
-    assert "accel_mps2 must be > 0, got -0.5" in process.output()
+    assert "accel_mps2 must be >= 0.05, got -0.5; raise it" in process.output()
     assert "Traceback" not in process.output()
 
 

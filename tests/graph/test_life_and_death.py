@@ -16,7 +16,8 @@ from mobile_vla_ros.topics import ACTION, CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS
 ALONE = {
     "controller": {"require": {"camera": False, "policy": False, "odometry": False}, "range_guard.use_scan": False}
 }
-REPEATS = 10
+REPEATS = {signal.SIGINT: 10, signal.SIGTERM: 10}
+ENDING = [signal.Signals[f"SIG{name}"] for name in ("INT", "TERM", "HUP", "QUIT", "TSTP", "USR1", "ABRT")]
 
 
 def drive_by_keyboard(graph: Any, commands: list[Any]) -> None:
@@ -35,9 +36,9 @@ def drive_by_keyboard(graph: Any, commands: list[Any]) -> None:
     graph.wait(moving, what="motion")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", ENDING)
 def test_the_last_command_is_zero(graph: Any, number: signal.Signals) -> None:
-    for _ in range(REPEATS):
+    for _ in range(REPEATS.get(number, 2)):
         commands = graph.listen(CMD_VEL)
         controller = graph.start_robot(ALONE, only=("controller",))["controller"]
         drive_by_keyboard(graph, commands)

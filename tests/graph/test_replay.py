@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bag_making import Messages, write_drive
+from bag_making import START_NS, Messages, write_drive
+from foreign_bags import Topic, drive_topics, service_events, write_folder
 
 from mobile_vla.bags.reader import BagReader
-from mobile_vla_ros.topics import CLOCK
+from mobile_vla_ros.topics import CAMERA_IMAGE, CLOCK
 
 pytestmark = pytest.mark.slow
 
@@ -56,6 +57,18 @@ def test_the_clock_is_the_bags(graph: Any, tmp_path: Path) -> None:
     assert times == sorted(times)
     assert start_ns <= times[0]
     assert times[-1] <= start_ns + 2_000_000_000
+
+
+def test_topics_that_cannot_be_published_are_left_out_by_name(graph: Any, tmp_path: Path) -> None:
+    own = Topic("/wheels", "own_msgs/msg/Wheels", [(START_NS, b"\0\1\0\0\0")], "uint8 x")
+    bag = write_folder(tmp_path / "bag", [*drive_topics(Messages()), service_events(), own])
+    images = graph.listen(CAMERA_IMAGE)
+    process = graph.start("mobile_vla_nodes.replay", "replay", {"bag": str(bag), "rate": 5.0})
+    graph.wait(lambda: process.returncode is not None, 30.0, "the end of the replay")
+    assert process.returncode == 0
+    assert images
+    assert "left out: /wheels is a own_msgs/msg/Wheels, which is not installed" in process.output()
+    assert "left out: /add_two_ints/_service_event cannot be read: the definition of" in process.output()
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from geometry_msgs.msg import TwistStamped
 
-from mobile_vla_ros.topics import CONTROLLER_STATE, INSTRUCTION
+from mobile_vla_ros.topics import CMD_VEL, CONTROLLER_STATE, INSTRUCTION, TELEOP_KEYBOARD
 
 VLA = [sys.executable, "-c", "import sys; from mobile_vla_cli import main; sys.exit(main())"]
 
@@ -57,7 +61,9 @@ def vla(graph: Any) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP, signal.SIGKILL]
+)
 def test_however_it_ends_no_process_is_left(graph: Any, vla: Any, number: signal.Signals) -> None:
     process = vla("up", "--robot", "sim")
     states = graph.listen(CONTROLLER_STATE)
@@ -67,6 +73,44 @@ def test_however_it_ends_no_process_is_left(graph: Any, vla: Any, number: signal
     process.wait(20)
     until(lambda: not children_on(graph.domain_id))
     assert process.returncode == (-9 if number == signal.SIGKILL else 0)
+
+
+def test_a_terminal_that_is_lost_stops_the_robot_and_leaves_no_process(graph: Any) -> None:
+    """A dropped ssh connection closes the terminal's other end; nothing can be written there any more."""
+    terminal, own = pty.openpty()
+    chosen = ["--robot", "sim", "--set", "controller.require.policy=false", "--set", "controller.require.camera=false"]
+    process = subprocess.Popen(
+        [*VLA, "up", *chosen, "--set", "controller.range_guard.use_scan=false"],
+        env=graph.environ,
+        stdin=own,
+        stdout=own,
+        stderr=own,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  (one system call, no lock)
+    )
+    os.close(own)
+    try:
+        graph.arm()
+        commands = graph.listen(CMD_VEL)
+        keyboard = graph.publisher(TELEOP_KEYBOARD)
+
+        def moving() -> bool:
+            message = TwistStamped()
+            message.header.stamp = graph.node.get_clock().now().to_msg()
+            message.twist.linear.x = 0.3
+            keyboard.publish(message)
+            graph.spin(0.05)
+            return bool(commands) and commands[-1].linear.x > 0.1
+
+        graph.wait(moving, what="motion")
+        os.close(terminal)
+        graph.wait(lambda: not children_on(graph.domain_id), what="the end of every process")
+        graph.spin(0.2)
+        assert commands[-1].linear.x == 0.0
+        assert process.wait(20) in (0, 128 + signal.SIGHUP)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_the_first_instruction_is_on_the_topic_for_whoever_listens_later(graph: Any, vla: Any) -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import Tensor
 
 from mobile_vla.checkpoint.contents import LM_HEAD, TIED_RULE, Contents, strip_prefixes
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import SourceError
-from mobile_vla.checkpoint.strict import examine
+from mobile_vla.checkpoint.strict import examine, require
 from mobile_vla.errors import UserError
 
 EMBEDDING = "kosmos_model.text_model.model.embed_tokens.weight"
@@ -135,4 +136,35 @@ def test_an_index_that_is_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "model.safetensors.index.json"
     path.write_text(text)
     with pytest.raises(UserError, match=r"not readable JSON|no weight_map"):
+        open_source(path)
+
+
+def several_sets(state: dict[str, Tensor], folder: Path) -> tuple[Path, dict[str, Tensor]]:
+    """A container with a running average beside the weights, as `torch.optim.swa_utils` saves one."""
+    average = {f"module.{name}": tensor * 0.5 for name, tensor in state.items()}
+    path = folder / "two.pth"
+    average["n_averaged"] = torch.tensor(7)
+    torch.save({"model_state_dict": state, "ema_state_dict": average, "losses": {"train": torch.zeros(3)}}, path)
+    return path, average
+
+
+def test_another_set_of_weights_is_named_and_can_be_chosen(state, tmp_path: Path) -> None:
+    path, average = several_sets(state, tmp_path)
+    usual, chosen = open_source(path), Contents(open_source(path, "ema_state_dict"))
+    assert (usual.container.key, usual.container.other_weights) == ("model_state_dict", ("ema_state_dict",))
+    assert list(usual.container.entries) == ["losses"]
+    assert chosen.source.container.other_weights == ("model_state_dict",)
+    assert torch.equal(chosen.read("rnn.weight_hh_l0"), average["module.rnn.weight_hh_l0"])
+    assert [dropped.name for dropped in chosen.dropped] == ["n_averaged"]
+    require(chosen)
+
+
+def test_weights_that_are_not_there(state, made: Path, tmp_path: Path) -> None:
+    path, average = several_sets(state, tmp_path)
+    with pytest.raises(SourceError, match="no set of weights 'ema'; it has model_state_dict, ema_state_dict"):
+        open_source(path, "ema")
+    with pytest.raises(SourceError, match=r"holds one set of weights; --weights ema is for a .pth"):
+        open_source(made / "documented.safetensors", "ema")
+    torch.save({"ema_state_dict": average}, path)
+    with pytest.raises(SourceError, match=r"holds its weights as ema_state_dict, .* say which with --weights"):
         open_source(path)

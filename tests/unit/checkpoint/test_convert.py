@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from mobile_vla.checkpoint.verify import verify
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.engine.torch_engine import TorchExecutor
 from mobile_vla.errors import UserError
+from mobile_vla_cli.main import main
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -248,3 +250,18 @@ def test_diff_names_what_changed(made: Path, state, checkpoint) -> None:
     assert result.changed[0].largest == pytest.approx(1.0)
     assert not result.same
     assert compare(made / "documented.safetensors", made / "documented.safetensors").same
+
+
+def test_the_average_beside_the_weights_is_converted_on_request(made: Path, state, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "two.pth"
+    average = {name: tensor * 0.9 for name, tensor in state.items()}
+    torch.save({"model_state_dict": state, "ema_state_dict": average}, path)
+    card, out = str(made / "documented.safetensors.card.yaml"), tmp_path / "p.safetensors"
+    assert main(["checkpoint", "inspect", str(path), "--card", card]) == 0
+    assert "ema_state_dict: other weights; choose with --weights" in capsys.readouterr().out
+    assert load(path, Path(card)).notes[-1].startswith("two.pth also holds ema_state_dict, which is not used")
+    arguments = ["checkpoint", "convert", str(path), str(out), "--dtype", "fp32", "--card", card]
+    assert main([*arguments, "--weights", "ema_state_dict", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weights"] == "ema_state_dict"
+    assert torch.equal(Contents(open_source(out)).read("rnn.weight_hh_l0"), average["rnn.weight_hh_l0"])
+    assert load(out).notes == ()

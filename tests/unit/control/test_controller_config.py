@@ -3,16 +3,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mobile_vla.config import ConfigError, fields_of, from_mapping, with_values
 from mobile_vla.control import ControllerConfig
+from mobile_vla.control.limits import AxisLimiter
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"limits.linear.velocity_mps": -0.5}, "velocity_mps must be > 0, got -0.5"),
-        ({"limits.turn.jerk_radps3": 0.0}, "jerk_radps3 must be > 0, got 0"),
+        ({"limits.linear.velocity_mps": -0.5}, "velocity_mps must be >= 0.01, got -0.5; raise it"),
+        ({"limits.turn.jerk_radps3": 0.0}, "jerk_radps3 must be >= 1, got 0; raise it"),
         ({"limits.linear.decel_mps2": float("nan")}, "finite"),
         ({"limits.handover.accel_share": 1.5}, "accel_share must be <= 1"),
         ({"teleop.joy.timeout_s": 0.1}, r"timeout_s must be >= 2.5 x period_s \(0.125 s\), got 0.1; raise"),
@@ -21,7 +24,32 @@ from mobile_vla.control import ControllerConfig
         ({"staleness.action_max_s": 0.2}, "action_max_s must be >= action_min_s"),
         ({"staleness.action_min_s": 0.05}, "action_min_s must be >= 2.5 x the tick period"),
         ({"rate_hz": 5.0}, "action_min_s must be >= 2.5 x the tick period"),
-        ({"range_guard.timeout_s": 0.01}, "range_guard.timeout_s must be >= 2.5 x the tick period"),
+        ({"range_guard.timeout_s": 0.11, "rate_hz": 20.0}, "range_guard.timeout_s must be >= 2.5 x the tick period"),
+        ({"output.silence_s": 0.1, "rate_hz": 20.0}, "output.silence_s must be >= 2.5 x the tick period"),
+        ({"staleness.future_s": 0.4}, r"future_s must be <= action_min_s \(0.3 s\), got 0.4; lower it"),
+        ({"teleop.joy.frozen_s": 0.2}, r"joy.frozen_s must be 0 \(off\) or >= timeout_s \(0.25 s\), got 0.2"),
+        (
+            {"limits.linear.decel_mps2": 0.1, "limits.linear.velocity_mps": 0.8},
+            r"linear.decel_mps2 \(0.1\) .*within braking_m \(2.5 m\) from 0.8 m/s, got 3.2 m; raise them, lower",
+        ),
+        ({"limits.lateral.decel_mps2": 0.1, "limits.lateral.reverse_mps": 0.8}, "lateral.decel_mps2"),
+        ({"limits.linear.jerk_mps3": 0.5, "limits.linear.velocity_mps": 2.0}, "limits.linear.decel_mps2"),
+        (
+            {
+                "limits.linear.velocity_mps": 2.0,
+                "limits.handover.decel_share": 0.5,
+                "limits.handover.velocity_share": 1.0,
+            },
+            "must stop the robot within braking_m",
+        ),
+        (
+            {"limits.turn.velocity_radps": 4.0, "limits.turn.decel_radps2": 2.0},
+            "must stop the turn within 3.14 rad from 4 rad/s, got 4.1 rad",
+        ),
+        (
+            {"limits.steering.angle_rad": 1.0, "limits.steering.rate_radps": 0.3},
+            "must straighten the wheels within 3 s from 1 rad, got 3.35 s",
+        ),
         ({"base.kind": "ackermann"}, "action.space must be ackermann for base.kind ackermann, got diff"),
         ({"action.space": "omni"}, "action.space must be diff for base.kind diff, got omni"),
         ({"action.linear_mps": 0.6}, r"action.linear_mps must be <= limits.linear.velocity_mps \(0.5\), got 0.6"),
@@ -64,6 +92,57 @@ def test_one_changed_value_keeps_the_defaults_beside_it() -> None:
     )
     assert config.teleop.joy.priority == 30
     assert config.limits.lateral.velocity_mps == 0.3
+
+
+def test_every_speed_rate_and_time_has_a_lower_and_an_upper_bound() -> None:
+    unbounded = [
+        field.name
+        for field in fields_of(ControllerConfig)
+        if field.type in (float, int) and (field.le is None or (field.ge is None and field.gt is None))
+    ]
+    assert unbounded == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        field.name
+        for field in fields_of(ControllerConfig)
+        if field.name.startswith("limits.") and field.name.endswith(("mps2", "mps3", "radps2", "radps3", "rate_radps"))
+    ],
+)
+@pytest.mark.parametrize("value", [1e-6, 0.0, -1.0, 1e9])
+def test_no_rate_may_be_so_low_that_it_does_not_brake_nor_without_limit(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=rf"{name} must be [<>]= .*, got .*; (raise|lower) it"):
+        with_values(ControllerConfig(), {name: value})
+
+
+@given(st.floats(0.01, 10), st.floats(0.1, 50), st.floats(0.5, 10_000), st.floats(0.05, 1), st.floats(0.5, 1))
+def test_whatever_is_accepted_brakes_within_the_stated_distance(
+    velocity: float, decel: float, jerk: float, share: float, decel_share: float
+) -> None:
+    """From constant speed, stepped as the gate does; landing costs some ticks at the end, at nearly no speed."""
+    values = {
+        "limits.linear.velocity_mps": velocity,
+        "limits.linear.decel_mps2": decel,
+        "limits.linear.jerk_mps3": jerk,
+    }
+    values |= {"limits.handover.jerk_share": share, "limits.handover.decel_share": decel_share}
+    values |= {"action.linear_mps": min(0.3, velocity)}
+    try:
+        config = with_values(ControllerConfig(), values)
+    except ConfigError:
+        return
+    limiter = AxisLimiter(config.limits.linear.axis)
+    limiter.velocity = velocity
+    distance, period_s = 0.0, config.period_s
+    for _ in range(round(60 / period_s)):
+        distance += limiter.step(0.0, period_s, config.limits.linear.axis) * period_s
+        if limiter.at_rest:
+            break
+    assert limiter.at_rest
+    # The limiter begins one step of the jerk later than in continuous time, and ends softly.
+    assert distance <= config.limits.braking_m + velocity * 6 * period_s
 
 
 def test_geometry_is_fixed_while_the_node_runs() -> None:

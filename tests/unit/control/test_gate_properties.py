@@ -23,7 +23,7 @@ CONFIGS = [
     )
 ]
 TOPICS = ("cmd_vel", "action", "scan", "odom")
-GEOMETRY = ScanGeometry(-math.pi, math.radians(10), 0.1, 10.0)
+GEOMETRY = ScanGeometry(-math.pi, math.radians(4), 0.1, 10.0)
 
 numbers = st.one_of(
     st.floats(-1.2, 1.2),
@@ -42,7 +42,7 @@ steps = st.one_of(
     st.tuples(st.just("teleop"), st.sampled_from(["joy", "keyboard", "web", "x"]), sane | velocities, ages_ms),
     st.tuples(
         st.just("scan"),
-        st.lists(numbers, max_size=40) | st.lists(st.floats(0.05, 3), min_size=36, max_size=36),
+        st.lists(numbers, max_size=100) | st.lists(st.floats(0.05, 3), min_size=90, max_size=90),
         ages_ms,
     ),
     st.tuples(st.just("odometry"), numbers, ages_ms),
@@ -56,7 +56,7 @@ steps = st.one_of(
     st.tuples(st.just("writers"), st.sampled_from([{}, {"a": "/a"}, {"a": "/a", "b": "/b"}])),
     st.tuples(st.just("reset")),
     st.tuples(st.just("instruction")),
-    st.tuples(st.just("config"), st.integers(1, 100)),
+    st.tuples(st.just("config"), st.integers(5, 100)),
     st.tuples(st.just("publishers"), st.sampled_from(TOPICS), st.sampled_from([1, 1, 1, 2])),
     st.tuples(st.just("clock"), st.integers(-5000, 5000)),
     st.tuples(st.just("gap"), st.integers(251, 8000)),
@@ -203,7 +203,7 @@ def prepare(bench: Bench) -> None:
     for index in range(60):
         bench.do(("status", True))
         bench.do(("odometry", 0.0, 0))
-        bench.do(("scan", [5.0] * 36, 0))
+        bench.do(("scan", [5.0] * 90, 0))
         bench.do(("action", Velocity(0.9, 0.0, 0.0), 20))
         if index == 5:
             bench.do(("arm",))

@@ -92,43 +92,41 @@ DEG = math.radians(1)
 @pytest.mark.parametrize(
     ("first_deg", "step_deg", "count", "yaw_deg", "seen"),
     [
-        (-90, 1, 181, 0, "front left right"),
-        (-90, 1, 181, 180, "rear left right"),
-        (-90, 1, 181, 90, "front rear left"),
-        (90, -1, 181, 0, "front left right"),
-        (0, 1, 181, 0, "front rear left"),
-        (0, -1, 181, 0, "front rear right"),
-        (90, 90, 4, 0, "front rear left right"),
-        (45, 90, 4, 0, ""),
-        (0, 1, 1, 0, "front"),
-        (20, 1, 1, 0, "front"),
-        (21, 1, 1, 0, ""),
-        (-20, 1, 1, 0, "front"),
-        (-21, 1, 1, 0, ""),
-        (0, 1, 1, 180, "rear"),
-        (110, 1, 1, 0, "left"),
-        (-110, 1, 1, 0, "right"),
-        (160, 1, 41, 0, "rear"),
-        (-25, 1, 10, 0, "front"),
+        (-112, 1, 225, 0, "front left right"),
+        (-112, 1, 225, 180, "rear left right"),
+        (-112, 1, 225, 90, "front rear left"),
+        (112, -1, 225, 0, "front left right"),
+        (-22, 1, 225, 0, "front rear left"),
+        (22, -1, 225, 0, "front rear right"),
+        (45, 90, 4, 0, "front rear left right"),
+        # Within the corridor's edges less 0.05 m, at the stop line 0.4 m ahead: 20.6 degrees to either side.
+        (-21, 1, 43, 0, "front"),
+        (-20, 1, 41, 0, ""),
+        (-21, 1, 41, 0, ""),
+        (159, 1, 43, 0, "rear"),
+        (69, 1, 43, 0, "left"),
+        (-111, 1, 43, 0, "right"),
+        (0, 1, 1, 0, ""),
     ],
 )
-def test_a_side_is_seen_when_some_beam_looks_there(
+def test_a_side_is_covered_when_a_narrow_post_at_the_stop_line_is_met(
     first_deg: float, step_deg: float, count: int, yaw_deg: float, seen: str
 ) -> None:
     unit = guard(scan_yaw_rad=yaw_deg * DEG)
     unit.offer_scan(ROS, [math.inf] * count, ScanGeometry(first_deg * DEG, step_deg * DEG, 0.1, 10.0), NOW)
-    sides = zip(("front", "rear", "left", "right"), unit.clearance, strict=True)
-    assert " ".join(name for name, clear in sides if clear is not None) == seen
+    sides = zip(("front", "rear", "left", "right"), unit.covered, strict=True)
+    assert " ".join(name for name, way in sides if way is not None) == seen
 
 
 def test_a_scanner_that_changes_is_looked_at_anew() -> None:
     unit = guard()
-    unit.offer_scan(ROS - MS, [math.inf] * 360, FULL_CIRCLE, NOW)
-    assert None not in unit.clearance
-    scan(unit, {}, AHEAD_ONLY)
-    assert unit.clearance.rear is None
-    unit.offer_scan(ROS + MS, [math.inf], AHEAD_ONLY, NOW)
-    assert tuple(clear is None for clear in unit.clearance) == (True, True, True, False)
+    unit.offer_scan(ROS - MS, [math.inf] * 181, AHEAD_ONLY, NOW)
+    assert unit.covered == (math.inf, None, None, None)
+    scan(unit, {})
+    assert None not in unit.covered
+    unit.offer_scan(ROS + MS, [math.inf] * 40, AHEAD_ONLY, NOW)
+    assert unit.covered == (-math.inf,) * 4, "what was covered once and is not any more is lost"
+    assert unit.limit(Velocity(-0.05, 0.0, 0.0)) == (Velocity(-0.0, 0.0, 0.0), "range_unseen")
 
 
 def test_mounting_offset_and_direction() -> None:
@@ -185,7 +183,7 @@ def test_range_readings(distance: float, front: float) -> None:
     unit = guard(use_scan=False, use_range=True)
     unit.offer_range(ROS, distance, 0.02, 4.0, NOW)
     assert unit.clearance.front == pytest.approx(front)
-    assert unit.clearance.rear is None
+    assert unit.covered == (math.inf, None, None, None)
 
 
 @pytest.mark.parametrize(

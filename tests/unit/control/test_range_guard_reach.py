@@ -9,7 +9,8 @@ import pytest
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig, Now, ScanGeometry, Velocity
 from mobile_vla.control.clock import Rejected
-from mobile_vla.control.range_guard import MAX_BEAMS, RangeGuard
+from mobile_vla.control.range_guard import RangeGuard
+from mobile_vla.control.scan_sides import MAX_BEAMS
 
 MS = 1_000_000
 NOW = Now(77 * MS, 1_000_000 * MS)
@@ -32,7 +33,9 @@ def guard(**values: object) -> RangeGuard:
 def beam(
     unit: RangeGuard, angle_rad: float, distance_m: float, nearest_m: float = 0.1, farthest_m: float = 30.0
 ) -> None:
-    unit.offer_scan(NOW.ros_ns, [distance_m], ScanGeometry(angle_rad, 0.1, nearest_m, farthest_m), NOW)
+    """One reading in a circle of beams so close that nothing hides between them within reach."""
+    around = ScanGeometry(angle_rad, math.tau / 2880, nearest_m, farthest_m)
+    unit.offer_scan(NOW.ros_ns, [distance_m, *[math.inf] * 2879], around, NOW)
 
 
 # The scanner looks across the robot: 1.5 m to the origin, 0.9 m to the far edge, 0.2 m of stop zone, and 3.0 m that

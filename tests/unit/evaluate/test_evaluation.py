@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bag_making import START_NS, Messages
+from foreign_bags import FRAMES, drive_topics, service_events, write_folder
 
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.writer import BagWriter
@@ -308,6 +309,26 @@ def test_a_bag_without_a_camera(tmp_path: Path, messages: Messages) -> None:
         bag.write("/cmd_vel", START_NS, messages.command(0.0, 0.0))
     with pytest.raises(UserError, match=r"has no camera topic .*, its topics: /cmd_vel"):
         run(tmp_path / "bag")
+
+
+@pytest.mark.parametrize("flags", [(), ("--start-s", "1000")])
+def test_the_bag_is_looked_at_before_a_policy_is_loaded(
+    tmp_path: Path, messages: Messages, capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]
+) -> None:
+    """A policy loads for seconds, a bag opens at once: the checkpoint that is missing is not even looked for."""
+    if flags:
+        bag, expected = write(tmp_path / "bag", messages), "bag ends at"
+    else:
+        bag, expected = write_folder(tmp_path / "bag", [service_events()]), "the bag has no camera topic"
+    assert main(["eval", str(bag), "--checkpoint", str(tmp_path / "missing.safetensors"), *flags]) == 2
+    assert expected in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_topic_that_cannot_be_read_is_named_and_costs_nothing_else(tmp_path: Path, messages: Messages) -> None:
+    bag = write_folder(tmp_path / "bag", [*drive_topics(messages), service_events()])
+    evaluation = run(bag)
+    assert len(evaluation.columns.t) == FRAMES
+    assert any(note.startswith("bag: /add_two_ints/_service_event cannot be read") for note in evaluation.notes)
 
 
 def test_a_camera_topic_without_a_picture(tmp_path: Path, messages: Messages) -> None:

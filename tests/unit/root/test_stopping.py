@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 
-from mobile_vla.stopping import StopSignals
+from mobile_vla.stopping import StopSignals, ending_signals
+
+# What a terminal, a shell, an operator or a service manager sends.
+SENT_BY_PEOPLE = ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "ALRM", "ABRT", "TSTP", "PWR", "VTALRM", "PROF", "IO")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_only_answer_the_question(number: signal.Signals) -> None:
-    before = {kind: signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        signals = StopSignals()
-        signals.listen()
-        assert not signals.asked()
-        signal.raise_signal(number)
-        signal.raise_signal(number)
-        assert signals.asked()
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)
+@pytest.fixture
+def signals() -> Iterator[StopSignals]:
+    before = {number: signal.getsignal(number) for number in ending_signals()}
+    yield StopSignals()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("name", SENT_BY_PEOPLE)
+def test_signals_only_answer_the_question(signals: StopSignals, name: str) -> None:
+    number = signal.Signals[f"SIG{name}"]
+    signals.listen()
+    assert not signals.asked()
+    signal.raise_signal(number)
+    signal.raise_signal(number)
+    assert signals.asked()
+
+
+def test_every_real_time_signal_is_heard() -> None:
+    assert set(range(signal.SIGRTMIN, signal.SIGRTMAX + 1)) <= ending_signals()
+
+
+def test_faults_and_children_are_left_alone() -> None:
+    assert not {signal.SIGSEGV, signal.SIGBUS, signal.SIGCHLD, signal.SIGCONT, signal.SIGKILL} & ending_signals()
+
+
+def test_what_nohup_ignores_stays_ignored_but_a_launcher_is_heard(signals: StopSignals) -> None:
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    signals.listen()
+    signal.raise_signal(signal.SIGHUP)
+    assert not signals.asked()
+    signal.raise_signal(signal.SIGINT)
+    assert signals.asked()

@@ -81,22 +81,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     _check(args)
     from mobile_vla.evaluate.eval_figures import figure_report
-    from mobile_vla.evaluate.evaluation import evaluate
+    from mobile_vla.evaluate.evaluation import check_bags, evaluate
     from mobile_vla.evaluate.frames import Selection
     from mobile_vla.evaluate.moments import EvaluationVideo, WorstMoments
     from mobile_vla.evaluate.rollout import Moment, full_speed
     from mobile_vla.evaluate.schedule import Options
 
     controller = controller_of(args.robot)
+    options = Options(args.instruction, args.latency_ms, args.drop, args.seed, args.closed, args.every_frame)
+    selection = Selection(args.start_s, args.end_s, args.delay_ms, args.tolerance_ms)
+    chosen = {role: name for role in ROLES if (name := vars(args)[f"{role}_topic"])}
+    check_bags(args.bags, controller, options, selection, chosen)  # a policy takes longer to load than a bag to open
     policies = _policies(args)
     untrained = [one.name for one in policies if one.policy.card.untrained]
     full = full_speed(controller)
     worst = WorstMoments(full)
     warning = f"UNTRAINED policy {untrained[0]}: random weights" if untrained else ""
     video = EvaluationVideo(args.video, full, warning=warning) if args.video else None
-    options = Options(args.instruction, args.latency_ms, args.drop, args.seed, args.closed, args.every_frame)
-    selection = Selection(args.start_s, args.end_s, args.delay_ms, args.tolerance_ms)
-    chosen = {role: name for role in ROLES if (name := vars(args)[f"{role}_topic"])}
     with _progress() as (on_bag, on_time):
 
         def next_bag(path: str, seconds: float) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import signal
 import sys
+import termios
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -37,7 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Parse, run, and turn mistakes into one sentence on stderr and exit code 2."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None:  # this is the process's own command, not a call from another program
-        signal.signal(signal.SIGTERM, _leave)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _leave)
     try:
         args = _parser(arguments).parse_args(arguments)
         if not hasattr(args, "run"):
@@ -56,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError:
+        if not _terminal_is_lost():
+            raise
+        return 128 + signal.SIGHUP
     except KeyboardInterrupt:
         Console(stderr=True).print("[yellow]stopped[/]")
         return 130
@@ -66,8 +74,17 @@ def _say(message: str) -> None:
 
 
 def _leave(number: int, _frame: object) -> None:
-    """SIGTERM ends a command as Ctrl-C does: through every clean-up on the way out."""
+    """SIGTERM, SIGHUP and SIGQUIT end a command as Ctrl-C does: through every clean-up on the way out."""
     raise SystemExit(128 + number)
+
+
+def _terminal_is_lost() -> bool:
+    """Whether the other end of the terminal that errors go to was closed: nothing can be written to it any more."""
+    try:
+        termios.tcgetattr(2)
+    except termios.error as error:
+        return bool(error.args[0] == errno.EIO)
+    return False
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -136,8 +136,7 @@ class KeyboardNode(Node):
 
 
 def main() -> None:
-    """Run the node. A terminal that hangs up ends it like any other request to end."""
-    signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    """Run the node."""
     sys.exit(run(KeyboardNode, shared_memory=False))
 
 

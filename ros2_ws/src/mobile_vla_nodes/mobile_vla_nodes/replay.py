@@ -38,7 +38,7 @@ class ReplayNode(Node):
         if not self._config.bag:
             raise UserError("bag is empty; name the bag to replay")
         self._reader = BagReader(Path(self._config.bag).expanduser())
-        self._playback = Playback(self._reader, self._config)
+        self._playback = Playback(self._reader, self._config, installed=lambda kind: _message_class(kind) is not None)
         self._clock_publisher = CLOCK.publisher(self) if self._config.clock else None
         self._outputs = {topic.published: self._publisher(topic) for topic in self._playback.topics}
         self._stop = threading.Event()
@@ -62,15 +62,14 @@ class ReplayNode(Node):
         whole_s, part_s = self._reader.duration_s, self._playback.duration_s
         part = f"{part_s:.1f} of {whole_s:.1f} s" if part_s < whole_s else f"{whole_s:.1f} s"
         say(f"{part} at {self._config.rate:g} x: {names}")
-        if self._playback.left_out and not self._config.topics:
-            say(f"left out: {', '.join(self._playback.left_out)} (name them as topics to replay them)")
+        if self._config.topics:
+            return
+        for name, why in self._playback.unpublished.items():
+            self.get_logger().warning(f"left out: {name} {why}")
+        if more := [name for name in self._playback.left_out if name not in self._playback.unpublished]:
+            say(f"left out: {', '.join(more)} (name them as topics to replay them)")
 
     def _publisher(self, topic: PlayedTopic) -> Any:
-        package, _, message = topic.type.partition("/msg/")
-        try:
-            kind = getattr(import_module(f"{package}.msg"), message)
-        except (ImportError, AttributeError) as error:
-            raise UserError(f"{topic.recorded} is a {topic.type}, which is not installed; leave it out") from error
         latched = topic.qos.durability == "transient_local"
         profile = QoSProfile(
             history=HistoryPolicy.KEEP_LAST,
@@ -80,7 +79,7 @@ class ReplayNode(Node):
             else ReliabilityPolicy.RELIABLE,
             durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
         )
-        return self.create_publisher(kind, topic.published, profile)
+        return self.create_publisher(_message_class(topic.type), topic.published, profile)
 
     def _play(self) -> None:
         """The thread: wait, publish, and again; it never touches anything but the publishers."""
@@ -130,6 +129,15 @@ class ReplayNode(Node):
             raise NodeFailed(self._trouble)
         self.get_logger().info(f"{self.sent} messages published")
         rclpy.try_shutdown()
+
+
+def _message_class(kind: str) -> Any:
+    """The Python class of `pkg/msg/Name`; None when it is not installed."""
+    package, _, message = kind.partition("/msg/")
+    try:
+        return getattr(import_module(f"{package}.msg"), message, None)
+    except ImportError:
+        return None
 
 
 def main() -> None:

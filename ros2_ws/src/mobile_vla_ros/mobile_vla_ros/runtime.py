@@ -83,7 +83,7 @@ def run(
     *,
     shared_memory: bool = True,
 ) -> int:
-    """Run one node until SIGINT or SIGTERM (any number of times); 0 after a clean end, 2 when it could not start.
+    """Run one node until a signal asks it to end; 0 after a clean end, 2 when it could not start.
 
     `shared_memory=False` is for a node that must be heard in time even when another process hangs while it writes.
     """

@@ -1,12 +1,15 @@
-"""The records inside one mcap chunk, or one kind of error when it is damaged."""
+"""The records of an mcap file and of its chunks, or one kind of error when they are damaged."""
 
 from __future__ import annotations
 
 import struct
+from io import BytesIO
 
 import zstandard
+from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
-from mcap.records import Chunk, McapRecord
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, McapRecord, Message, Schema
 from mcap.stream_reader import breakup_chunk
 
 # what the decompressors (lz4 raises RuntimeError), the checksum and the parser raise on damaged bytes
@@ -14,7 +17,7 @@ _DAMAGE = (zstandard.ZstdError, RuntimeError, ValueError, EOFError, McapError, s
 
 
 class ChunkError(Exception):
-    """A chunk that cannot be read."""
+    """A chunk or another record that cannot be read."""
 
 
 def records_of(chunk: Chunk) -> list[McapRecord]:
@@ -23,3 +26,18 @@ def records_of(chunk: Chunk) -> list[McapRecord]:
         return breakup_chunk(chunk, validate_crc=True)
     except _DAMAGE as error:
         raise ChunkError(str(error)) from error
+
+
+def record_of(opcode: int, body: bytes) -> McapRecord:
+    """One schema, channel, message or chunk."""
+    stream = ReadDataStream(BytesIO(body))
+    try:
+        if opcode == Opcode.MESSAGE:
+            record: McapRecord = Message.read(stream, len(body))
+        elif opcode == Opcode.SCHEMA:
+            record = Schema.read(stream)
+        else:
+            record = Channel.read(stream) if opcode == Opcode.CHANNEL else Chunk.read(stream)
+    except _DAMAGE as error:
+        raise ChunkError(str(error)) from error
+    return record

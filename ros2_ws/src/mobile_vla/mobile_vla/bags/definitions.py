@@ -47,17 +47,17 @@ def _register_installed(message_type: str, share_dirs: tuple[Path, ...], store: 
     if path is None:
         return False
     types = get_types_from_msg(path.read_text(encoding="utf-8"), message_type)
-    for needed in _named_types(types[message_type][1]):
+    for needed in named_types(types[message_type][1]):
         if needed not in store.fielddefs and not _register_installed(needed, share_dirs, store):
             return False
     store.register(types)
     return True
 
 
-def _named_types(fields: object) -> set[str]:
+def named_types(fields: object) -> set[str]:
     """Every `pkg/msg/Name` inside a field list of the type system, at any depth."""
     if isinstance(fields, str):
-        return {fields} if "/msg/" in fields else set()
+        return {fields} if "/" in fields else set()
     if isinstance(fields, (list, tuple)):
-        return {name for item in fields for name in _named_types(item)}
+        return {name for item in fields for name in named_types(item)}
     return set()

@@ -6,17 +6,16 @@ import sqlite3
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from mcap.data_stream import ReadDataStream
 from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, McapRecord, Message, Schema
 from mcap.writer import MCAP0_MAGIC
 
-from mobile_vla.bags.chunks import ChunkError, records_of
-from mobile_vla.bags.types import RawMessage, TopicInfo
+from mobile_vla.bags.bag_types import plain_type
+from mobile_vla.bags.chunks import ChunkError, record_of, records_of
+from mobile_vla.bags.types import CDR, RawMessage
 
 _HEADER = struct.Struct("<BQ")
 _LARGEST_RECORD = 1 << 32
@@ -32,6 +31,10 @@ class LenientFile:
         self.reason = ""
         self.definitions: dict[str, str] = {}
         """Message definitions by type, as far as the file has them."""
+        self.encodings: dict[str, str] = {}
+        """The language of a type's definition."""
+        self.formats: dict[str, str] = {}
+        """Serialization format by topic, where it is not CDR."""
         self.counts: Counter[tuple[str, str]] = Counter()
         """Messages by (topic, type)."""
 
@@ -43,9 +46,6 @@ class LenientFile:
         for message in source:
             self.counts[message.topic, message.type] += 1
             yield message
-
-    def topics(self) -> list[TopicInfo]:
-        return [TopicInfo(topic, kind, count, None) for (topic, kind), count in self.counts.items()]
 
     def _lose(self, size: int, reason: str) -> None:
         self.bytes_lost += size
@@ -61,12 +61,16 @@ class LenientFile:
             for record in self._mcap_records(file):
                 if isinstance(record, Schema):
                     schemas[record.id] = record
-                    self.definitions[record.name] = record.data.decode("utf-8", "replace")
+                    kind = plain_type(record.name)
+                    self.definitions[kind] = record.data.decode("utf-8", "replace")
+                    self.encodings[kind] = record.encoding
                 elif isinstance(record, Channel):
                     channels[record.id] = record
+                    if record.message_encoding not in ("", CDR):
+                        self.formats[record.topic] = record.message_encoding
                 elif isinstance(record, Message) and record.channel_id in channels:
                     channel = channels[record.channel_id]
-                    kind = schemas[channel.schema_id].name if channel.schema_id in schemas else ""
+                    kind = plain_type(schemas[channel.schema_id].name) if channel.schema_id in schemas else ""
                     yield RawMessage(channel.topic, kind, record.log_time, record.data)
 
     def _mcap_records(self, file: BinaryIO) -> Iterator[McapRecord]:
@@ -88,23 +92,17 @@ class LenientFile:
             ):
                 self._lose(self.bytes_total - start, f"is cut off or overwritten at byte {start}")
                 return
-            if opcode == Opcode.CHUNK:
+            if opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK):
                 try:
-                    records = records_of(Chunk.read(ReadDataStream(BytesIO(file.read(length)))))
+                    record = record_of(opcode, file.read(length))
+                    records = records_of(record) if isinstance(record, Chunk) else [record]
                 except ChunkError:
-                    self._lose(length, f"has a damaged chunk at byte {start}")
+                    self._lose(
+                        length, f"has a damaged {'chunk' if opcode == Opcode.CHUNK else 'record'} at byte {start}"
+                    )
                     records = []
                 yield from (record for record in records if not isinstance(record, Message))
                 yield from sorted((r for r in records if isinstance(r, Message)), key=lambda message: message.log_time)
-            elif opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE):
-                stream = ReadDataStream(BytesIO(file.read(length)))
-                yield (
-                    Message.read(stream, length)
-                    if opcode == Opcode.MESSAGE
-                    else Schema.read(stream)
-                    if opcode == Opcode.SCHEMA
-                    else Channel.read(stream)
-                )
             file.seek(body_end)
 
     def _sqlite(self) -> Iterator[RawMessage]:
@@ -112,11 +110,17 @@ class LenientFile:
         try:
             database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
             database.execute("PRAGMA writable_schema = ON")  # else a file shorter than its header says is refused whole
-            topics = {row[0]: (row[1], row[2]) for row in database.execute("SELECT id, name, type FROM topics")}
+            topics = {}
+            for number, *words in database.execute("SELECT id, name, type, serialization_format FROM topics"):
+                if all(isinstance(word, str) for word in words):
+                    topic, kind, form = words
+                    topics[number] = (topic, plain_type(kind))
+                    if form != CDR:
+                        self.formats[topic] = form
             for topic_id, log_ns, data in database.execute(
                 "SELECT topic_id, timestamp, data FROM messages ORDER BY id"
             ):
-                if topic_id in topics:
+                if topic_id in topics and isinstance(data, bytes) and isinstance(log_ns, int):
                     read += len(data)
                     yield RawMessage(*topics[topic_id], log_ns, data)
             database.close()

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from mobile_vla.bags.types import Qos
+from mobile_vla.bags.types import CDR, Qos
 
 NEWEST_VERSION = 9
 HUMBLE_VERSION = 8
@@ -129,3 +129,24 @@ def write(folder: Path, information: dict[str, Any]) -> None:
         yaml.safe_dump({"rosbag2_bagfile_information": information}, sort_keys=False), encoding="utf-8"
     )
     temporary.replace(folder / FILE_NAME)
+
+
+class Listed(NamedTuple):
+    """What a metadata.yaml promises, as far as it can be read."""
+
+    messages: int | None
+    formats: dict[str, str]
+    """Serialization format by topic, where it is not CDR."""
+
+
+def read_listed(folder: Path) -> Listed:
+    """Of a bag folder; nothing where the file is missing or damaged."""
+    try:
+        information = yaml.safe_load((folder / FILE_NAME).read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+        topics = [entry["topic_metadata"] for entry in information["topics_with_message_count"]]
+        formats = {str(topic["name"]): str(topic["serialization_format"]) for topic in topics}
+        return Listed(
+            int(information["message_count"]), {name: form for name, form in formats.items() if form not in ("", CDR)}
+        )
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
+        return Listed(None, {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from mobile_vla.bags.config import ReplayConfig
@@ -38,7 +38,10 @@ class Due(NamedTuple):
 class Playback:
     """The part of a bag that a configuration asks for."""
 
-    def __init__(self, reader: BagReader, config: ReplayConfig) -> None:
+    def __init__(
+        self, reader: BagReader, config: ReplayConfig, installed: Callable[[str], bool] = lambda kind: True
+    ) -> None:
+        """`installed` says whether messages of a type can be published here."""
         if reader.ros1:
             raise UserError(f"{reader.path} is a ROS 1 bag; convert it with `rosbags-convert` to replay it")
         self._reader = reader
@@ -47,6 +50,7 @@ class Playback:
         self.end_ns = reader.start_ns + int(config.end_s * 1e9) if config.end_s else reader.end_ns + 1
         if self.start_ns >= reader.end_ns and config.start_s:
             raise UserError(f"start_s {config.start_s:g} is behind the end of the bag ({reader.duration_s:.1f} s)")
+        self._installed = installed
         remaps = dict(remap.split(":=", 1) for remap in config.remaps)
         remaps = {f"/{old.strip('/')}": new for old, new in remaps.items()}
         self.topics = [
@@ -56,6 +60,16 @@ class Playback:
             for name in self._chosen(config)
         ]
         self.left_out = sorted(set(reader.topics) - {topic.recorded for topic in self.topics})
+        self.unpublished = {
+            name: why for name in self.left_out if reader.topics[name].messages and (why := self._unpublishable(name))
+        }
+        """Why a topic that was left out could not be published in any case."""
+        if not self.topics:
+            reasons = "; ".join(f"{name} {why}" for name, why in self.unpublished.items())
+            raise UserError(
+                f"{reader.path} has nothing to replay{f': {reasons}' if reasons else ''}; "
+                "name topics with --topics, or replay another bag"
+            )
         self.undecodable = Undecodable()
         """Messages of the newest pass that were left out: a subscriber that cannot decode one may die of it."""
         self._stamped = {topic.recorded for topic in self.topics if has_header(topic.type)}
@@ -92,12 +106,27 @@ class Playback:
     def _chosen(self, config: ReplayConfig) -> list[str]:
         known = [name for name, topic in self._reader.topics.items() if topic.messages]
         if not config.topics:
-            return [name for name in known if name != "/clock" and not self._commands_a_robot(name)]
+            return [
+                name
+                for name in known
+                if name != "/clock" and not self._commands_a_robot(name) and not self._unpublishable(name)
+            ]
         chosen = [f"/{name.strip('/')}" for name in config.topics]
         for name in chosen:
             if name not in known:
                 raise UserError(f"the bag has no messages on {name}; {nearest(name, known)}")
+            if why := self._unpublishable(name):
+                raise UserError(f"{name} {why}; leave it out")
         return chosen
+
+    def _unpublishable(self, name: str) -> str:
+        """Why a topic of the bag cannot be published; empty when it can."""
+        topic = self._reader.topics[name]
+        if topic.trouble:
+            return f"cannot be read: {topic.trouble}"
+        if "/msg/" not in topic.type:
+            return f"is a {topic.type or 'topic without a type'}, which no publisher can send"
+        return "" if self._installed(topic.type) else f"is a {topic.type}, which is not installed"
 
     def _commands_a_robot(self, name: str) -> bool:
         """A replayed command would move a real base: only on request."""

@@ -6,30 +6,28 @@ Sound bags go through `rosbags` (rosbag2 mcap and sqlite3, ROS 1). What that ref
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import yaml
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.interfaces import ConnectionExtRosbag2
-from rosbags.rosbag1 import ReaderError as Bag1Error
-from rosbags.rosbag2 import ReaderError as Bag2Error
+import zstandard
 from rosbags.serde import SerdeError
-from rosbags.typesys import get_types_from_msg
-from rosbags.typesys.store import Typestore
 
+from mobile_vla.bags import metadata
+from mobile_vla.bags.bag_types import BagTypes
 from mobile_vla.bags.convert import DecodeError, decode
 from mobile_vla.bags.damage import Damage, Undecodable
-from mobile_vla.bags.definitions import standard_types
 from mobile_vla.bags.lenient import LenientFile
-from mobile_vla.bags.recover import storage_files
 from mobile_vla.bags.roles import Roles
-from mobile_vla.bags.types import Event, Qos, RawMessage, TopicInfo
+from mobile_vla.bags.sound import SoundBag, UnsoundError
+from mobile_vla.bags.storage_files import compressed_files, refuse_what_is_no_bag, storage_files
+from mobile_vla.bags.types import CDR, Event, RawMessage, TopicInfo
 from mobile_vla.errors import UserError
 
-_READ_ERRORS = (AnyReaderError, Bag1Error, Bag2Error, FileNotFoundError, AssertionError, ValueError, EOFError, OSError)
+_ZSTD = b"\x28\xb5\x2f\xfd"
+"""No CDR message begins so: its first byte is 0."""
+_LARGEST_MESSAGE = 1 << 30
 
 
 class BagReader:
@@ -46,20 +44,16 @@ class BagReader:
         """Log times of the first and last message."""
         self.topics: dict[str, TopicInfo] = {}
         self.ros1 = path.suffix == ".bag"
-        self._sound: AnyReader | None = None
+        self._sound: SoundBag | None = None
         self._files: list[LenientFile] = []
-        self._types: Typestore = standard_types()
+        self._types = BagTypes()
+        self._formats: dict[str, str] = {}
         self._expected: int | None = None
-        if not path.exists():
-            raise UserError(f"there is no bag at {path}; check the path")
-        if path.is_file() and path.stat().st_size == 0:
-            raise UserError(f"{path} is an empty file (0 bytes); record or copy it again")
+        refuse_what_is_no_bag(path)
         self._open()
-        if not any(topic.messages for topic in self.topics.values()):
+        if refusal := self._nothing_to_read():
             self.close()
-            raise UserError(
-                f"{path} holds no messages{f' ({self.damage.sentence})' if self.damage else ''}; record it again"
-            )
+            raise UserError(refusal)
 
     @property
     def duration_s(self) -> float:
@@ -69,22 +63,29 @@ class BagReader:
     def message_count(self) -> int:
         return sum(topic.messages for topic in self.topics.values())
 
+    @property
+    def unreadable(self) -> str:
+        """Every topic of which nothing can be decoded, and why; empty for nearly every bag."""
+        troubled = [topic for topic in self.topics.values() if topic.trouble]
+        return "; ".join(f"{topic.name} cannot be read: {topic.trouble}" for topic in troubled)
+
     def raw(
         self, topics: Collection[str] | None = None, start_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[RawMessage]:
         """Messages in log order (damaged files: nearly), of all topics unless named, with start <= log time < end."""
+        wanted = {name for name in self.topics if name not in self._formats and (topics is None or name in topics)}
         if self._sound is None:
-            yield from self._lenient(topics, start_ns, end_ns)
+            yield from self._lenient(wanted, start_ns, end_ns)
             return
         last_ns, at_last = -(2**62), 0
         try:
-            for message in self._sound_messages(self._sound, topics, start_ns, end_ns):
+            for message in self._sound.messages(wanted, start_ns, end_ns):
                 at_last = at_last + 1 if message.log_ns == last_ns else 1
                 last_ns = message.log_ns
-                yield message
-        except _READ_ERRORS:
-            self._become_lenient()
-            for message in self._lenient(topics, max(last_ns, start_ns or last_ns), end_ns):
+                yield message if self.ros1 or message.data[:4] != _ZSTD else _uncompressed(message)
+        except UnsoundError as error:
+            self._become_lenient(error)
+            for message in self._lenient(wanted, max(last_ns, start_ns or last_ns), end_ns):
                 if message.log_ns == last_ns and at_last > 0:
                     at_last -= 1
                 else:
@@ -103,13 +104,11 @@ class BagReader:
 
     def message(self, data: bytes, message_type: str) -> Any:
         """Any message, decoded by its definition in the bag."""
-        if self.ros1:
-            return self._types.deserialize_ros1(data, message_type)
-        return self._types.deserialize_cdr(data, message_type)
+        return self._types.message(data, message_type, self.ros1)
 
     def flaw(self, message: RawMessage) -> str:
         """Why a message cannot be decoded; empty when it can, or when nothing says what its type looks like."""
-        if message.type not in self._types.fielddefs:
+        if not self._types.knows(message.type):
             return ""
         try:
             self.message(message.data, message.type)
@@ -131,106 +130,108 @@ class BagReader:
         self.close()
 
     def _open(self) -> None:
-        reader = None
         try:
-            reader = AnyReader([self.path], default_typestore=standard_types())
-            reader.open()
-        except _READ_ERRORS as error:
+            self._sound = sound = SoundBag(self.path)
+        except UnsoundError as error:
             if self.ros1:
                 raise UserError(
                     f"{self.path} cannot be read ({error}); run `rosbag reindex` on it where ROS 1 is at hand"
                 ) from error
-            self._files = self._find_files()
-            self._take_stock()
+            self._files = self._find_files(error)
+            self._take_stock(error)
             return
-        self._sound = reader
-        self._types = reader.typestore
-        if reader.message_count:
-            self.start_ns, self.end_ns = reader.start_time, reader.end_time - 1
-        self._expected = reader.message_count
-        for name, info in reader.topics.items():
-            extension = info.connections[0].ext
-            qos = _qos(extension) if isinstance(extension, ConnectionExtRosbag2) else None
-            self.topics[name] = TopicInfo(name, info.msgtype or info.connections[0].msgtype, info.msgcount, qos)
+        sound.teach(self._types)
+        self.start_ns, self.end_ns, self._expected = sound.start_ns, sound.end_ns, sound.message_count
+        self._formats = sound.formats
+        self.topics = {name: self._judged(topic) for name, topic in sorted(sound.topics.items())}
 
-    def _find_files(self) -> list[LenientFile]:
+    def _judged(self, topic: TopicInfo) -> TopicInfo:
+        """The topic, with the reason why it cannot be decoded where there is one."""
+        form = self._formats.get(topic.name)
+        if form is not None:
+            return topic._replace(trouble=f"its serialization format is {form!r}, only {CDR!r} can be read")
+        return topic._replace(trouble=self._types.refused.get(topic.type, ""))
+
+    def _nothing_to_read(self) -> str:
+        """A sentence for a bag without a message that can be read; else empty."""
+        filled = [topic for topic in self.topics.values() if topic.messages]
+        if not filled:
+            said = f" ({self.damage.sentence})" if self.damage else ""
+            return f"{self.path} holds no messages{said}; record it again"
+        if all(topic.name in self._formats for topic in filled):
+            return (
+                f"{self.path}: no topic can be read; {filled[0].name}: {filled[0].trouble}; record it again with an "
+                "RMW that writes CDR, such as rmw_fastrtps_cpp"
+            )
+        return ""
+
+    def _find_files(self, refused: UnsoundError) -> list[LenientFile]:
         paths = storage_files(self.path) if self.path.is_dir() else [self.path]
-        if not paths or any(path.suffix not in (".mcap", ".db3") for path in paths):
-            raise UserError(f"{self.path} is not a bag: expected a rosbag2 folder, or an .mcap, .db3 or .bag file")
+        if not paths:
+            packed = compressed_files(self.path)
+            raise UserError(
+                f"{self.path}: {packed[0].name} is compressed as a whole and cannot be opened by its metadata.yaml "
+                f"({refused}); decompress it with `zstd -d`, or copy the bag again"
+                if packed
+                else f"{self.path} is not a bag: the folder holds no .mcap or .db3 file; name the folder of a bag"
+            )
         return [LenientFile(path) for path in paths]
 
-    def _take_stock(self) -> None:
+    def _take_stock(self, refused: UnsoundError) -> None:
         """Read everything once: which topics there are, from when to when, and what is lost."""
         start, end, counts = 2**63, 0, dict.fromkeys(self.topics, 0)
         kinds = {topic.name: topic.type for topic in self.topics.values()}
+        listed = metadata.read_listed(self.path)
+        self._formats.update(listed.formats)
         for file in self._files:
             for message in file.messages():
                 start, end = min(start, message.log_ns), max(end, message.log_ns)
                 counts[message.topic] = counts.get(message.topic, 0) + 1
                 kinds[message.topic] = message.type
-            self._learn_types(file.definitions)
-        self.topics = {name: TopicInfo(name, kinds[name], count, None) for name, count in counts.items()}
+            for kind, text in file.definitions.items():
+                if text:
+                    self._types.learn(kind, text, file.encodings[kind])
+            self._formats.update(file.formats)
+        found = {name: TopicInfo(name, kinds[name], count, None) for name, count in counts.items()}
+        self.topics = {name: self._judged(topic) for name, topic in found.items()}
         self.start_ns, self.end_ns = (start, end) if end else (0, 0)
         read = self.message_count
-        reasons = tuple(file.reason for file in self._files if file.reason) or (self._unfinished(),)
         lost, total = sum(file.bytes_lost for file in self._files), sum(file.bytes_total for file in self._files)
-        self.damage = Damage(reasons, read, self._expected or self._listed_count(), lost, total)
+        reasons = tuple(file.reason for file in self._files if file.reason)
+        if not reasons and listed.formats and read == listed.messages:
+            return  # only the other formats were in the way
+        self.damage = Damage(
+            reasons or (self._unfinished(refused),), read, self._expected or listed.messages, lost, total
+        )
 
-    def _unfinished(self) -> str:
-        if self.path.is_dir() and not (self.path / "metadata.yaml").exists():
+    def _unfinished(self, refused: UnsoundError) -> str:
+        if self.path.is_dir() and not (self.path / metadata.FILE_NAME).exists():
             return f"{self.path.name} has no metadata.yaml"
-        return f"{self.path.name} has no usable index"
+        return f"{self.path.name} is read without its index ({refused})"
 
-    def _listed_count(self) -> int | None:
-        """How many messages metadata.yaml promises."""
-        try:
-            information = yaml.safe_load((self.path / "metadata.yaml").read_text(encoding="utf-8"))
-            return int(information["rosbag2_bagfile_information"]["message_count"])
-        except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
-            return None
-
-    def _learn_types(self, definitions: dict[str, str]) -> None:
-        for kind, text in definitions.items():
-            if text and kind not in self._types.fielddefs:
-                self._types.register(get_types_from_msg(text, kind))
-
-    def _become_lenient(self) -> None:
+    def _become_lenient(self, refused: UnsoundError) -> None:
         self.close()
-        self._files = self._find_files()
-        self._take_stock()
+        self._files = self._find_files(refused)
+        self._take_stock(refused)
 
-    def _sound_messages(
-        self, reader: AnyReader, topics: Collection[str] | None, start_ns: int | None, end_ns: int | None
-    ) -> Iterator[RawMessage]:
-        wanted = [c for c in reader.connections if topics is None or c.topic in topics]
-        if not wanted:
-            return
-        for connection, log_ns, data in reader.messages(wanted, start=start_ns, stop=end_ns):
-            yield RawMessage(connection.topic, connection.msgtype, log_ns, data)
-
-    def _lenient(
-        self, topics: Collection[str] | None, start_ns: int | None, end_ns: int | None
-    ) -> Iterator[RawMessage]:
+    def _lenient(self, topics: Collection[str], start_ns: int | None, end_ns: int | None) -> Iterator[RawMessage]:
         for file in self._files:
             for message in file.messages():
                 if (
-                    (topics is None or message.topic in topics)
+                    message.topic in topics
                     and (start_ns is None or message.log_ns >= start_ns)
                     and (end_ns is None or message.log_ns < end_ns)
                 ):
-                    yield message
+                    yield _uncompressed(message)
 
 
-Deserialize = Callable[[bytes, str], Any]
-
-
-def _qos(extension: ConnectionExtRosbag2) -> Qos | None:
-    """The first offered profile in plain words."""
-    for profile in extension.offered_qos_profiles:
-        return Qos(
-            profile.reliability.name.lower(),
-            profile.durability.name.lower(),
-            profile.history.name.lower(),
-            profile.depth,
-        )
-    return None
+def _uncompressed(message: RawMessage) -> RawMessage:
+    """rosbag2 can compress message by message, and a single file does not say that it did."""
+    if message.data[:4] != _ZSTD:
+        return message
+    try:
+        if 0 <= zstandard.frame_content_size(message.data) <= _LARGEST_MESSAGE:
+            return message._replace(data=zstandard.ZstdDecompressor().decompress(message.data))
+    except zstandard.ZstdError:
+        pass  # it stays as it is, and is counted as undecodable
+    return message

@@ -10,6 +10,7 @@ from mobile_vla.bags import metadata
 from mobile_vla.bags.definitions import definition_of
 from mobile_vla.bags.lenient import LenientFile
 from mobile_vla.bags.mcap_seal import seal
+from mobile_vla.bags.storage_files import storage_files
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import SUFFIX
 from mobile_vla.errors import UserError
@@ -55,16 +56,6 @@ def recover(folder: Path) -> tuple[Path, int, int]:
             raise UserError(f"{folder} is complete now, but {final} exists already; rename one of them")
         folder.rename(final)
     return final, sum(counts.values()), cut
-
-
-def storage_files(folder: Path) -> list[Path]:
-    """The storage files of a bag folder in recording order (`_2` before `_10`)."""
-
-    def order(path: Path) -> tuple[int, str]:
-        number = path.stem.rpartition("_")[2]
-        return (int(number) if number.isdigit() else 0, path.name)
-
-    return sorted([*folder.glob("*.mcap"), *folder.glob("*.db3")], key=order)
 
 
 def _settle(path: Path) -> None:

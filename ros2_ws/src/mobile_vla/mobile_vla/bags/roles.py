@@ -68,11 +68,40 @@ def find_roles(
             raise UserError(
                 f"{name} is a {listed[name].type}, the {role} must be {' or '.join(_TYPES[role])}; choose another topic"
             )
-    return Roles(**{role: chosen.get(role) or _find(role, listed) for role in {*wanted, *chosen}})
+        if listed[name].trouble:
+            raise UserError(f"{name} cannot be read: {listed[name].trouble}; choose another topic")
+    asked = {*wanted, *chosen}
+    return Roles(**{role: chosen.get(role) or _find(role, listed) for role in Roles._fields if role in asked})
+
+
+def find_camera_and(
+    topics: Collection[TopicInfo], chosen: Mapping[str, str] | None = None, wanted: Collection[str] = BASIC
+) -> Roles:
+    """`find_roles` of a bag that must have a camera; where it has none, nothing else is asked for."""
+    chosen = dict(chosen or {})
+    camera = {"image": chosen["image"]} if "image" in chosen else {}
+    if find_roles(topics, camera, ("image",)).image is None:
+        raise UserError(_no_camera(topics))
+    return find_roles(topics, chosen, wanted)
+
+
+def _no_camera(topics: Collection[TopicInfo]) -> str:
+    cameras = [topic for topic in topics if topic.type in IMAGE_TYPES]
+    if not cameras:
+        known = ", ".join(sorted(topic.name for topic in topics)) or "none"
+        return f"the bag has no camera topic (Image or CompressedImage), its topics: {known}; record one"
+    troubled = next((topic for topic in cameras if topic.trouble), None)
+    if troubled is not None:
+        return f"the camera topic {troubled.name} cannot be read: {troubled.trouble}; record it again"
+    return f"the bag holds no picture: its camera topic {cameras[0].name} is empty; record it again"
 
 
 def _find(role: str, topics: Mapping[str, TopicInfo]) -> str | None:
-    names = [name for name, topic in topics.items() if topic.type in _TYPES[role] and topic.messages > 0]
+    names = [
+        name
+        for name, topic in topics.items()
+        if topic.type in _TYPES[role] and topic.messages > 0 and not topic.trouble
+    ]
     if role == "command":
         names = [name for name in names if not any(word in name for word in _NOT_COMMANDS)]
     if role == "image":

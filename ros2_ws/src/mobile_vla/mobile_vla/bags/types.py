@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+CDR = "cdr"
+"""The one serialization format that ROS 2 uses; anything else is not read."""
+
 
 class Qos(NamedTuple):
     """The delivery that a topic's publishers offered, in words that rosbag2 knows."""
@@ -30,6 +33,8 @@ class TopicInfo(NamedTuple):
     type: str
     messages: int
     qos: Qos | None
+    trouble: str = ""
+    """Why its messages cannot be decoded; empty for nearly every topic."""
 
 
 class Frame(NamedTuple):

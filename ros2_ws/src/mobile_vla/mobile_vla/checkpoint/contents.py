@@ -25,6 +25,7 @@ EMBEDDING = "kosmos_model.text_model.model.embed_tokens.weight"
 _COMPARE_ROWS = 4096
 
 DROP_RULES = {
+    "number of averaged models (torch.optim.swa_utils)": re.compile(r"n_averaged"),
     "position ids (saved as a buffer by transformers <= 4.30)": re.compile(r".*\.embeddings\.position_ids"),
     "sinusoidal positions (a buffer, recomputed)": re.compile(r".*\.embed_positions\.weights"),
 }

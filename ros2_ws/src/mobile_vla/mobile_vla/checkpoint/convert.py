@@ -46,13 +46,14 @@ class Job(NamedTuple):
     card: Path | None = None
     keep: Mapping[str, int] = {}
     force: bool = False
+    weights: str = ""
 
 
 def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> dict[str, Any]:
     """Convert and return what was done: bytes, errors, probe deviation, hash."""
     started = time.monotonic()
     check_destination(job)
-    source = open_source(job.source)
+    source = open_source(job.source, job.weights)
     card, base = find_card(source, job.card)
     check_sha256(source, card)
     full = Contents(source)
@@ -62,7 +63,8 @@ def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> d
     contents, change = full, ""
     progress("probe", 0, 0)
     recorded = _record(full, card, base)
-    probes.compare(card.probe, recorded, recorded.dtype, card.name) if card.probe else None
+    if card.probe is not None and not job.weights:
+        probes.compare(card.probe, recorded, recorded.dtype, card.name)
     if job.keep:
         kept = kept_layers(layout, job.keep)
         contents = ReducedContents(full, kept)
@@ -93,6 +95,8 @@ def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> d
         "source": str(job.source),
         "destination": str(job.destination),
         "dtype": job.dtype,
+        "weights": source.container.key,
+        "other_weights": list(source.container.other_weights),
         "bytes_in": sum(path.stat().st_size for path in source.files),
         "bytes_out": job.destination.stat().st_size,
         "optimizer_bytes_dropped": source.container.optimizer_bytes,

@@ -101,6 +101,11 @@ def load_contents(
     place(model, contents, wanted, device, progress)
     rebuild_buffers(model)
     notes += ensure_right_attention(model)
+    if others := contents.source.container.other_weights:
+        notes.append(
+            f"{contents.source.path.name} also holds {', '.join(others)}, which is not used; "
+            f"`vla checkpoint convert --weights {others[0]}` takes it instead"
+        )
     stored = _word(_most_common(contents))
     words = ("int8", "int8") if int8 else (_word(wanted), stored)
     return Loaded(model, card, base, words[0], tuple(notes), words[1])

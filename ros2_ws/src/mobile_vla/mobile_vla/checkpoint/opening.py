@@ -13,11 +13,16 @@ from mobile_vla.checkpoint.source import SourceError, TensorSource
 _ZIP, _OLD_PICKLE = b"PK\x03\x04", b"\x80"
 
 
-def open_source(path: Path) -> TensorSource:
-    """Open a .pth, .pt, .safetensors or .safetensors.index.json by its content; raises `SourceError` otherwise."""
+def open_source(path: Path, weights: str = "") -> TensorSource:
+    """Open a .pth, .pt, .safetensors or .safetensors.index.json by its content; raises `SourceError` otherwise.
+
+    `weights` names the entry of a .pth to take where it holds several sets of weights.
+    """
     start = _first_bytes(path)
     if start.startswith(_ZIP):
-        return PthSource(path)
+        return PthSource(path, weights)
+    if weights:
+        raise SourceError(f"{path} holds one set of weights; --weights {weights} is for a .pth or .pt, leave it out")
     if path.suffix == ".json":
         return SafetensorsSource(path, read_index(path))
     if len(start) > 8 and start[8:9] == b"{":

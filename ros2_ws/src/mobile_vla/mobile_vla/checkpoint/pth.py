@@ -11,7 +11,7 @@ import codecs
 import collections
 import pathlib
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +41,14 @@ ALLOWED_GLOBALS: tuple[Callable[..., Any] | tuple[Callable[..., Any], str], ...]
 
 
 class PthSource:
-    """A zip-format `.pth` or `.pt`, memory-mapped."""
+    """A zip-format `.pth` or `.pt`, memory-mapped. `weights` names the entry to take where there are several."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, weights: str = "") -> None:
         self.path = path
         self.files = (path,)
         root = _load(path)
-        key, state = _unwrap(path, root)
+        sets = _sets_of_weights(root)
+        key, state = _choose(path, root, sets, weights)
         for name, value in state.items():
             if not isinstance(value, Tensor):
                 raise SourceError(
@@ -56,12 +57,13 @@ class PthSource:
                 )
         self._state: Mapping[str, Tensor] = state
         self.tensors = {name: TensorInfo(tensor.dtype, tuple(tensor.shape)) for name, tensor in state.items()}
-        entries = {} if state is root else {name: value for name, value in root.items() if name != key}
+        entries = {} if state is root else {name: value for name, value in root.items() if name not in {key, *sets}}
         optimizer = {name: entries.pop(name) for name in OPTIMIZER_KEYS if name in entries}
         self.container = Container(
             format="pth",
             key=key,
             entries={str(name): value for name, value in entries.items()},
+            other_weights=tuple(name for name in sets if name != key),
             optimizer_bytes=sum(tensor.nbytes for tensor in _tensors_in(optimizer)),
         )
 
@@ -100,15 +102,46 @@ def _load(path: Path) -> Mapping[Any, Any]:
     return root
 
 
-def _unwrap(path: Path, root: Mapping[Any, Any]) -> tuple[str, Mapping[str, Any]]:
+def _sets_of_weights(root: Mapping[Any, Any]) -> dict[str, Mapping[str, Any]]:
+    """The entries of a container that hold tensors under dotted names, as a module tree's are."""
+    return {
+        key: value
+        for key, value in root.items()
+        if isinstance(key, str)
+        and key not in OPTIMIZER_KEYS
+        and isinstance(value, Mapping)
+        and (key in CONTAINER_KEYS or any("." in str(name) for name in value))
+        and any(isinstance(item, Tensor) for item in value.values())
+    }
+
+
+def _choose(
+    path: Path, root: Mapping[Any, Any], sets: Mapping[str, Mapping[str, Any]], wanted: str
+) -> tuple[str, Mapping[str, Any]]:
+    if wanted:
+        if wanted not in sets:
+            raise SourceError(
+                f"{path} has no set of weights '{wanted}'; {f'it has {_listed(sets)}' if sets else 'it has one only'}"
+            )
+        return wanted, sets[wanted]
     for key in CONTAINER_KEYS:
-        value = root.get(key)
-        if isinstance(value, Mapping) and any(isinstance(item, Tensor) for item in value.values()):
-            return key, value
+        if key in sets:
+            return key, sets[key]
     if any(isinstance(value, Tensor) for value in root.values()):
         return "", root
-    found = ", ".join(map(str, list(root)[:6])) or "nothing"
-    raise SourceError(f"{path} holds {found}, none of which is a set of weights; expected {', '.join(CONTAINER_KEYS)}")
+    if sets:
+        raise SourceError(
+            f"{path} holds its weights as {_listed(sets)}, not as {' or '.join(CONTAINER_KEYS)}; "
+            f"say which with --weights when you inspect or convert it"
+        )
+    raise SourceError(
+        f"{path} holds {_listed(root) or 'nothing'}, none of which is a set of weights; "
+        f"expected {', '.join(CONTAINER_KEYS)}"
+    )
+
+
+def _listed(names: Iterable[Any]) -> str:
+    return ", ".join(map(str, list(names)[:6]))
 
 
 def _tensors_in(value: Any) -> Iterator[Tensor]:

@@ -49,6 +49,7 @@ class Inspection:
             "bytes": sum(path.stat().st_size for path in source.files),
             "optimizer_bytes": source.container.optimizer_bytes,
             "container": source.container.words,
+            "other_weights": list(source.container.other_weights),
             "container_entries": {name: _plain(value) for name, value in source.container.entries.items()},
             "prefixes": self.contents.prefixes,
             "clip_names": "open_clip" if self.contents.open_clip else "transformers",
@@ -78,9 +79,9 @@ class Inspection:
         return words[0] if len(words) == 1 else f"mixed: {', '.join(words)}" if words else "none"
 
 
-def inspect(path: Path, card_file: Path | None = None) -> Inspection:
+def inspect(path: Path, card_file: Path | None = None, weights: str = "") -> Inspection:
     """Open and examine a file; raises only when it cannot be read as a checkpoint at all."""
-    contents = Contents(open_source(path))
+    contents = Contents(open_source(path, weights))
     examined = examine(contents)
     card, error, missing = _card(contents, card_file)
     if card is not None and examined.layout is not None:

@@ -52,6 +52,8 @@ class Container:
     format: str
     key: str = ""
     entries: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    # further sets of weights beside the one that was opened, such as `ema_state_dict`
+    other_weights: tuple[str, ...] = ()
     optimizer_bytes: int = 0
     metadata: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

@@ -222,11 +222,11 @@ def _check_range(name: str, value: Value, spec: _Param) -> None:
         if not math.isfinite(element):
             raise ConfigError(f"{name} must be a finite number, got {element}")
         if spec.ge is not None and element < spec.ge:
-            raise ConfigError(f"{name} must be >= {spec.ge:g}, got {element:g}")
+            raise ConfigError(f"{name} must be >= {spec.ge:g}, got {element:g}; raise it")
         if spec.gt is not None and element <= spec.gt:
-            raise ConfigError(f"{name} must be > {spec.gt:g}, got {element:g}")
+            raise ConfigError(f"{name} must be > {spec.gt:g}, got {element:g}; raise it")
         if spec.le is not None and element > spec.le:
-            raise ConfigError(f"{name} must be <= {spec.le:g}, got {element:g}")
+            raise ConfigError(f"{name} must be <= {spec.le:g}, got {element:g}; lower it")
 
 
 def _a(hint: Any) -> str:

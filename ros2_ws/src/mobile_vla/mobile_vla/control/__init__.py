@@ -8,7 +8,7 @@ from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.control.gate import Gate
 from mobile_vla.control.latch import Latched
 from mobile_vla.control.modes import MEANING, REASONS, Mode
-from mobile_vla.control.range_guard import ScanGeometry
+from mobile_vla.control.scan_sides import ScanGeometry
 from mobile_vla.control.stop_devices import Pressed
 
 __all__ = [

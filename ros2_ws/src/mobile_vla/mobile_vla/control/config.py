@@ -14,19 +14,24 @@ from mobile_vla.control.config_teleop import PERIODS_PER_TIMEOUT, SOURCES, Teleo
 class Staleness(Config):
     """When an input is too old. Ages of actions count from the camera stamp."""
 
-    action_min_s: float = param(0.3, "An action lives at least this long after its image.", gt=0, le=5, live=True)
+    action_min_s: float = param(0.3, "An action lives at least this long after its image.", ge=0.05, le=5, live=True)
     action_inference_factor: float = param(
         3.0, "It lives this many times the policy's image-to-action latency.", ge=1, le=10, live=True
     )
-    action_max_s: float = param(1.0, "It never lives longer than this.", gt=0, le=5, live=True)
+    action_max_s: float = param(1.0, "It never lives longer than this.", ge=0.05, le=5, live=True)
     future_s: float = param(0.05, "A stamp further in the future than this is refused.", ge=0, le=1, live=True)
-    policy_status_s: float = param(3.0, "The policy's own status is too old after this.", gt=0, le=60, live=True)
-    odometry_s: float = param(0.5, "Odometry is dead after this.", gt=0, le=10, live=True)
+    policy_status_s: float = param(3.0, "The policy's own status is too old after this.", ge=2, le=30, live=True)
+    odometry_s: float = param(0.5, "Odometry is dead after this.", ge=0.1, le=5, live=True)
 
     def cross_check(self) -> None:
         if self.action_max_s < self.action_min_s:
             raise ConfigError(
                 f"action_max_s must be >= action_min_s ({self.action_min_s:g} s), got {self.action_max_s:g}; raise it"
+            )
+        if self.future_s > self.action_min_s:
+            raise ConfigError(
+                f"future_s must be <= action_min_s ({self.action_min_s:g} s), got {self.future_s:g}; lower it and "
+                "synchronise the clocks instead"
             )
 
 
@@ -48,15 +53,25 @@ class RangeGuardConfig(Config):
         False, "Guard with the single forward range sensor; a dead sensor then stops the robot.", live=True
     )
     guard_teleop: bool = param(True, "The guard also limits people.", live=True)
-    timeout_s: float = param(0.5, "A range source is dead after this.", gt=0, le=5, live=True)
+    timeout_s: float = param(0.5, "A range source is dead after this.", ge=0.1, le=2, live=True)
     stop_distance_m: float = param(
         0.2, "No motion towards anything nearer than this, measured from the footprint.", ge=0, le=5, live=True
     )
     slow_ttc_s: float = param(
-        1.2, "Speed is limited so that the stop zone is at least this far away in time.", gt=0, le=20, live=True
+        1.2, "Speed is limited so that the stop zone is at least this far away in time.", ge=0.1, le=20, live=True
     )
-    unseen_mps: float = param(0.1, "Highest speed in a direction that no sensor sees.", ge=0, le=10, live=True)
-    half_width_m: float = param(0.2, "Half the width of the footprint.", gt=0, le=5)
+    unseen_mps: float = param(
+        0.1, "Highest speed in a direction to which no scanner or sensor is turned.", ge=0, le=1, live=True
+    )
+    narrow_m: float = param(
+        0.05,
+        "The narrowest thing that gaps between valid beams must not hide: a wider gap counts as an obstacle from where "
+        "it could hide one.",
+        ge=0.005,
+        le=0.5,
+        live=True,
+    )
+    half_width_m: float = param(0.2, "Half the width of the footprint.", ge=0.02, le=5)
     front_m: float = param(0.2, "From the base's origin to its front edge.", ge=0, le=5)
     rear_m: float = param(0.2, "From the base's origin to its rear edge.", ge=0, le=5)
     scan_x_m: float = param(0.0, "Position of the scanner ahead of the base's origin.", ge=-5, le=5)

@@ -20,8 +20,8 @@ class TeleopSource(Config):
     priority: int = param(
         0, "The highest priority that is sending has control; no two may be equal.", ge=0, le=1000, live=True
     )
-    period_s: float = param(0.1, "Time between messages while the person has control.", gt=0, le=2, live=True)
-    timeout_s: float = param(0.25, "Silence after which the source is gone.", gt=0, le=5, live=True)
+    period_s: float = param(0.1, "Time between messages while the person has control.", ge=0.005, le=0.8, live=True)
+    timeout_s: float = param(0.25, "Silence after which the source is gone.", ge=0.05, le=2, live=True)
     frozen_s: float = param(
         0.0,
         "An unchanged motion command longer than this means a frozen device; 0 turns the check off.",
@@ -43,6 +43,10 @@ class TeleopSource(Config):
                 f"timeout_s must be >= {PERIODS_PER_TIMEOUT:g} x period_s ({shortest:g} s), got {self.timeout_s:g}; "
                 "raise timeout_s or shorten period_s"
             )
+        if 0.0 < self.frozen_s < self.timeout_s:
+            raise ConfigError(
+                f"frozen_s must be 0 (off) or >= timeout_s ({self.timeout_s:g} s), got {self.frozen_s:g}; raise it"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,7 @@ class JoySource(TeleopSource):
     priority: int = param(
         30, "The highest priority that is sending has control; no two may be equal.", ge=0, le=1000, live=True
     )
-    period_s: float = param(0.05, "Time between messages while the person has control.", gt=0, le=2, live=True)
+    period_s: float = param(0.05, "Time between messages while the person has control.", ge=0.005, le=0.8, live=True)
     frozen_s: float = param(
         5.0,
         "An unchanged motion command longer than this means a frozen device; 0 turns the check off.",

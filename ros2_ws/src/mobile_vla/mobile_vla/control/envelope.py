@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mobile_vla.control.clock import to_ns
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.config_motion import LinearLimits
 from mobile_vla.control.decode import Velocity
 from mobile_vla.control.limits import AxisLimiter, AxisLimits
 
@@ -12,16 +11,8 @@ from mobile_vla.control.limits import AxisLimiter, AxisLimits
 def axis_limits(config: ControllerConfig) -> tuple[AxisLimits, AxisLimits, AxisLimits]:
     """Nominal limits of the forward, left and turning axis; on an Ackermann base the last is the steering angle."""
     limits = config.limits
-    if config.base.kind == "ackermann":
-        steering = limits.steering
-        rate = steering.rate_radps
-        turning = AxisLimits(steering.angle_rad, steering.angle_rad, rate, rate, steering.accel_radps2)
-    else:
-        turn = limits.turn
-        turning = AxisLimits(
-            turn.velocity_radps, turn.velocity_radps, turn.accel_radps2, turn.decel_radps2, turn.jerk_radps3
-        )
-    return _linear(limits.linear), _linear(limits.lateral), turning
+    turning = limits.steering.axis if config.base.kind == "ackermann" else limits.turn.axis
+    return limits.linear.axis, limits.lateral.axis, turning
 
 
 def handover_limits(config: ControllerConfig) -> tuple[AxisLimits, AxisLimits, AxisLimits]:
@@ -75,7 +66,3 @@ class Envelope:
         return Velocity(
             *(axis.step(value, dt_s, limits) for axis, value, limits in zip(self._axes, target, wanted, strict=True))
         )
-
-
-def _linear(limits: LinearLimits) -> AxisLimits:
-    return AxisLimits(limits.velocity_mps, limits.reverse_mps, limits.accel_mps2, limits.decel_mps2, limits.jerk_mps3)

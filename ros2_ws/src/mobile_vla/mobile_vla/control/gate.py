@@ -17,7 +17,8 @@ from mobile_vla.control.decode import STILL, Velocity, output_turn
 from mobile_vla.control.envelope import Envelope
 from mobile_vla.control.latch import EmergencyLatch, Latched
 from mobile_vla.control.modes import Mode, Situation, next_mode
-from mobile_vla.control.range_guard import RangeGuard, ScanGeometry
+from mobile_vla.control.range_guard import RangeGuard
+from mobile_vla.control.scan_sides import ScanGeometry
 from mobile_vla.control.staleness import Actions
 from mobile_vla.control.surroundings import Surroundings
 from mobile_vla.control.time_watch import TimeWatch

@@ -86,7 +86,7 @@ REASONS: dict[str, str] = {
     "handover": "tighter limits while autonomy takes over",
     "range_slow": "an obstacle ahead: slower",
     "range_stop": "an obstacle inside the stop zone",
-    "range_unseen": "no range sensor looks in the direction of motion: slower",
+    "range_unseen": "no valid beam covers the direction of motion: slower, or no motion where coverage was lost",
     "disarmed": "not armed",
     "estop": "emergency stop is latched",
     "no_action": "no action from an image newer than the last change of mode, person or instruction",

@@ -48,6 +48,8 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
         sentences = story(drive, facts)
         if reader.damage is not None:
             sentences.append(f"The bag is damaged: {reader.damage.sentence}.")
+        if reader.unreadable:
+            sentences.append(f"Of the bag {reader.unreadable}.")
         if undecodable.skipped:
             sentences.append(f"Of the bag was skipped: {undecodable.sentence}.")
         content = _page(reader, roles, drive, facts, told=sentences, warning=warning, video=video)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mobile_vla.bags.align import Sample
 from mobile_vla.bags.damage import Undecodable
 from mobile_vla.bags.reader import BagReader
-from mobile_vla.bags.roles import IMAGE_TYPES, Roles, find_roles
+from mobile_vla.bags.roles import Roles, find_camera_and
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate import metrics
@@ -54,10 +54,8 @@ def evaluate(
     started = time.perf_counter()
     for path in bags:
         with BagReader(path) as reader:
-            roles = _roles(reader, path, chosen, options, controller)
+            roles = _roles(reader, chosen, options, controller, selection)
             seconds = (selection.end_s or reader.duration_s) - selection.start_s
-            if selection.start_s >= reader.duration_s:
-                raise UserError(f"{path} ends at {reader.duration_s:.1f} s, --start-s is {selection.start_s:g}")
             on_bag(str(path), min(seconds, reader.duration_s - selection.start_s))
             samples = samples_of(reader, roles, selection)
             sensors = recorded_sensors(controller, roles)
@@ -75,30 +73,43 @@ def evaluate(
             missing = [role for role, used in sensors_of(controller).items() if used and role not in sensors]
             length = min(seconds, reader.duration_s - selection.start_s)
             absent = tuple(missing) if options.closed else ()
-            facts.append(BagFacts(str(path), length, roles, damage, absent, reader.undecodable))
+            facts.append(BagFacts(str(path), length, roles, damage, absent, reader.undecodable, reader.unreadable))
     columns = rollout.columns
     _refuse_nothing(columns, bags)
     return summarise(rollout, policies, facts, time.perf_counter() - started)
 
 
+def check_bags(
+    bags: Sequence[Path],
+    controller: ControllerConfig,
+    options: Options,
+    selection: Selection,
+    chosen: Mapping[str, str] | None = None,
+) -> None:
+    """Raise `UserError` for a bag that `evaluate` would refuse by its topics or its length, without any policy."""
+    for path in bags:
+        with BagReader(path) as reader:
+            _roles(reader, chosen, options, controller, selection)
+
+
 def _roles(
-    reader: BagReader, path: Path, chosen: Mapping[str, str] | None, options: Options, controller: ControllerConfig
+    reader: BagReader,
+    chosen: Mapping[str, str] | None,
+    options: Options,
+    controller: ControllerConfig,
+    selection: Selection,
 ) -> Roles:
+    path = reader.path
     sensors = [role for role, used in sensors_of(controller).items() if used and options.closed]
+    wanted = {"image", "command", "instruction", "odometry", "mode", *sensors}
     try:
-        roles = find_roles(
-            reader.topics.values(), chosen, {"image", "command", "instruction", "odometry", "mode", *sensors}
-        )
+        roles = find_camera_and(reader.topics.values(), chosen, wanted)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    if roles.image is None:
-        empty = [topic.name for topic in reader.topics.values() if topic.type in IMAGE_TYPES]
-        if empty:
-            raise UserError(f"{path} holds no picture: its camera topic {empty[0]} is empty; record it again")
-        known = ", ".join(sorted(reader.topics)) or "none"
-        raise UserError(f"{path} has no camera topic (Image or CompressedImage), its topics: {known}; record one")
     if roles.instruction is None and not options.instruction:
         raise UserError(f"{path} has no instruction; give one with --instruction")
+    if selection.start_s >= reader.duration_s:
+        raise UserError(f"{path} ends at {reader.duration_s:.1f} s, --start-s is {selection.start_s:g}")
     return roles
 
 

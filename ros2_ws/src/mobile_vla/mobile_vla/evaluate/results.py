@@ -66,6 +66,8 @@ class BagFacts(NamedTuple):
     """Sensors that the gate listens to on the robot and that were not recorded (`closed` only)."""
     undecodable: Undecodable
     """Messages that were skipped."""
+    unreadable: str = ""
+    """Topics of which nothing can be decoded."""
 
 
 @dataclass
@@ -99,6 +101,7 @@ def notes_on(evaluation: Evaluation, known: NDArray[np.bool_]) -> list[str]:
         for bag in evaluation.bags
         if bag.undecodable.skipped
     ]
+    notes += [f"{Path(bag.path).name}: {bag.unreadable}." for bag in evaluation.bags if bag.unreadable]
     notes += [
         f"{Path(bag.path).name} has no {' and no '.join(bag.missing)}: the gate ran without, the robot would not."
         for bag in evaluation.bags

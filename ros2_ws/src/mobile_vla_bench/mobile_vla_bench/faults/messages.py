@@ -18,6 +18,7 @@ from mobile_vla_bench.faults.sources import (
 )
 
 WATCH_S = 0.5
+SCAN_S = 0.1
 MATCH_S = 2 * WATCH_S
 DISCOVERY_S = 0.6
 CLOCKED = Setup(actors=("clock", "policy"))
@@ -67,6 +68,17 @@ _SENSORS = (
         "odometry unstamped",
         "odometry.zero_stamp",
     ),
+)
+BLIND_AHEAD = Fault(
+    name="scan_blind_ahead",
+    word=Word.GARBAGE,
+    what="the third of the beams that looks ahead turns NaN",
+    setup=SCAN,
+    strike=tell("scan", "blind_ahead"),
+    heal=tell("scan", "ok"),
+    notice_s=SCAN_S,
+    expect=("range_unseen",),
+    quick=True,
 )
 SENSORS = tuple(
     Fault(
@@ -180,4 +192,4 @@ SECOND_PUBLISHER = (
     ),
 )
 
-FAULTS = (*ACTIONS, *SENSORS, *PEOPLE, *CLOCKS, *SECOND_PUBLISHER)
+FAULTS = (*ACTIONS, *SENSORS, BLIND_AHEAD, *PEOPLE, *CLOCKS, *SECOND_PUBLISHER)

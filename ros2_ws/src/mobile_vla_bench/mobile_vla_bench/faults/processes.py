@@ -29,6 +29,7 @@ SUPERVISED = Setup(supervised=("controller",))
 BAD_PARAMETERS = {
     "limits.linear.velocity_mps": 1e9,
     "limits.linear.accel_mps2": -1.0,
+    "limits.linear.decel_mps2": 1e-6,
     "limits.turn.velocity_radps": math.nan,
     "staleness.action_min_s": 0.01,
     "teleop.joy.timeout_s": 0.01,
@@ -279,15 +280,18 @@ CONTROLLER = (
         silence_allowed=True,
         quick=True,
     ),
-    Fault(
-        name="sigterm_while_moving",
-        word=Word.OFF,
-        what="SIGTERM to the controller while it drives: a zero is its last word",
-        strike=shut_down(signal.SIGTERM),
-        heal=start_controller,
-        notice_s=0.0,
-        abrupt=True,
-        silence_allowed=True,
+    *(
+        Fault(
+            name=f"{number.name.lower()}_while_moving",
+            word=Word.OFF,
+            what=f"{number.name} to the controller while it drives: a zero is its last word",
+            strike=shut_down(number),
+            heal=start_controller,
+            notice_s=0.0,
+            abrupt=True,
+            silence_allowed=True,
+        )
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     ),
     Fault(
         name="controller_killed",

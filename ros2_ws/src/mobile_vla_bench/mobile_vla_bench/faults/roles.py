@@ -29,7 +29,7 @@ FUTURE_NS = 5 * NS
 LATE_NS = 3 * NS // 2
 CLOCK_STEP_NS = 10 * NS
 READY_PERIOD_S = 0.4
-BEAMS = 90
+BEAMS = 180
 DEADMAN, FORWARD_AXIS, TREMBLING_AXIS = 4, 1, 2
 
 
@@ -168,13 +168,16 @@ class Scanner(Role):
         if behaviour == "wrong_type":
             return Range()
         distance = self.garbage(behaviour, 5.0) if behaviour != "huge" else math.inf
+        ranges = [distance] * BEAMS
+        if behaviour == "blind_ahead":
+            ranges[BEAMS // 3 : -BEAMS // 3] = [math.nan] * (BEAMS // 3)
         message = LaserScan(
             angle_min=-math.pi,
             angle_max=math.pi,
             angle_increment=2 * math.pi / BEAMS,
             range_min=0.05,
             range_max=10.0,
-            ranges=[distance] * BEAMS,
+            ranges=ranges,
         )
         message.header.stamp = Time(nanoseconds=self.stamp_ns(behaviour, now_ns)).to_msg()
         return message

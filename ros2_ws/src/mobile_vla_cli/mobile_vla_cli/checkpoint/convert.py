@@ -20,7 +20,7 @@ vla checkpoint convert policy.pth half.safetensors --dtype bf16 --keep kosmos.te
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """SRC DST --dtype --card --keep --force --threads --json."""
+    """SRC DST --dtype --card --keep --weights --force --threads --json."""
     parser.add_argument("source", type=Path, metavar="SRC", help="checkpoint")
     parser.add_argument("destination", type=Path, metavar="DST", help="new .safetensors file")
     parser.add_argument("--dtype", required=True, choices=("fp32", "fp16", "bf16", "int8"), help="stored number format")
@@ -28,7 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep", action="append", default=[], metavar="STACK=N", help="keep N layers of kosmos.text, clip.vision, ..."
     )
-    parser.add_argument("--force", action="store_true", help="replace DST when it exists")
+    parser.add_argument(
+        "--weights",
+        default="",
+        metavar="KEY",
+        help="which weights of a .pth that holds several (ema_state_dict)",
+    )
+    parser.add_argument("--force", action="store_true", help="replace DST and its card when they exist")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of the probe (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -43,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(args.threads)
     with stages() as report:
-        result = convert(Job(args.source, args.destination, args.dtype, args.card, keep, args.force), report)
+        job = Job(args.source, args.destination, args.dtype, args.card, keep, args.force, args.weights)
+        result = convert(job, report)
     if args.json:
         print_json(result)
         return 0
@@ -51,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     out.print(
         f"[bold]{result['destination']}[/]: {result['bytes_in'] / 1e9:.3f} GB -> {result['bytes_out'] / 1e9:.3f} GB"
     )
+    if result["other_weights"]:
+        out.print(f"  [yellow]not used[/]                  {', '.join(result['other_weights'])}; see --weights")
     out.print(f"  optimizer state dropped   {result['optimizer_bytes_dropped'] / 1e9:.3f} GB")
     if result["int8_relative_error"]:
         error = result["int8_relative_error"]

@@ -24,9 +24,15 @@ vla checkpoint inspect policy.safetensors --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILE, --card, --json."""
+    """FILE, --card, --weights, --json."""
     parser.add_argument("file", type=Path, metavar="FILE", help=".pth, .pt, .safetensors or .safetensors.index.json")
     parser.add_argument("--card", type=Path, metavar="CARD", help="card to check with it (default: FILE.card.yaml)")
+    parser.add_argument(
+        "--weights",
+        default="",
+        metavar="KEY",
+        help="which weights of a .pth that holds several (ema_state_dict)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -34,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the report."""
     from mobile_vla.checkpoint.report import inspect
 
-    inspection = inspect(args.file, args.card)
+    inspection = inspect(args.file, args.card, args.weights)
     if args.json:
         print_json(inspection.as_json())
     else:
@@ -52,6 +58,9 @@ def _print(inspection: Inspection) -> None:
         if facts["optimizer_bytes"]
         else "",
         "beside it": ", ".join(f"{name} {value}" for name, value in facts["container_entries"].items()),
+        "not used": f"{', '.join(facts['other_weights'])}: other weights; choose with --weights"
+        if facts["other_weights"]
+        else "",
         "prefixes": ", ".join(f"{prefix} taken off {count} names" for prefix, count in facts["prefixes"].items()),
         "clip names": facts["clip_names"],
         "layout": facts["layout"] or "unknown",

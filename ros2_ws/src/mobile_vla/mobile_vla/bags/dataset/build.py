@@ -19,7 +19,7 @@ from mobile_vla.bags.dataset.episode import Episode, write_episode
 from mobile_vla.bags.dataset.manifest import SPLITS, EpisodeEntry, Manifest
 from mobile_vla.bags.images import rgb
 from mobile_vla.bags.reader import BagReader
-from mobile_vla.bags.roles import find_roles
+from mobile_vla.bags.roles import find_camera_and
 from mobile_vla.bags.types import Frame
 from mobile_vla.camera.encodings import ImageError
 from mobile_vla.errors import UserError
@@ -173,12 +173,11 @@ def _episodes(
 ) -> Iterator[Episode]:
     with BagReader(bag) as reader:
         try:
-            roles = find_roles(reader.topics.values(), chosen)._replace(diagnostics=None, action=None)
+            roles = find_camera_and(reader.topics.values(), chosen)._replace(diagnostics=None, action=None)
         except UserError as error:
             raise UserError(f"{bag}: {error}") from error
-        if roles.image is None or roles.command is None:
-            missing = "camera" if roles.image is None else "command"
-            raise UserError(f"{bag} has no {missing} topic, so nothing can be learnt from it; leave it out")
+        if roles.command is None:
+            raise UserError(f"{bag} has no command topic, so nothing can be learnt from it; leave it out")
         current: _Open | None = None
         last_ns, due_ns = 0, 0
         period_ns = round(1e9 / options.rate_hz) if options.rate_hz else 0
@@ -223,10 +222,17 @@ def _episodes(
                 raise UserError(
                     f"{bag}: {reader.undecodable.about(topic)}, so nothing can be learnt from it; leave it out"
                 )
-        if reader.damage is not None:
-            damage.append(f"{bag} is damaged: {reader.damage.sentence}")
-        if reader.undecodable.skipped:
-            damage.append(f"{bag}: {reader.undecodable.sentence}; skipped")
+        damage += _said(reader)
+
+
+def _said(reader: BagReader) -> list[str]:
+    """What could not be read of a bag, after its end."""
+    said = [f"{reader.path} is damaged: {reader.damage.sentence}"] if reader.damage is not None else []
+    if reader.unreadable:
+        said.append(f"{reader.path}: {reader.unreadable}")
+    if reader.undecodable.skipped:
+        said.append(f"{reader.path}: {reader.undecodable.sentence}; skipped")
+    return said
 
 
 _ENDING = ("not driven", "driven by another")
