@@ -71,7 +71,8 @@ class FakeCapture:
         self.opened = opened
         self.position_ms = position_ms
         self.wishes: dict[int, float] = {}
-        self.released = 0
+        self.released = self.retrieved = 0
+        self.grabbed: Any = None
         self.arguments: tuple[Any, ...] = ()
 
     def __call__(self, *arguments: Any) -> FakeCapture:
@@ -84,6 +85,14 @@ class FakeCapture:
     def read(self) -> tuple[bool, Any]:
         frame = self.frames.pop(0) if self.frames else None
         return frame is not None, frame
+
+    def grab(self) -> bool:
+        ok, self.grabbed = self.read()
+        return ok
+
+    def retrieve(self) -> tuple[bool, Any]:
+        self.retrieved += 1
+        return True, self.grabbed
 
     def get(self, prop: int) -> float:
         return self.position_ms if prop == cv2.CAP_PROP_POS_MSEC else 0.0

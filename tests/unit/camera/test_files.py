@@ -86,7 +86,7 @@ def test_grey_and_deep_images_keep_their_encoding(tmp_path: Path, fake_time: Any
 
 
 def test_video_at_its_own_timing(video: Path, fake_time: Any):
-    frames, end = read_all(VideoFileSource(video, False, fake_time.clock))
+    frames, end = read_all(VideoFileSource(video, 30.0, False, fake_time.clock))
     levels = [float(frame.pixels.mean()) for frame in frames]
     assert levels == pytest.approx([20.0 * number for number in range(10)], abs=3)
     assert np.diff([frame.stamp_ns for frame in frames]) == pytest.approx(NS / 20, abs=FRAME_TOLERANCE_NS)
@@ -94,7 +94,7 @@ def test_video_at_its_own_timing(video: Path, fake_time: Any):
 
 
 def test_video_loops_at_its_own_timing(video: Path, fake_time: Any):
-    source = VideoFileSource(video, True, fake_time.clock)
+    source = VideoFileSource(video, 30.0, True, fake_time.clock)
     source.open()
     frames = [source.read() for _ in range(23)]
     assert frames[20].pixels.mean() == pytest.approx(0, abs=3)
@@ -102,11 +102,47 @@ def test_video_loops_at_its_own_timing(video: Path, fake_time: Any):
     assert np.diff([frame.stamp_ns for frame in frames]) == pytest.approx(NS / 20, abs=FRAME_TOLERANCE_NS)
 
 
+@pytest.mark.parametrize(("file_hz", "rate_hz"), [(60, 10.0), (25, 10.0), (25, 30.0), (30, 30.0)])
+def test_a_video_is_taken_at_the_configured_rate_at_most(
+    capture: Any, fake_time: Any, make_picture: Any, file_hz: int, rate_hz: float
+):
+    """Frames beyond the rate are dropped, not queued: the film lasts as long as before, and they cost no pixels."""
+    seconds, taken = 4, min(file_hz, round(rate_hz))
+    opened = capture([make_picture(number % 7) for number in range(file_hz * seconds)])
+    shown = iter(range(file_hz * seconds))
+    # whole milliseconds, as containers stamp their frames
+    opened.get = lambda prop: float(round(next(shown) * 1000 / file_hz)) if prop == 0 else float(file_hz)
+    frames, end = read_all(VideoFileSource(Path("clip.mkv"), rate_hz, False, fake_time.clock, opened))
+    assert len(frames) == taken * seconds
+    assert opened.retrieved == len(frames)
+    gaps = np.diff([frame.stamp_ns for frame in frames])
+    # each frame lies within one of the file's own from where an even rate would have it
+    assert gaps == pytest.approx(NS / min(rate_hz, file_hz), abs=NS / file_hz)
+    assert fake_time.now_ns == pytest.approx(seconds * NS, abs=NS / min(rate_hz, file_hz) + FRAME_TOLERANCE_NS)
+    assert f"after {file_hz * seconds} frames" in end
+
+
+def test_a_looping_video_keeps_the_rate_across_its_end(video: Path, fake_time: Any):
+    source = VideoFileSource(video, 5.0, True, fake_time.clock)
+    source.open()
+    stamps = [source.read().stamp_ns for _ in range(12)]
+    assert np.diff(stamps) == pytest.approx(NS / 5, abs=FRAME_TOLERANCE_NS)
+
+
+def test_a_frame_that_was_grabbed_and_cannot_be_decoded_is_damage(capture: Any, fake_time: Any, make_picture: Any):
+    opened = capture([make_picture(number) for number in range(3)])
+    opened.retrieve = lambda: (False, None)
+    source = VideoFileSource(Path("clip.mkv"), 30.0, False, fake_time.clock, opened)
+    source.open()
+    with pytest.raises(DamagedFrame, match=r"clip\.mkv: frame 1 cannot be decoded"):
+        source.read()
+
+
 def test_uneven_video_timing_is_kept(capture: Any, fake_time: Any, make_picture: Any):
     opened = capture([make_picture(number) for number in range(4)])
     positions = iter([0.0, 100.0, 150.0, 150.0])
     opened.get = lambda prop: next(positions) if prop == 0 else 20.0
-    source = VideoFileSource(Path("clip.mkv"), False, fake_time.clock, opened)
+    source = VideoFileSource(Path("clip.mkv"), 30.0, False, fake_time.clock, opened)
     frames, _ = read_all(source)
     # The last stamp repeats, which no clock does: the mean rate is used instead.
     assert np.diff([frame.stamp_ns for frame in frames]).tolist() == [NS // 10, NS // 20, NS // 20]
@@ -114,11 +150,11 @@ def test_uneven_video_timing_is_kept(capture: Any, fake_time: Any, make_picture:
 
 def test_video_refusals(tmp_path: Path, fake_time: Any):
     with pytest.raises(UserError, match="no video file"):
-        VideoFileSource(tmp_path / "no.mp4", False, fake_time.clock).check()
+        VideoFileSource(tmp_path / "no.mp4", 30.0, False, fake_time.clock).check()
     fake = tmp_path / "text.mp4"
     fake.write_text("this is not a film")
     with pytest.raises(UserError, match="not a video"):
-        VideoFileSource(fake, False, fake_time.clock).check()
+        VideoFileSource(fake, 30.0, False, fake_time.clock).check()
 
 
 def test_a_slow_reader_gets_every_frame_later(fake_time: Any):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.server
+import itertools
 import socket
 import threading
 from typing import Any
@@ -14,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobile_vla.camera.config import CameraConfig
-from mobile_vla.camera.source import SourceLost
+from mobile_vla.camera.source import NS, SourceLost
 from mobile_vla.camera.stream import StreamSource, parse, without_password
 from mobile_vla.errors import UserError
 
@@ -71,7 +73,10 @@ def server():
 
 
 def source_of(url: str, fake_time: Any, stall_s: float = 2.0):
-    source = StreamSource(CameraConfig(source=url, stall_s=stall_s), fake_time.clock)
+    """The test's server sends its pictures at once; this clock says that they came a second apart."""
+    seconds = itertools.count()
+    clock = dataclasses.replace(fake_time.clock, steady_ns=lambda: next(seconds) * NS)
+    source = StreamSource(CameraConfig(source=url, stall_s=stall_s), clock)
     source.check()
     return source
 
@@ -100,6 +105,25 @@ def test_reads_every_picture_then_says_it_was_hung_up(server: str, fake_time: An
     assert_newest(levels)
     assert "ended or was silent" in loss
     source.close()
+
+
+def test_frames_beyond_the_rate_are_dropped_without_being_converted(
+    capture: Any, fake_time: Any, make_picture: Any, monkeypatch: pytest.MonkeyPatch
+):
+    opened = capture([make_picture(number) for number in range(60)])
+    config = CameraConfig(source="http://127.0.0.1:1/", rate_hz=10.0)
+    ticks = itertools.count()
+    clock = dataclasses.replace(fake_time.clock, steady_ns=lambda: next(ticks) * NS // 60)
+    source = StreamSource(config, clock, opened)
+    monkeypatch.setattr(source, "_ask_host", lambda url: "")
+    source.open()
+    frames = []
+    with pytest.raises(SourceLost):
+        while True:
+            frames.append(source.read())
+    # a second of 60 pictures at 10 Hz, and the three that may come at once after a pause
+    assert len(frames) == opened.retrieved
+    assert 10 <= len(frames) <= 13
 
 
 def test_silence_is_given_up_after_stall_s(server: str, fake_time: Any):

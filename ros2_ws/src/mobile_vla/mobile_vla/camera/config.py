@@ -52,7 +52,11 @@ class CameraConfig(Config):
     width_px: int = param(640, "Width asked of the camera; 0 leaves the choice to it.", ge=0, le=16384)
     height_px: int = param(480, "Height asked of the camera; 0 leaves the choice to it.", ge=0, le=16384)
     rate_hz: float = param(
-        30.0, "Frames per second asked of a camera, and the pace of an image folder.", gt=0.0, le=1000.0
+        30.0,
+        "Frames per second asked of a camera, the pace of an image folder, and the most that are taken of a video file "
+        "or a stream: what they deliver beyond it is dropped.",
+        gt=0.0,
+        le=1000.0,
     )
     fourcc: str = param("", "Pixel format asked of a V4L2 device, such as MJPG or YUYV; empty leaves it as it is.")
     csi_flip_method: int = param(0, "nvvidconv flip-method of a CSI camera (2 turns it upside down).", ge=0, le=7)

@@ -1,6 +1,7 @@
 """Frames from disk, at the pace they were taken: video files and folders of images.
 
-A reader that falls behind gets every frame, later: the timeline moves on, frames are neither skipped nor bunched.
+A reader that falls behind gets the frames later: the timeline moves on, frames are neither skipped nor bunched. Of a
+video with more than `rate_hz` frames per second only so many are taken; the others are not converted to pixels.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from mobile_vla.camera.capture import Capture, OpenCapture
 from mobile_vla.camera.encodings import Pixels
+from mobile_vla.camera.rate_limit import RateLimit
 from mobile_vla.camera.source import NS, Clock, DamagedFrame, EndOfSource, Frame, SourceLost, encoding_of
 from mobile_vla.errors import UserError
 
@@ -88,17 +90,21 @@ class FolderSource:
 
 
 class VideoFileSource:
-    """A video file at its own timing, once or over and over."""
+    """A video file at its own timing, at most `rate_hz` frames per second of it, once or over and over."""
 
     live = False
 
-    def __init__(self, path: Path, loop: bool, clock: Clock, opener: OpenCapture = cv2.VideoCapture) -> None:
+    def __init__(
+        self, path: Path, rate_hz: float, loop: bool, clock: Clock, opener: OpenCapture = cv2.VideoCapture
+    ) -> None:
         self.description = f"video {path}"
         self._path = path
         self._loop = loop
         self._clock = clock
         self._opener = opener
         self._pacer = Pacer(clock)
+        self._limit = RateLimit(rate_hz)
+        self._time_ns = 0
         self._capture: Capture | None = None
         self._rate_hz = _FALLBACK_HZ
         self._position_ms = 0.0
@@ -132,16 +138,23 @@ class VideoFileSource:
         self._position_ms = 0.0
 
     def read(self) -> Frame:
-        """The next frame when it is due."""
-        ok, pixels = self._grab()
-        if not ok and self._loop and self._shown:
-            self.open()
-            ok, pixels = self._grab()
-        if not ok or pixels is None:
-            raise EndOfSource(f"{self.description}: the end was reached after {self._shown} frames")
-        self._pacer.wait(self._interval_ns())
-        self._shown += 1
-        return Frame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
+        """The next frame that is taken, when it is due."""
+        before_ns = self._time_ns
+        while True:
+            if not self._grab():
+                if not self._loop or not self._shown:
+                    raise EndOfSource(f"{self.description}: the end was reached after {self._shown} frames")
+                self.open()
+                continue
+            self._time_ns += self._interval_ns()
+            self._shown += 1
+            if not self._limit.takes(self._time_ns):
+                continue
+            ok, pixels = self._retrieve()
+            self._pacer.wait(self._time_ns - before_ns)
+            if not ok or pixels is None:
+                raise DamagedFrame(f"{self.description}: frame {self._shown} cannot be decoded")
+            return Frame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
 
     def close(self) -> None:
         """Close the file."""
@@ -149,10 +162,15 @@ class VideoFileSource:
             self._capture.release()
             self._capture = None
 
-    def _grab(self) -> tuple[bool, Pixels | None]:
+    def _grab(self) -> bool:
+        """Go on to the next frame without making pixels of it."""
         if self._capture is None:
             raise SourceLost(f"{self._path} is not open")
-        return self._capture.read()
+        return self._capture.grab()
+
+    def _retrieve(self) -> tuple[bool, Pixels | None]:
+        assert self._capture is not None
+        return self._capture.retrieve()
 
     def _interval_ns(self) -> int:
         """Time since the previous frame by the file's own stamps; its mean rate where they make no sense."""

@@ -61,7 +61,7 @@ def _make(config: CameraConfig, clock: Clock) -> FrameSource:
         return StreamSource(config, clock)
     if kind == "folder":
         return FolderSource(_path(text), config.rate_hz, config.loop, clock)
-    return VideoFileSource(_path(text), config.loop, clock)
+    return VideoFileSource(_path(text), config.rate_hz, config.loop, clock)
 
 
 def _path(text: str) -> Path:

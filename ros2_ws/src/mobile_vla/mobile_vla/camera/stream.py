@@ -11,12 +11,15 @@ import cv2
 
 from mobile_vla.camera.capture import Capture, OpenCapture
 from mobile_vla.camera.config import CameraConfig
+from mobile_vla.camera.rate_limit import RateLimit
 from mobile_vla.camera.source import Clock, Frame, SourceLost, encoding_of
 from mobile_vla.errors import UserError, nearest
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _FFMPEG_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 _HTTP_ERROR = 400
+_BUNCHED = 3
+"""So many frames may arrive at once: a network delays one and delivers it with the next."""
 
 
 class StreamSource:
@@ -29,6 +32,7 @@ class StreamSource:
         self._timeout_s = config.stall_s
         self._clock = clock
         self._opener = opener
+        self._limit = RateLimit(config.rate_hz, ahead=_BUNCHED)
         self._capture: Capture | None = None
         self.description = f"stream {without_password(self._url)}"
 
@@ -54,13 +58,15 @@ class StreamSource:
         self._capture = capture
 
     def read(self) -> Frame:
-        """The next frame; its stamp is the time it was decoded, because the camera's own clock is unknown."""
+        """The next frame that is taken; its stamp is the time it was decoded, the camera's own clock is unknown."""
         if self._capture is None:
             raise SourceLost(f"{self.description} is not open")
-        ok, pixels = self._capture.read()
-        if not ok or pixels is None:
-            raise SourceLost(f"{self.description} ended or was silent for {self._timeout_s:g} s")
-        return Frame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
+        while self._capture.grab():
+            if self._limit.takes(self._clock.steady_ns()):
+                ok, pixels = self._capture.retrieve()
+                if ok and pixels is not None:
+                    return Frame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
+        raise SourceLost(f"{self.description} ended or was silent for {self._timeout_s:g} s")
 
     def close(self) -> None:
         """Hang up."""
