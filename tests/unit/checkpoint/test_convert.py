@@ -133,6 +133,25 @@ def test_ctrl_c_leaves_nothing_behind(made: Path, tmp_path: Path, dtype: str) ->
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_a_card_written_by_hand_is_not_overwritten(made: Path, tmp_path: Path) -> None:
+    card = card_path(tmp_path / "p.safetensors")
+    card.write_text("mine")
+    job = Job(made / "reconstructed.pth", tmp_path / "p.safetensors", "fp32")
+    with pytest.raises(UserError, match=r"p.safetensors.card.yaml exists and would be overwritten .* give --force"):
+        convert(job)
+    card.unlink()
+
+    def write_one_meanwhile(stage: str, done: int, total: int) -> None:
+        if stage == "verify":
+            card.write_text("mine")
+
+    with pytest.raises(UserError, match="would be overwritten"):
+        convert(job, write_one_meanwhile)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(card.name, "mine")]
+    convert(job._replace(force=True))
+    assert load_card(card).weights_sha256
+
+
 def test_a_result_that_is_not_the_source_never_gets_its_name(made: Path, tmp_path: Path, monkeypatch) -> None:
     def forgetful(name: str, tensor: torch.Tensor, path: Path) -> None:
         if name.startswith("rnn.") and "as bf16" in name:

@@ -10,12 +10,14 @@ import torch
 from tokenizers import Tokenizer
 
 from mobile_vla.checkpoint import synthetic
+from mobile_vla.checkpoint.card import card_path
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.pth import ALLOWED_GLOBALS
 from mobile_vla.checkpoint.synthetic import Order, cached, random_tensor, synthesize
 from mobile_vla.checkpoint.tiny_tokenizer import SPECIAL, WORDS, write_tokenizer
 from mobile_vla.errors import UserError
+from mobile_vla_cli.main import main
 
 
 def test_a_tensor_depends_on_its_name_and_seed_only() -> None:
@@ -109,3 +111,17 @@ def test_every_known_word_is_one_token_and_every_text_survives(tmp_path: Path) -
         SPECIAL.index("<s>"),
         SPECIAL.index("<image>"),
     ]
+
+
+def test_a_card_and_a_tokenizer_of_somebody_else_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["checkpoint", "synthesize", "--size", "tiny", "--layout", "tanh", str(tmp_path / "p.pth")]
+    card, tokenizer = card_path(tmp_path / "p.pth"), tmp_path / "tokenizer" / "tokenizer.json"
+    card.write_text("mine")
+    assert main(command) == 2
+    assert "p.pth.card.yaml exists and would be overwritten" in capsys.readouterr().err
+    tokenizer.parent.mkdir()
+    tokenizer.write_text("mine")
+    assert main([*command, "--force"]) == 2
+    assert "tokenizer.json exists and is another tokenizer" in capsys.readouterr().err
+    assert (card.read_text(), tokenizer.read_text()) == ("mine", "mine")
+    assert not (tmp_path / "p.pth").exists()

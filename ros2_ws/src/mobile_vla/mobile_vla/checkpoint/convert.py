@@ -1,14 +1,14 @@
 """Conversion to safetensors in another number format: streaming, atomic, proven against the source.
 
 Order: examine -> record the source's probe -> write tensor by tensor under a temporary name -> load that file strictly
-and compare its probe -> rename. Ctrl-C or an error at any point leaves nothing behind.
+and compare its probe -> rename. Ctrl-C or an error at any point leaves nothing behind; what a killed run leaves is
+removed by the next one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +21,7 @@ from mobile_vla.checkpoint import probe as probes
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, Probe, card_path
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.contents import Contents
+from mobile_vla.checkpoint.conversion_folder import conversion_folder
 from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_quantisable, is_scale, quantise
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.load import check_finite, check_sha256, find_card, load_contents
@@ -28,6 +29,7 @@ from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.reduce import ReducedContents, kept_layers, sentence
 from mobile_vla.checkpoint.source import SourceError, sha256_of
 from mobile_vla.checkpoint.strict import require
+from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
 from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
 from mobile_vla.errors import UserError
 from mobile_vla.policy.batch import BatchPolicy
@@ -55,42 +57,27 @@ def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> d
     check_destination(job)
     source = open_source(job.source, job.weights)
     card, base = find_card(source, job.card)
-    check_sha256(source, card)
+    tokenizers = tokenizer_copies(card, base, job.destination.parent)
     full = Contents(source)
-    layout, int8 = require(full)
-    if int8:
+    if require(full)[1]:
         raise SourceError(f"{job.source} is stored in int8 already, which cannot be undone; convert from the original")
-    contents, change = full, ""
-    progress("probe", 0, 0)
-    recorded = _record(full, card, base)
-    if card.probe is not None and not job.weights:
-        probes.compare(card.probe, recorded, recorded.dtype, card.name)
-    if job.keep:
-        kept = kept_layers(layout, job.keep)
-        contents = ReducedContents(full, kept)
+    with conversion_folder(job.destination) as folder:
+        check_sha256(source, card)
+        progress("probe", 0, 0)
+        contents, card = _probed(full, card, base, job)
+        partial = folder / job.destination.name
         layout, _ = require(contents)
-        reduced = _record(contents, card, base)
-        moved = probes.deviation(recorded, reduced)
-        change = f"{sentence(kept, require(full)[0])}; its outputs moved by {moved:.3g} of their spread over the probe"
-        recorded = reduced
-    card = dataclasses.replace(
-        card,
-        probe=recorded,
-        weights_sha256="",
-        modified="; ".join(part for part in (card.modified, change) if part),
-    )
-    job.destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".converting.", dir=job.destination.parent) as folder:
-        partial = Path(folder) / job.destination.name
         errors = _write(contents, layout, dtype=job.dtype, card=card, partial=partial, progress=progress)
         progress("verify", 0, 0)
         written = Contents(open_source(partial))
         found = probes.record_at_once(BatchPolicy(load_contents(written, card, base)), job.dtype)
-        deviation = probes.compare(recorded, found, job.dtype, card.name)
+        assert card.probe is not None
+        deviation = probes.compare(card.probe, found, job.dtype, card.name)
         digest = sha256_of((partial,), lambda done: progress("hash", done, partial.stat().st_size))
-        bring_tokenizers(card, base, job.destination.parent)
+        check_destination(job)  # again: somebody may have written a card meanwhile
+        copy_tokenizers(tokenizers)
         partial.replace(job.destination)
-    write_text(card_path(job.destination), dump_card(dataclasses.replace(card, weights_sha256=digest)))
+        write_text(card_path(job.destination), dump_card(dataclasses.replace(card, weights_sha256=digest)))
     return {
         "source": str(job.source),
         "destination": str(job.destination),
@@ -102,11 +89,30 @@ def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> d
         "optimizer_bytes_dropped": source.container.optimizer_bytes,
         "dropped": [dropped._asdict() for dropped in contents.dropped],
         "int8_relative_error": {"worst": max(errors), "mean": sum(errors) / len(errors)} if errors else None,
+        "tokenizer_files": [str(copy.target) for copy in tokenizers],
         "probe_deviation": deviation,
         "modified": card.modified,
         "sha256": digest,
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _probed(full: Contents, card: Card, base: Path, job: Job) -> tuple[Contents, Card]:
+    """The tensors to write and their card, with a probe of what they do at the source's own precision."""
+    recorded = _record(full, card, base)
+    if card.probe is not None and not job.weights:
+        probes.compare(card.probe, recorded, recorded.dtype, card.name)
+    contents, change = full, ""
+    if job.keep:
+        layout, _ = require(full)
+        kept = kept_layers(layout, job.keep)
+        contents = ReducedContents(full, kept)
+        reduced = _record(contents, card, base)
+        moved = probes.deviation(recorded, reduced)
+        change = f"{sentence(kept, layout)}; its outputs moved by {moved:.3g} of their spread over the probe"
+        recorded = reduced
+    modified = "; ".join(part for part in (card.modified, change) if part)
+    return contents, dataclasses.replace(card, probe=recorded, weights_sha256="", modified=modified)
 
 
 def check_destination(job: Job) -> None:
@@ -117,21 +123,13 @@ def check_destination(job: Job) -> None:
         raise UserError(f"{job.destination} must end in .safetensors, the only format written; rename it")
     if job.destination.exists() and (job.destination.is_dir() or not job.force):
         raise UserError(f"{job.destination} exists; remove it, choose another name, or give --force")
+    if (card := card_path(job.destination)).exists() and not job.force:
+        raise UserError(
+            f"{card} exists and would be overwritten by the result's card; move it away, choose another name, "
+            f"or give --force"
+        )
     if job.destination.resolve() == job.source.resolve():
         raise UserError(f"{job.destination} is the source itself; choose another name")
-
-
-def bring_tokenizers(card: Card, base: Path, destination: Path) -> None:
-    """Copy tokenizer folders that the card names relative to itself to where the new card looks for them."""
-    for name in {card.tokenizers.kosmos, card.tokenizers.clip}:
-        original, copy = base / name, destination / name
-        if not original.is_dir() or copy.resolve() == original.resolve() or Path(name).is_absolute():
-            continue
-        for file in original.iterdir():
-            target = copy / file.name
-            if target.exists() and target.read_bytes() != file.read_bytes():
-                raise UserError(f"{target} exists and is another tokenizer; convert into a folder of its own")
-        shutil.copytree(original, copy, dirs_exist_ok=True)
 
 
 def _record(contents: Contents, card: Card, base: Path) -> Probe:

@@ -67,6 +67,7 @@ def synthesize(
     layout, card = synthetic_layout(order.size, order.head), synthetic_card(order.size, order.head)
     shapes = expected_shapes(layout)
     total = sum(4 * math.prod(shape) for shape in shapes.values())
+    tiny_tokenizer.refuse_another(destination.parent / card.tokenizers.kosmos)
     destination.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(destination.parent).free) < 1.1 * total:
         raise UserError(f"{destination.parent} has {free / 1e9:.1f} GB free, {1.1 * total / 1e9:.1f} GB are needed")

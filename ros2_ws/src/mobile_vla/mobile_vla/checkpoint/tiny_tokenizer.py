@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mobile_vla.errors import UserError
+
 WORDS = [
     "a",
     "and",
@@ -147,8 +149,20 @@ def vocabulary_size() -> int:
 
 def write_tokenizer(folder: Path) -> None:
     """Write `tokenizer.json` into `folder`."""
+    refuse_another(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(json.dumps(tokenizer_json(), ensure_ascii=False), encoding="utf-8")
+    (folder / "tokenizer.json").write_text(_text(), encoding="utf-8")
+
+
+def refuse_another(folder: Path) -> None:
+    """Raise where `folder` already has a tokenizer that is not this one."""
+    file = folder / "tokenizer.json"
+    if file.exists() and file.read_text(encoding="utf-8", errors="replace") != _text():
+        raise UserError(f"{file} exists and is another tokenizer; choose a folder of its own")
+
+
+def _text() -> str:
+    return json.dumps(tokenizer_json(), ensure_ascii=False)
 
 
 def _byte_alphabet() -> list[str]:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from mobile_vla.checkpoint.card import Card
 from mobile_vla.checkpoint.layout import Layout
+from mobile_vla.checkpoint.tokenizer_files import OPEN_CLIP
 from mobile_vla.errors import UserError
 from mobile_vla.policy.model import tower_facts
 
 BEGIN, IMAGE, END_IMAGE = "<s>", "<image>", "</image>"
-OPEN_CLIP = "open_clip"
 
 
 class PromptIds(NamedTuple):

@@ -24,16 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--container", choices=("plain", "wild"), default="plain", help="wild: a training script's container (.pth)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the weights (default: 0)")
-    parser.add_argument("--force", action="store_true", help="replace OUT when it exists")
+    parser.add_argument("--force", action="store_true", help="replace OUT and its card when they exist")
 
 
 def run(args: argparse.Namespace) -> int:
     """Generate and say where."""
+    from mobile_vla.checkpoint.card import card_path
     from mobile_vla.checkpoint.synthetic import Order, synthesize
     from mobile_vla_cli.checkpoint.progress import stages
 
     if args.out.exists() and (args.out.is_dir() or not args.force):
         raise UserError(f"{args.out} exists; remove it, choose another name, or give --force")
+    if card_path(args.out).exists() and not args.force:
+        raise UserError(f"{card_path(args.out)} exists and would be overwritten; move it away, or give --force")
     order = Order(args.size, args.layout, args.seed, args.container == "wild")
     with stages() as report:
         card = synthesize(args.out, order, lambda done, total: report("write", done, total))

@@ -17,9 +17,9 @@ from mobile_vla.bags.dataset.manifest import Manifest
 from mobile_vla.checkpoint import probe as probes
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path
 from mobile_vla.checkpoint.card_text import dump_card, embedded
-from mobile_vla.checkpoint.convert import bring_tokenizers
 from mobile_vla.checkpoint.load import Loaded, load
 from mobile_vla.checkpoint.source import sha256_of
+from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
 from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
@@ -61,6 +61,7 @@ def fit_head(
     """Fit and write. `work` keeps features and the run's state (default: inside the data set)."""
     _check(manifest, destination)
     loaded = load(base, card_file, torch.float32)
+    tokenizer_copies(loaded.card, loaded.base, destination.parent)  # refuses before hours of fitting
     digest = sha256_of((base,))
     work = work or manifest.folder / "training"
     cache = FeatureCache(loaded, digest, work / CACHE)
@@ -92,7 +93,7 @@ def fit_head(
 def write_checkpoint(destination: Path, loaded: Loaded, card: Card) -> None:
     """The model under its card, with a new probe and checksum; complete or not at all."""
     destination.parent.mkdir(parents=True, exist_ok=True)
-    bring_tokenizers(card, loaded.base, destination.parent)
+    copy_tokenizers(tokenizer_copies(card, loaded.base, destination.parent))
     state = {name: value.detach().contiguous() for name, value in loaded.model.named_parameters()}
     recorded = probes.record_at_once(BatchPolicy(loaded), "fp32")
     card = dataclasses.replace(card, probe=recorded, weights_sha256="")
