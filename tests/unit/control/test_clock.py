@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mobile_vla.control import Now
-from mobile_vla.control.clock import Rejected, Rejections, check_stamp, to_ns, to_s
+from mobile_vla.control.clock import Rejected, Rejections, SimulatedTime, check_stamp, to_ns, to_s
 
 MS = 1_000_000
 NOW = Now(77 * MS, 1_000_000 * MS)
@@ -59,3 +59,56 @@ def test_ignored_inputs_are_counted_by_code_with_the_last_sentence() -> None:
         rejections.add(Rejected(code, sentence))
     assert rejections.counts == {"a.old": 2, "b.old": 1}
     assert rejections.last == {"a.old": "second", "b.old": "other"}
+
+
+def test_before_clock_says_anything_simulated_time_is_zero() -> None:
+    assert SimulatedTime().now_ns(NOW.steady_ns) == 0
+
+
+def test_a_first_message_on_clock_stands_until_the_next() -> None:
+    unit = SimulatedTime()
+    unit.hear(5_000 * MS, 0)
+    assert unit.now_ns(80 * MS) == 5_000 * MS
+
+
+@pytest.mark.parametrize(
+    ("step_ms", "after_ms", "ahead_ms"),
+    [
+        (100, 0, 0),
+        (100, 60, 60),
+        (100, 250, 100),
+        (1, 60, 1),
+        (1000, 60, 60),
+        (1000, 250, 100),
+        (-2000, 60, 0),
+        (100, -5, 0),
+    ],
+)
+def test_between_two_messages_simulated_time_goes_on_by_one_step_at_most(
+    step_ms: int, after_ms: int, ahead_ms: int
+) -> None:
+    unit = SimulatedTime()
+    unit.hear(5_000 * MS, 0)
+    unit.hear((5_000 + step_ms) * MS, 900 * MS)
+    assert unit.now_ns((900 + after_ms) * MS) == (5_000 + step_ms + ahead_ms) * MS
+
+
+def test_a_paused_clock_that_repeats_itself_stands() -> None:
+    unit = SimulatedTime()
+    for index in range(20):
+        unit.hear(min(5_000 + index * 10, 5_050) * MS, index * 10 * MS)
+    assert unit.now_ns(10_000 * MS) == 5_060 * MS
+    unit.hear(5_070 * MS, 20_000 * MS)
+    assert unit.now_ns(20_000 * MS) == 5_070 * MS
+
+
+@pytest.mark.parametrize("rate_hz", [10, 100, 1000])
+def test_ages_on_simulated_time_are_those_on_system_time_within_one_tick(rate_hz: int) -> None:
+    """Read at 30 Hz, as the controller does: the newest message that had come by then. The first tick knows no step."""
+    unit, tick_ms, clock_ms = SimulatedTime(), 33, 1000 // rate_hz
+    for tick in range(2, 300):
+        now_ms = tick * tick_ms
+        unit.hear((1 + now_ms // clock_ms * clock_ms) * MS, now_ms * MS)
+        error_ms = (unit.now_ns(now_ms * MS) - now_ms * MS) / MS
+        if tick > 2 + 2 * clock_ms // tick_ms:
+            assert abs(error_ms) <= tick_ms

@@ -49,6 +49,7 @@ from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
 from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.polled import PolledSubscriptions
+from mobile_vla_ros.ros_time import RosTime
 from mobile_vla_ros.runtime import run
 from mobile_vla_ros.scheduling import become_realtime
 
@@ -77,7 +78,7 @@ class ControllerNode(Node):
         self._settings = Parameters(self, ControllerConfig, self._on_change)
         config = self._settings.value
         self._gate = Gate(config)
-        self._command = self._gate.tick(self._now())
+        self._time = RosTime(self)
         self._stamped = config.output.stamped
         self._publisher = (topics.CMD_VEL_STAMPED if self._stamped else topics.CMD_VEL).publisher(self)
         self._twist = Twist()
@@ -110,6 +111,7 @@ class ControllerNode(Node):
         self._scheduling = become_realtime(config.realtime_priority)
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process: no collection needs to walk it
+        self._command = self._gate.tick(self._now())
 
     # inputs: taken at the start of a tick, only stored
 
@@ -200,6 +202,7 @@ class ControllerNode(Node):
     def tick(self) -> None:
         """Take, decide, publish; then, now and then, what may take longer. Called by the executor at the set rate."""
         started_ns = time.monotonic_ns()
+        self._time.poll()
         self._hear_stops()
         self._inputs.poll()
         now = self._now()
@@ -211,7 +214,7 @@ class ControllerNode(Node):
         if command.publish:
             self._send(command.linear_x, command.linear_y, command.angular_z, now)
         if command.action_stamp_ns > self._last_action_ns:
-            self._latency.add((self._ros_ns() - command.action_stamp_ns) / 1e6)
+            self._latency.add((self._time.now_ns() - command.action_stamp_ns) / 1e6)
         self._last_action_ns = command.action_stamp_ns
         self._work.add((time.monotonic_ns() - started_ns) / 1e6)
         with self._failures.contained("policy reset"):
@@ -288,13 +291,10 @@ class ControllerNode(Node):
     def _now(self) -> Now:
         """One instant on two clocks: read again when this process lost the processor between the two."""
         for _ in range(MOST_READINGS):
-            before_ns, ros_ns, after_ns = steady_ns(), self._ros_ns(), steady_ns()
+            before_ns, ros_ns, after_ns = steady_ns(), self._time.now_ns(), steady_ns()
             if after_ns - before_ns < ONE_INSTANT_NS:
                 break
         return Now(after_ns, ros_ns)
-
-    def _ros_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
 
 
 def _stamp_ns(message: Any) -> int:

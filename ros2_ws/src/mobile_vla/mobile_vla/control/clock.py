@@ -34,6 +34,33 @@ def to_s(nanoseconds: int) -> float:
     return nanoseconds / NS_PER_S
 
 
+class SimulatedTime:
+    """ROS time as /clock tells it, for comparing it with stamps.
+
+    Between two messages it goes on with the steady clock, by as much as the step before (`LONGEST_STEP_NS` at most), so
+    that a slow /clock makes no image younger than it is and no stamp one of the future. When /clock pauses, so does it.
+    """
+
+    LONGEST_STEP_NS = 100_000_000
+
+    def __init__(self) -> None:
+        self._clock_ns = 0
+        self._heard_ns = 0
+        self._step_ns = 0
+
+    def hear(self, clock_ns: int, steady_ns: int) -> None:
+        """A message on /clock; one that repeats the time before changes nothing."""
+        if clock_ns == self._clock_ns:
+            return
+        step_ns = clock_ns - self._clock_ns if self._clock_ns else 0
+        self._step_ns = min(max(step_ns, 0), self.LONGEST_STEP_NS)
+        self._clock_ns, self._heard_ns = clock_ns, steady_ns
+
+    def now_ns(self, steady_ns: int) -> int:
+        """Nanoseconds; 0 before the first message."""
+        return self._clock_ns + min(max(steady_ns - self._heard_ns, 0), self._step_ns)
+
+
 class Rejected(Exception):
     """An input that is ignored and counted: `code` is its counter, the message says which value and why."""
 

@@ -48,7 +48,7 @@ class TimeWatch:
         set_back = ros_ns < -SET_BACK_NS
         if set_back:
             notes.append(Rejected("clock.set_back", f"ROS time went back {to_s(-ros_ns):.3f} s"))
-        if ros_ns - steady_ns > STEPPED_FORWARD_NS:
+        if last.ros_ns and ros_ns - steady_ns > STEPPED_FORWARD_NS:
             ahead_s = to_s(ros_ns - steady_ns)
             notes.append(Rejected("clock.stepped_forward", f"ROS time stepped forward {ahead_s:.3f} s"))
         return TimeChange(gap_ns, set_back, tuple(notes))

@@ -152,8 +152,9 @@ CLOCKS = (
         setup=CLOCKED,
         strike=tell("clock", "paused"),
         heal=tell("clock", "ok"),
-        # A stamp ahead of the clock that stands counts as new when it is read: at the tick after its arrival.
-        notice_s=ACTION_S + DEFAULTS.staleness.future_s + DEFAULTS.period_s,
+        # The controller's time goes on for one step of /clock, as read at its ticks. A stamp ahead of it counts as new
+        # when it is read: at the tick after its arrival.
+        notice_s=ACTION_S + DEFAULTS.staleness.future_s + 2 * DEFAULTS.period_s,
         expect=("stale_action",),
         evidence=("controller", "ignored.action.future_stamp"),
     ),
