@@ -128,6 +128,7 @@ class _Drive:
         assert truth is not None
         self.instruction = instruction or truth.instruction
         operator.instruct(self.instruction)
+        operator.wait_for_policy(lambda: self._session.supervisor.pid("inference"), self._watch, self._say)
         operator.arm(READY_TIMEOUT_S, also=self._watch)
         self._armed = time.monotonic()
         self.tasks.tell(0.0, self.instruction, truth)

@@ -54,7 +54,7 @@ def bench_graph(stream: Stream, policy: str, folder: Path, say: Callable[[str], 
         Operator(domain_id, name="bench") as operator,
     ):
         camera = _Camera(operator, stream)
-        operator.wait(lambda: operator.value("inference", "ready") == "true", READY_TIMEOUT_S, "loading the policy")
+        operator.wait_for_policy(lambda: session.supervisor.pid("inference"), session.supervisor.poll, say)
         operator.wait(camera.has_reader, READY_TIMEOUT_S, "the inference node's subscription to the camera")
         operator.spin(SETTLE_S)
         say(f"sending {stream.frames} frames of {stream.width}x{stream.height} at {stream.rate_hz:g} Hz")

@@ -21,6 +21,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from mobile_vla.errors import UserError
+from mobile_vla_bench.loading import Work, wait_for_policy, work_of
 from mobile_vla_ros.environment import prepare
 from mobile_vla_ros.topics import ARM, CMD_VEL, CMD_VEL_STAMPED, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, Service
 
@@ -82,10 +83,26 @@ class Operator:
         """One value of a node's diagnostics; empty while it has said nothing."""
         return self.diagnostics.get(node, {}).get(key, "")
 
+    def wait_for_policy(
+        self, pid: Callable[[], int], also: Callable[[], None], say: Callable[[str], None] = lambda text: None
+    ) -> None:
+        """Until the policy is loaded. `pid` is that of inference, which may start anew; `also` runs in between."""
+
+        def pause() -> None:
+            also()
+            self._executor.spin_once(timeout_sec=0.05)
+
+        def work() -> Work:
+            try:
+                return work_of(pid())
+            except UserError:
+                return Work()
+
+        wait_for_policy(lambda: self.value("inference", "ready") == "true", work, pause, self._reason, say=say)
+
     def arm(self, timeout_s: float, also: Callable[[], None] | None = None) -> None:
-        """Wait for the policy, then ask until the controller agrees; it says why it refuses."""
+        """Ask until the controller agrees; it says why it refuses."""
         end = time.monotonic() + timeout_s
-        self.wait(lambda: self.value("inference", "ready") == "true", timeout_s, "loading the policy", also)
         while True:
             answer = self.call(ARM, SetBool.Request(data=True), max(0.0, end - time.monotonic()), also)
             if answer.success:

@@ -31,7 +31,6 @@ from mobile_vla_sim.suites import suite_named
 from mobile_vla_sim.truth import Truth, read_truth
 from mobile_vla_sim.world import World
 
-READY_TIMEOUT_S = 120.0
 ANSWER_TIMEOUT_S = 20.0
 TOLD = {"policy": tell_goal, "deaf": tell_other, "absent": tell_absent}
 """Drivers that differ in what they are told only. What they are shown comes from the camera topic."""
@@ -71,12 +70,7 @@ def bench_through_graph(
         World(simulator, job.seeds[0]) as room,
     ):
         say(f"{len(nodes)} processes on ROS domain {domain_id}: {', '.join(node.name for node in nodes)}")
-        operator.wait(
-            lambda: operator.value("inference", "ready") == "true",
-            READY_TIMEOUT_S,
-            "loading the policy",
-            session.supervisor.poll,
-        )
+        operator.wait_for_policy(lambda: session.supervisor.pid("inference"), session.supervisor.poll, say)
         judge = _Judge(session, operator, room, job)
         outcomes = {}
         for name in drivers:
