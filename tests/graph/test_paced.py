@@ -45,6 +45,9 @@ class Ticking(Node):
         if self.fails:
             raise ValueError("no tick")
 
+    def between_ticks(self) -> None:
+        pass
+
     def tick_failed(self, sentence: str) -> None:
         self.told.append(sentence)
         raise RuntimeError("no remedy either")

@@ -160,6 +160,25 @@ def test_an_exception_is_no_action_and_the_next_frame_is_tried(bench: Bench) -> 
     assert bench.policy.resets == 2, "the recurrent state after a failure is not trusted"
 
 
+@pytest.mark.parametrize("where", ["reset", "on_action"])
+def test_an_exception_beside_the_step_does_not_end_the_thread(bench: Bench, where: str) -> None:
+    def fail(*_: Any) -> None:
+        setattr(*healthy)
+        raise OverflowError("no stamp")
+
+    if where == "reset":
+        healthy = (bench.policy, "reset", bench.policy.reset)
+        bench.policy.reset = fail  # type: ignore[method-assign]
+    else:
+        healthy = (bench.worker, "_on_action", bench.worker._on_action)
+        bench.worker._on_action = fail
+    bench.offer()
+    bench.until(lambda: bench.counters.failed == 1)
+    assert "OverflowError: no stamp" in bench.worker.state().trouble
+    bench.offer()
+    bench.until(lambda: bench.actions)
+
+
 def test_every_frame_is_accounted_for(bench: Bench) -> None:
     for _ in range(50):
         bench.offer()

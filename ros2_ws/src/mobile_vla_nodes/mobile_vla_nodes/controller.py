@@ -1,8 +1,8 @@
 """The gate on the graph: the only publisher of the command topic. No model, no picture, one thread.
 
 Every tick on the steady clock takes what has arrived, stores it in `mobile_vla.control.Gate`, asks the gate for the
-command and publishes it. Nothing but operators' requests and stop devices is looked at between two ticks: a flood of
-messages delays none.
+command and publishes it. Stop devices come first; all others together get a bounded time per tick. Between two ticks
+run operators' requests, stop devices and, for a bounded time, what is neither: a flood of messages delays no tick.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
@@ -42,6 +41,7 @@ from mobile_vla.timing import Timings
 from mobile_vla_nodes.controller_status import StateChanges, details, status
 from mobile_vla_nodes.paced import PacedExecutor
 from mobile_vla_nodes.policy_reset import PolicyReset
+from mobile_vla_nodes.policy_status import status_named
 from mobile_vla_nodes.stop_input import StopInput
 from mobile_vla_nodes.unheard import names_of_publishers, publishers
 from mobile_vla_ros import topics
@@ -52,10 +52,14 @@ from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.ros_time import RosTime
 from mobile_vla_ros.runtime import run
 from mobile_vla_ros.scheduling import become_realtime
+from mobile_vla_ros.stamps import stamp_ns
 
 WATCH_PERIOD_NS = 500_000_000
 LOOKS_PER_MATCH = 2
 LAST_WORDS_S = 0.5
+TAKING_CPU_S = 0.005
+"""Processor time of one tick for taking messages; stops are taken first and do not count."""
+ASIDE_CPU_S = 0.003
 ONE_INSTANT_NS = 100_000
 MOST_READINGS = 3
 MEANT_FOR_ONE = ("action", "scan", "range", "odom")
@@ -97,7 +101,10 @@ class ControllerNode(Node):
             "instruction": self._inputs.add_both(topics.INSTRUCTION, self._on_instruction),
             "action": (self._inputs.add(topics.ACTION, self._on_action),),
         }
-        self._inputs.add(topics.DIAGNOSTICS, self._on_diagnostics)
+        self._aside = PolledSubscriptions(self)
+        self._aside.add_raw(
+            topics.DIAGNOSTICS.type, topics.DIAGNOSTICS.name, self._on_diagnostics, topics.DIAGNOSTICS.requested
+        )
         self._listen(config)
         arm = topics.ARM.server(self, self._on_arm)
         estop = topics.TRIGGER_ESTOP.server(self, self._on_estop_request)
@@ -116,22 +123,22 @@ class ControllerNode(Node):
     # inputs: taken at the start of a tick, only stored
 
     def _on_action(self, message: TwistStamped) -> None:
-        self._gate.offer_action(_stamp_ns(message), message.header.frame_id, _velocity(message.twist), self._now())
+        self._gate.offer_action(stamp_ns(message), message.header.frame_id, _velocity(message.twist), self._now())
 
     def _on_teleop(self, source: str, message: TwistStamped) -> None:
         released = message.header.frame_id == RELEASED
-        self._gate.offer_teleop(source, _stamp_ns(message), _velocity(message.twist), self._now(), released)
+        self._gate.offer_teleop(source, stamp_ns(message), _velocity(message.twist), self._now(), released)
 
     def _on_scan(self, message: LaserScan) -> None:
         geometry = ScanGeometry(message.angle_min, message.angle_increment, message.range_min, message.range_max)
-        self._gate.offer_scan(_stamp_ns(message), message.ranges, geometry, self._now())
+        self._gate.offer_scan(stamp_ns(message), message.ranges, geometry, self._now())
 
     def _on_range(self, message: Range) -> None:
-        self._gate.offer_range(_stamp_ns(message), message.range, message.min_range, message.max_range, self._now())
+        self._gate.offer_range(stamp_ns(message), message.range, message.min_range, message.max_range, self._now())
 
     def _on_odometry(self, message: Odometry) -> None:
         twist = message.twist.twist
-        self._gate.offer_odometry(_stamp_ns(message), twist.linear.x, twist.angular.z, self._now())
+        self._gate.offer_odometry(stamp_ns(message), twist.linear.x, twist.angular.z, self._now())
 
     def _on_instruction(self, message: String) -> None:
         if message.data != self._instruction:
@@ -153,13 +160,12 @@ class ControllerNode(Node):
         if self._hear_stops() and self._command.mode is not Mode.ESTOP:
             self._send(0.0, 0.0, 0.0, self._now())
 
-    def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        for part in message.status:
-            if part.name == self._inference:
-                values = {pair.key: pair.value for pair in part.values}
-                ready = values.get("ready") == "true" and values.get("action_ready", "true") == "true"
-                self._gate.offer_policy_status(ready, part.message, self._now())
-                self._gate.offer_image_health(values.get("image_trouble", ""))
+    def _on_diagnostics(self, data: bytes) -> None:
+        found = status_named(self._inference, data)
+        if found is not None:
+            ready = found.values.get("ready") == "true" and found.values.get("action_ready", "true") == "true"
+            self._gate.offer_policy_status(ready, found.message, self._now())
+            self._gate.offer_image_health(found.values.get("image_trouble", ""))
 
     def _look_for_stop_devices(self) -> None:
         self._gate.offer_estop_writers(self._stops.writers())
@@ -204,7 +210,7 @@ class ControllerNode(Node):
         started_ns = time.monotonic_ns()
         self._time.poll()
         self._hear_stops()
-        self._inputs.poll()
+        self._inputs.poll(TAKING_CPU_S)
         now = self._now()
         if self._last_tick_ns:
             late_s = (started_ns - self._last_tick_ns) / NS_PER_S - self._settings.value.period_s
@@ -225,6 +231,10 @@ class ControllerNode(Node):
             self._looked_ns = now.steady_ns
             with self._failures.contained("look at the graph"):
                 self._look_around()
+
+    def between_ticks(self) -> None:
+        """What is neither a command nor a stop: the policy's status among everything on /diagnostics."""
+        self._aside.poll(ASIDE_CPU_S)
 
     def tick_failed(self, sentence: str) -> None:
         """Zero, every time; and the stop is latched, because what the gate still knows cannot be trusted."""
@@ -264,7 +274,11 @@ class ControllerNode(Node):
         level, message, values = status(self._command, self._gate)
         timings = {"tick_jitter": self._jitter, "tick": self._work, "camera_to_command": self._latency}
         measured = {key: value for name, unit in timings.items() for key, value in unit.as_values(name).items()}
-        rate = {"rate_hz": f"{self._settings.value.rate_hz:g}", "scheduling": self._scheduling}
+        rate = {
+            "rate_hz": f"{self._settings.value.rate_hz:g}",
+            "scheduling": self._scheduling,
+            "ticks_with_messages_left": str(self._inputs.cut_short),
+        }
         return Status(level, message, {**values, **rate, **measured, **details(self._gate)})
 
     # set-up
@@ -295,11 +309,6 @@ class ControllerNode(Node):
             if after_ns - before_ns < ONE_INSTANT_NS:
                 break
         return Now(after_ns, ros_ns)
-
-
-def _stamp_ns(message: Any) -> int:
-    stamp = message.header.stamp
-    return int(stamp.sec) * NS_PER_S + int(stamp.nanosec)
 
 
 def _velocity(twist: Twist) -> Velocity:

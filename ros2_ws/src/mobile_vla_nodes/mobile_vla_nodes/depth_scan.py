@@ -14,7 +14,6 @@ from collections import Counter
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image, LaserScan
 
 from mobile_vla.camera.config import DepthScanConfig
@@ -24,6 +23,7 @@ from mobile_vla_nodes.unheard import names_of_publishers, unheard
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.runtime import run
+from mobile_vla_ros.stamps import stamp_ns
 from mobile_vla_ros.topics import DEPTH_IMAGE, DEPTH_INFO, SCAN
 
 
@@ -58,8 +58,7 @@ class DepthScanNode(Node):
         )
         try:
             with self._work.measure():
-                stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
-                ranges = self._scans.ranges(picture, self._intrinsics, stamp_ns)
+                ranges = self._scans.ranges(picture, self._intrinsics, stamp_ns(message))
         except DepthError as error:
             self._refused[error.code] += 1
             self._trouble, self._newest = str(error), None

@@ -6,7 +6,6 @@ import sys
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import Joy
 
 from mobile_vla.control import RELEASED, STILL
@@ -19,6 +18,7 @@ from mobile_vla_nodes.teleop_link import TeleopLink
 from mobile_vla_ros.diagnostics import OK, WARN, Diagnostics, Status
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.runtime import run
+from mobile_vla_ros.stamps import stamp_ns
 from mobile_vla_ros.topics import JOY, TELEOP_JOY
 
 PATIENCE_S = 1.0
@@ -65,8 +65,7 @@ class GamepadNode(Node):
     def _on_joy(self, message: Joy) -> None:
         now = self._link.now()
         self._rate.tick(now.steady_ns)
-        stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
-        self._act(self._pad.offer(message.axes, message.buttons, stamp_ns, now))
+        self._act(self._pad.offer(message.axes, message.buttons, stamp_ns(message), now))
 
     def _on_device(self) -> None:
         assert self._reader is not None

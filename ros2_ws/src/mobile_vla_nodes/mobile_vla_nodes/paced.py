@@ -28,6 +28,7 @@ class Paced(Protocol):
     """A node that this executor runs. `urgent` are its entities that must not wait for the next look at the rest;
     `alarms` are subscriptions in a group that no executor serves.
 
+    `between_ticks` is called once after each tick and must be short.
     A tick or an alarm that raises is counted, and the node is told: what it then does must be safe without the rest.
     """
 
@@ -40,6 +41,8 @@ class Paced(Protocol):
     def tick_failed(self, sentence: str) -> None: ...
 
     def on_alarm(self) -> None: ...
+
+    def between_ticks(self) -> None: ...
 
 
 class PacedExecutor(ContainedExecutor):
@@ -83,6 +86,8 @@ class PacedExecutor(ContainedExecutor):
             self._wait(left_s if timeout_sec is None else min(left_s, timeout_sec))
             return
         self._contained("tick", self._paced.tick)
+        with failures_of(self._paced).contained("between ticks"):
+            self._paced.between_ticks()
         self._awake_ticks = max(0, self._awake_ticks - 1)
         period_ns = round(self._paced.period_s * 1e9)
         now_ns = time.monotonic_ns()

@@ -179,10 +179,13 @@ class InferenceWorker:
                     continue
                 epoch, instruction = self._epoch, self._state.instruction
                 reset, self._reset_wanted = self._reset_wanted, False
-            if reset:
-                self._policy.reset()
-            if job is not None:
-                self._step(job, epoch, instruction)
+            try:
+                if reset:
+                    self._policy.reset()
+                if job is not None:
+                    self._step(job, epoch, instruction)
+            except Exception as error:  # noqa: BLE001  whatever the model throws, the robot gets no action and a person gets the reason
+                self._failed(error)
 
     def _step(self, job: Job, epoch: int, instruction: str) -> None:
         if not instruction:
@@ -195,32 +198,31 @@ class InferenceWorker:
         if age_s < -FUTURE_TOLERANCE_S:
             self._note(f"frame is stamped {-age_s:.2f} s in the future; check the camera's clock", "unhealthy")
             return
-        try:
-            frame = job.decode()
-            if self._judge is not None and not (judgement := self._judge(frame, job.stamp_ns, job.encoding)).ok:
-                self._note(judgement.reason, "unhealthy")
-                return
-            with self.timings["step"].measure():
-                step = self._policy.step(frame, instruction)
-        except Exception as error:  # noqa: BLE001  whatever the model throws, the robot gets no action and a person gets the reason
-            self._note(f"{type(error).__name__}: {error}", "failed")
-            with self._condition:
-                self._state.failures_in_row += 1
-                self._reset_wanted = True
+        frame = job.decode()
+        if self._judge is not None and not (judgement := self._judge(frame, job.stamp_ns, job.encoding)).ok:
+            self._note(judgement.reason, "unhealthy")
             return
+        with self.timings["step"].measure():
+            step = self._policy.step(frame, instruction)
         for stage, milliseconds in step.timings_ms.items():
             self.timings.setdefault(stage, Timings()).add(milliseconds)
         with self._condition:
             if epoch != self._epoch or not self._running:
                 self._state.counters.discarded += 1
                 return
+            self._on_action(job.stamp_ns, step.action)
             self._state.counters.stepped += 1
             self._state.trouble = self._state.image_trouble = ""
             self._state.failures_in_row = 0
-            self._on_action(job.stamp_ns, step.action)
         now_ns = self._now_ns()
         self.image_age.add((now_ns - job.stamp_ns) / 1e6)
         self.rate.tick(now_ns)
+
+    def _failed(self, error: Exception) -> None:
+        self._note(f"{type(error).__name__}: {error}", "failed")
+        with self._condition:
+            self._state.failures_in_row += 1
+            self._reset_wanted = True
 
     def _note(self, trouble: str, counter: str) -> None:
         with self._condition:

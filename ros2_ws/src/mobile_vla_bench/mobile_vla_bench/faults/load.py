@@ -11,7 +11,7 @@ from mobile_vla_bench.faults.fault import Fault, Word
 from mobile_vla_bench.faults.messages import DISCOVERY_S, MATCH_S
 from mobile_vla_bench.faults.people import reset, stop_by_device
 from mobile_vla_bench.faults.rig import Rig
-from mobile_vla_bench.faults.setup import Setup
+from mobile_vla_bench.faults.setup import Broken, Setup
 from mobile_vla_bench.faults.sources import ACTION_S
 
 BURNERS_PER_CORE = 2
@@ -19,6 +19,9 @@ SETTLE_S = 1.0
 DISK_BYTES = 4096
 UNWRITABLE = "/proc/mobile_vla_log"
 DISK_TROUBLE_S = 15.0
+RATE_WINDOW_S = 2.0
+ALL_INPUTS = {"controller": {"range_guard.use_scan": True, "range_guard.use_range": True, "require.odometry": True}}
+LEAST_RATE_HZ = 29.0
 
 
 def starve(rig: Rig) -> None:
@@ -76,7 +79,56 @@ STARVED = (
     ),
 )
 
+
+def keeps_ticking(rig: Rig) -> None:
+    """Commands at the configured rate, by their own stamps."""
+    rate_hz = rig.tick_rate_hz(RATE_WINDOW_S)
+    if rate_hz < LEAST_RATE_HZ:
+        raise Broken(f"the tick came at {rate_hz:.1f} Hz during the flood, promised {LEAST_RATE_HZ:g}")
+
+
+def begin_diagnostics(rig: Rig) -> None:
+    """150 arrays of 200 statuses a second."""
+    rig.tell("diagnostics_flood", "ok")
+    rig.spin(SETTLE_S)
+
+
+def fall_silent(rig: Rig) -> int:
+    """The tick keeps its rate in the flood, and then the policy goes silent."""
+    keeps_ticking(rig)
+    return rig.tell("policy", "silent")
+
+
+def flood_everything(rig: Rig) -> int:
+    """1 kHz on every input at once; the tick keeps its rate."""
+    struck_ns = rig.tell("everything", "flood")
+    keeps_ticking(rig)
+    return struck_ns
+
+
 FLOODS = (
+    Fault(
+        name="flood_of_diagnostics",
+        word=Word.GARBAGE,
+        what="150 Hz of 200 statuses on /diagnostics: at least 29 ticks a second; and then the policy goes silent",
+        setup=Setup(actors=("policy", "diagnostics_flood")),
+        strike=fall_silent,
+        heal=tell("policy", "ok"),
+        ready=begin_diagnostics,
+        notice_s=ACTION_S,
+        expect=("stale_action",),
+        quick=True,
+    ),
+    Fault(
+        name="flood_of_everything",
+        word=Word.GARBAGE,
+        what="1 kHz on every input of the controller at once: at least 29 ticks a second",
+        setup=Setup(actors=("policy", "scan", "range", "odom", "everything"), parameters=ALL_INPUTS),
+        strike=flood_everything,
+        heal=tell("everything", "ok"),
+        notice_s=None,
+        expect=("fault",),
+    ),
     Fault(
         name="flood",
         word=Word.GARBAGE,

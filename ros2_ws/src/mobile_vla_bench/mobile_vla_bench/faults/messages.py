@@ -24,11 +24,18 @@ DISCOVERY_S = 0.6
 CLOCKED = Setup(actors=("clock", "policy"))
 UNHEARD = {"wrong_type": "and read here as", "best_effort": "with another quality of service"}
 
+
+def _evidence(kind: str, counter: str) -> str:
+    return counter if counter.startswith("failed.") else f"ignored.{kind}.{counter}"
+
+
 _ACTIONS = (
     ("nan", Word.GARBAGE, "NaN in an action", "not_finite"),
     ("inf", Word.GARBAGE, "infinity in an action", "not_finite"),
     ("huge", Word.GARBAGE, "1e300 in an action", "out_of_range"),
     ("zero_stamp", Word.WRONG, "actions with stamp zero", "zero_stamp"),
+    ("negative_stamp", Word.WRONG, "actions with a stamp before zero", "zero_stamp"),
+    ("cut_off", Word.GARBAGE, "actions that end in the middle", "failed./policy/action.Undecodable"),
     ("future_stamp", Word.WRONG, "actions stamped 5 s in the future", "future_stamp"),
     ("out_of_order", Word.WRONG, "actions whose stamps run backwards", "out_of_order"),
     ("wrong_frame", Word.WRONG, "actions for another action space", "wrong_space"),
@@ -44,8 +51,8 @@ ACTIONS = tuple(
         heal=tell("policy", "ok"),
         notice_s=ACTION_S,
         expect=("stale_action" if counter else "unheard",),
-        evidence=("controller", f"ignored.action.{counter}" if counter else UNHEARD[behaviour]),
-        quick=behaviour in ("nan", "huge", "future_stamp", "out_of_order", "wrong_type"),
+        evidence=("controller", _evidence("action", counter) if counter else UNHEARD[behaviour]),
+        quick=behaviour in ("nan", "huge", "cut_off", "future_stamp", "out_of_order", "wrong_type"),
     )
     for behaviour, word, what, counter in _ACTIONS
 )

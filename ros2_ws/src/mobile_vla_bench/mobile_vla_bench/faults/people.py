@@ -12,7 +12,7 @@ from mobile_vla.control.config import ControllerConfig
 from mobile_vla_bench.faults.deeds import freeze, kill, restart, show_neutral, tell, thaw
 from mobile_vla_bench.faults.fault import Fault, Word
 from mobile_vla_bench.faults.judge import LimitJudge
-from mobile_vla_bench.faults.rig import Rig
+from mobile_vla_bench.faults.rig import Rig, parameter_messages
 from mobile_vla_bench.faults.setup import Broken, Setup
 from mobile_vla_bench.faults.sources import DEFAULTS, JOY_S
 from mobile_vla_ros.topics import ARM, RESET_ESTOP, TRIGGER_ESTOP
@@ -94,7 +94,7 @@ def enable_pad(enabled: bool) -> Callable[[Rig], int]:
     """Listen to the pad, or no longer, by parameter; the steady time after the answer."""
 
     def deed(rig: Rig) -> int:
-        (result,) = rig.set_parameters({"teleop.joy.enabled": enabled})
+        (result,) = rig.set_parameters(parameter_messages({"teleop.joy.enabled": enabled}))
         if not result.successful:
             raise Broken(f"teleop.joy.enabled was refused: {result.reason}")
         return time.monotonic_ns()
@@ -200,6 +200,18 @@ STOPS = (
         latched=True,
         abrupt=True,
         quick=True,
+    ),
+    Fault(
+        name="estop_cut_off",
+        word=Word.GARBAGE,
+        what="bytes on the estop topic that are no message: a device that cannot be understood may be pressed",
+        strike=lambda rig: rig.garble_estop(),
+        heal=reset,
+        notice_s=0.0,
+        expect=("estop",),
+        evidence=("controller", "failed.estop.Undecodable"),
+        latched=True,
+        abrupt=True,
     ),
     Fault(
         name="disarm_while_driving",
@@ -308,6 +320,18 @@ PADS = (
         notice_s=PAD_TIMEOUT_S,
         expect=("teleop_lost",),
         evidence=("gamepad", "ignored.joy.empty"),
+        latched=True,
+    ),
+    Fault(
+        name="joy_negative_stamp",
+        word=Word.WRONG,
+        what="the joystick driver stamps before zero, with the button held",
+        setup=GAMEPAD,
+        strike=tell("joy", "negative_stamp"),
+        heal=show_neutral("joy"),
+        notice_s=PAD_TIMEOUT_S,
+        expect=("teleop_lost",),
+        evidence=("gamepad", "ignored.joy."),
         latched=True,
     ),
     Fault(

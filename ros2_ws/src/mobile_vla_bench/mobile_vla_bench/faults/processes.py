@@ -8,11 +8,14 @@ import signal
 import time
 from pathlib import Path
 
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import ParameterValue
+
 from mobile_vla.camera.config import HealthConfig
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla_bench.faults.deeds import Deed, freeze, kill, restart, tell, thaw
 from mobile_vla_bench.faults.fault import Fault, Word
-from mobile_vla_bench.faults.rig import Rig
+from mobile_vla_bench.faults.rig import Rig, parameter_messages
 from mobile_vla_bench.faults.scripted_inference import EXCEPTIONS
 from mobile_vla_bench.faults.setup import Broken, Setup
 from mobile_vla_bench.faults.sources import ACTION_S
@@ -26,6 +29,7 @@ BOOT_S = 12.0
 VISION = Setup(actors=("camera",), vision=True)
 RESPAWNED = Setup(actors=("camera",), vision=True, supervised=("inference",))
 SUPERVISED = Setup(supervised=("controller",))
+UNKNOWN_TYPE = 99
 BAD_PARAMETERS = {
     "limits.linear.velocity_mps": 1e9,
     "limits.linear.accel_mps2": -1.0,
@@ -148,9 +152,19 @@ def set_nonsense(rig: Rig) -> int:
     """Parameters out of range: each refused with a sentence."""
     struck_ns = time.monotonic_ns()
     for name, value in BAD_PARAMETERS.items():
-        (result,) = rig.set_parameters({name: value})
+        (result,) = rig.set_parameters(parameter_messages({name: value}))
         if result.successful or not result.reason:
             raise Broken(f"{name}={value} was {'accepted' if result.successful else 'refused without a reason'}")
+    return struck_ns
+
+
+def set_unknown_type(rig: Rig) -> int:
+    """A parameter of a type that does not exist: refused, the controller lives on."""
+    struck_ns = time.monotonic_ns()
+    strange = ParameterMessage(name="rate_hz", value=ParameterValue(type=UNKNOWN_TYPE))
+    (result,) = rig.set_parameters([strange])
+    if result.successful or not result.reason:
+        raise Broken(f"a parameter of type {UNKNOWN_TYPE} was not refused with a reason")
     return struck_ns
 
 
@@ -160,6 +174,7 @@ _PICTURES = (
     ("other_encoding", Word.WRONG, "the encoding changes mid-stream", ACTION_S, "mid-stream"),
     ("smaller", Word.WRONG, "the resolution changes mid-stream", ACTION_S, "mid-stream"),
     ("zero_stamp", Word.WRONG, "frames with stamp zero", ACTION_S, "s old"),
+    ("negative_stamp", Word.WRONG, "frames with a stamp before zero", ACTION_S, "s old"),
     ("future_stamp", Word.WRONG, "frames from the future", ACTION_S, "future"),
 )
 PICTURES = tuple(
@@ -324,6 +339,16 @@ CONTROLLER = (
         strike=set_nonsense,
         notice_s=None,
         keeps_driving=True,
+        quick=True,
+    ),
+    Fault(
+        name="parameter_of_unknown_type",
+        word=Word.GARBAGE,
+        what=f"a parameter of type {UNKNOWN_TYPE} at run time: refused, and driving goes on",
+        strike=set_unknown_type,
+        notice_s=None,
+        keeps_driving=True,
+        evidence=("controller", "failed.service controller/set_parameters"),
         quick=True,
     ),
 )

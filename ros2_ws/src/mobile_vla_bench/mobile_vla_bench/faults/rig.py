@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -47,6 +47,11 @@ OBSERVED = {"limits.handover.duration_s": 0.0, "output.stamped": True}
 """Autonomy need not begin softly in every repetition; the fault about handing back sets it to what it is. Stamps say
 when the controller sent a command, whatever the machine does to it on the way."""
 CRUISE = {"policy": "0.7 0.3", "keyboard": "0.2 0.0", "pad": "0.2 0.0", "web": "0.2 0.0", "joy": "1.0 0.0"}
+
+
+def parameter_messages(values: Mapping[str, Any]) -> list[Any]:
+    """Parameters as a request carries them."""
+    return [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
 
 
 class Rig:
@@ -222,17 +227,29 @@ class Rig:
         self.until(future.done, timeout_s, f"an answer of {service.name}")
         return sent_ns, future.result()
 
-    def set_parameters(self, values: Mapping[str, Any]) -> list[Any]:
+    def set_parameters(self, parameters: Sequence[Any]) -> list[Any]:
         """Set parameters of the controller; the results."""
         client = self.operator.node.create_client(SetParameters, "controller/set_parameters")
         try:
             self.until(client.service_is_ready, 5.0, "the parameter service")
-            parameters = [Parameter(name, value=value).to_parameter_msg() for name, value in values.items()]
-            future = client.call_async(SetParameters.Request(parameters=parameters))
+            future = client.call_async(SetParameters.Request(parameters=list(parameters)))
             self.until(future.done, 5.0, "the parameters' answer")
             return list(future.result().results)
         finally:
             self.operator.node.destroy_client(client)
+
+    def tick_rate_hz(self, seconds: float) -> float:
+        """How often the controller sends a command, by its own stamps."""
+        before = len(self.samples)
+        self.spin(seconds)
+        sent = [sample.sent_ns for sample in self.samples[before:] if sample.sent_ns is not None]
+        return (len(sent) - 1) * 1e9 / (sent[-1] - sent[0]) if len(sent) > 1 else 0.0
+
+    def garble_estop(self) -> int:
+        """Bytes on `estop` that are no message; the steady time just before."""
+        struck_ns = time.monotonic_ns()
+        self._estop.publish(b"\0\1\0\0")
+        return struck_ns
 
     def press_estop(self, pressed: bool) -> int:
         """What a stop device publishes; the steady time just before."""

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from rclpy.time import Time
+from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Joy, LaserScan, Range
 from std_msgs.msg import Bool
@@ -31,6 +32,24 @@ CLOCK_STEP_NS = 10 * NS
 READY_PERIOD_S = 0.4
 BEAMS = 180
 DEADMAN, FORWARD_AXIS, TREMBLING_AXIS = 4, 1, 2
+CUT_OFF_BYTES = 20
+STATUSES, VALUES = 200, 5
+FLOODED = (
+    topics.ACTION,
+    topics.TELEOP_JOY,
+    topics.TELEOP_KEYBOARD,
+    topics.SCAN,
+    topics.RANGE,
+    topics.ODOM,
+    topics.ESTOP,
+    topics.INSTRUCTION,
+    topics.DIAGNOSTICS,
+)
+
+
+def stamp(ns: int) -> Time:
+    """A stamp that may also be from before the beginning of time."""
+    return Time(sec=ns // NS, nanosec=ns % NS)
 
 
 class Role(ABC):
@@ -61,6 +80,8 @@ class Role(ABC):
         """The stamp a healthy or a broken sender would give."""
         if behaviour == "zero_stamp":
             return 0
+        if behaviour == "negative_stamp":
+            return -1
         if behaviour == "future_stamp":
             return now_ns + FUTURE_NS
         if behaviour == "delayed":
@@ -89,18 +110,18 @@ class Velocities(Role):
             return self._release(now_ns)
         self._released = False
         message = TwistStamped()
-        message.header.stamp = Time(nanoseconds=self.stamp_ns(behaviour, now_ns)).to_msg()
+        message.header.stamp = stamp(self.stamp_ns(behaviour, now_ns))
         message.header.frame_id = "omni" if behaviour == "wrong_frame" else self.frame_id
         message.twist.linear.x = self.garbage(behaviour, self.value[0])
         message.twist.angular.z = self.value[1]
-        return message
+        return serialize_message(message)[:CUT_OFF_BYTES] if behaviour == "cut_off" else message
 
     def _release(self, now_ns: int) -> Any:
         if self._released:
             return None
         self._released = True
         message = TwistStamped()
-        message.header.stamp = Time(nanoseconds=self.stamp_ns("release", now_ns)).to_msg()
+        message.header.stamp = stamp(self.stamp_ns("release", now_ns))
         message.header.frame_id = RELEASED
         return message
 
@@ -179,7 +200,7 @@ class Scanner(Role):
             range_max=10.0,
             ranges=ranges,
         )
-        message.header.stamp = Time(nanoseconds=self.stamp_ns(behaviour, now_ns)).to_msg()
+        message.header.stamp = stamp(self.stamp_ns(behaviour, now_ns))
         return message
 
 
@@ -193,7 +214,7 @@ class Distance(Role):
         message = Range(
             min_range=0.05, max_range=4.0, range=self.garbage(behaviour, 3.0) if behaviour == "nan" else 3.0
         )
-        message.header.stamp = Time(nanoseconds=self.stamp_ns(behaviour, now_ns)).to_msg()
+        message.header.stamp = stamp(self.stamp_ns(behaviour, now_ns))
         return message
 
 
@@ -206,7 +227,7 @@ class Base(Role):
 
     def message(self, behaviour: str, now_ns: int) -> Any:
         message = Odometry()
-        message.header.stamp = Time(nanoseconds=self.stamp_ns(behaviour, now_ns)).to_msg()
+        message.header.stamp = stamp(self.stamp_ns(behaviour, now_ns))
         message.twist.twist.linear.x = self.garbage(behaviour, 0.3)
         return message
 
@@ -234,7 +255,7 @@ class Camera(Role):
             data = data[: 3 * width * height]
         message = Image(height=height, width=width, encoding="rgb8" if behaviour == "other_encoding" else "bgr8")
         message.step, message.data = 3 * width, data
-        message.header.stamp = Time(nanoseconds=self.stamp_ns(behaviour, now_ns)).to_msg()
+        message.header.stamp = stamp(self.stamp_ns(behaviour, now_ns))
         return message
 
 
@@ -255,7 +276,7 @@ class JoyDriver(Role):
             return self._repeated
         self._sent += 0 if behaviour == "frozen" else 1
         message = Joy()
-        message.header.stamp = Time(nanoseconds=self.stamp_ns(behaviour, now_ns)).to_msg()
+        message.header.stamp = stamp(self.stamp_ns(behaviour, now_ns))
         if behaviour != "empty":
             axes, buttons = [0.0] * 8, [0] * 11
             axes[TREMBLING_AXIS] = 0.01 * (self._sent % 2)
@@ -278,7 +299,7 @@ class WallClock(Role):
         offset = {"back": -CLOCK_STEP_NS, "forward": CLOCK_STEP_NS}.get(behaviour, 0)
         if behaviour != "paused":
             self._last_ns = now_ns + offset
-        return Clock(clock=Time(nanoseconds=self._last_ns).to_msg())
+        return Clock(clock=stamp(self._last_ns))
 
 
 class Intruder(Role):
@@ -344,6 +365,24 @@ class StopPanel(StopDevice):
     name = "stop_panel"
 
 
+class DiagnosticsFlood(Role):
+    """A machine with many parts that says everything about them, all the time."""
+
+    name = "diagnostics_flood"
+    first_behaviour = "silent"
+    topic = topics.DIAGNOSTICS
+    period_s = 1 / 150
+
+    def __init__(self) -> None:
+        super().__init__()
+        values = [KeyValue(key=f"key {number}", value="some value") for number in range(VALUES)]
+        statuses = [DiagnosticStatus(name=f"/part{number}", values=values) for number in range(STATUSES)]
+        self._bytes = serialize_message(DiagnosticArray(status=statuses))
+
+    def message(self, behaviour: str, now_ns: int) -> Any:
+        return self._bytes
+
+
 class Flood(Velocities):
     """Garbage from nowhere: on the web topic, so that the policy's own messages still arrive."""
 
@@ -361,6 +400,29 @@ class Flood(Velocities):
         publisher, message = self._others[self._next % len(self._others)]
         self._next += 1
         publisher.publish(message)
+        return super().message("nan", now_ns)
+
+
+class EverythingFlood(Velocities):
+    """Garbage on every input of the controller at once, the policy's included; otherwise it offers none of them."""
+
+    name = "everything"
+    first_behaviour = "silent"
+    topic = topics.TELEOP_WEB
+
+    def begin(self, node: Node) -> None:
+        self._node = node
+        self._all: list[tuple[Any, bytes]] = []
+
+    def message(self, behaviour: str, now_ns: int) -> Any:
+        if behaviour != "flood":
+            while self._all:
+                self._node.destroy_publisher(self._all.pop()[0])
+            return None
+        if not self._all:
+            self._all = [(topic.publisher(self._node), serialize_message(topic.type())) for topic in FLOODED]
+        for publisher, data in self._all:
+            publisher.publish(data)
         return super().message("nan", now_ns)
 
 
@@ -395,6 +457,8 @@ ROLES: dict[str, Callable[[], Role]] = {
         StopDevice,
         StopRepeater,
         StopPanel,
+        DiagnosticsFlood,
+        EverythingFlood,
         Flood,
         ActionFlood,
     )
