@@ -23,6 +23,7 @@ from std_srvs.srv import SetBool  # noqa: E402
 
 from mobile_vla_bringup.graph import Choice, describe  # noqa: E402
 from mobile_vla_bringup.processes import NodeProcess  # noqa: E402
+from mobile_vla_ros.run_folder import RUN_FOLDER  # noqa: E402
 from mobile_vla_ros.topics import ARM, Service, Topic  # noqa: E402
 
 
@@ -137,6 +138,12 @@ class GraphUnderTest:
         self._executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self._context)
+
+
+@pytest.fixture(autouse=True)
+def run_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop that one test leaves latched is nothing to another, for controllers in this process, too."""
+    monkeypatch.setenv(RUN_FOLDER, str(tmp_path / "run"))
 
 
 @pytest.fixture

@@ -11,11 +11,14 @@ import pytest
 from controller_bench import MODULE, Bench
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool, String
+from std_srvs.srv import SetBool
 
 from mobile_vla_bench.faults.actor import Actor
+from mobile_vla_nodes.latch_file import BEFORE
 from mobile_vla_nodes.stop_input import OVERRUN
 from mobile_vla_ros.qos import NEWEST_RELIABLE
-from mobile_vla_ros.topics import CONTROLLER_STATE, ESTOP, INSTRUCTION, RESET_ESTOP
+from mobile_vla_ros.run_folder import RUN_FOLDER
+from mobile_vla_ros.topics import ARM, CONTROLLER_STATE, DIAGNOSTICS, ESTOP, INSTRUCTION, RESET_ESTOP, TRIGGER_ESTOP
 
 PRESS_S = 0.005
 DELAY_S = 0.6
@@ -166,3 +169,43 @@ def test_more_messages_than_can_be_read_are_a_stop(graph: Any) -> None:
                 device.publish(Bool(data=False))
             graph.spin(0.02)
     assert bench.value("estop_cause") == OVERRUN
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_a_latched_stop_outlives_the_controller_until_it_is_reset(graph: Any, end: signal.Signals) -> None:
+    bench = Bench(graph)
+    bench.drive()
+    assert graph.call(TRIGGER_ESTOP).success
+    bench.process.send(end)
+    graph.wait(lambda: bench.process.returncode is not None, what="the end")
+    bench.states.clear()
+    again = graph.start(MODULE, "controller")
+    graph.wait(lambda: bench.states, what="the first word of the next controller")
+    assert (bench.value("mode"), bench.value("estop_cause")) == ("estop", f"service{BEFORE}")
+    refusal = graph.call(ARM, SetBool.Request(data=True))
+    assert (refusal.success, "latched" in refusal.message) == (False, True)
+    graph.spin(DELAY_S)
+    assert graph.call(RESET_ESTOP).success
+    again.kill()
+    bench.states.clear()
+    graph.start(MODULE, "controller")
+    graph.wait(lambda: bench.states, what="the first word of the third controller")
+    assert bench.value("mode") == "disarmed"
+
+
+def test_a_run_folder_that_cannot_be_written_is_named(graph: Any) -> None:
+    (graph.tmp_path / "in the way").touch()
+    graph.environ[RUN_FOLDER] = str(graph.tmp_path / "in the way" / "run")
+    reports = graph.listen(DIAGNOSTICS)
+    bench = Bench(graph)
+
+    def named() -> bool:
+        said = (part for report in reports for part in report.status if part.name == "/controller")
+        return any("would not outlive this controller" in part.message for part in said)
+
+    graph.wait(named, what="the sentence on /diagnostics")
+    assert graph.call(TRIGGER_ESTOP).success
+    bench.wait_mode("estop")
+    graph.spin(DELAY_S)
+    assert graph.call(RESET_ESTOP).success
+    bench.drive()

@@ -91,3 +91,15 @@ def test_a_process_that_ignores_the_first_signal_is_ended_too(make: Any, monkeyp
         poll_until(supervisor, lambda: "one: up" in lines)
         pid = supervisor.pid("one")
     assert not alive(pid)
+
+
+def test_a_restarted_process_finds_what_it_left_and_another_run_does_not(make: Any) -> None:
+    leaves = (
+        "import os, pathlib\nfolder = pathlib.Path(os.environ['MOBILE_VLA_RUN_FOLDER'])\nfolder.mkdir(exist_ok=True)\n"
+        "print(len(list(folder.iterdir())), flush=True)\n(folder / 'left.json').touch()\nraise SystemExit(3)\n"
+    )
+    for _ in range(2):
+        supervisor, lines = make(one=leaves)
+        with supervisor:
+            poll_until(supervisor, lambda lines=lines: "one: 1" in lines)
+        assert lines[0] == "one: 0"

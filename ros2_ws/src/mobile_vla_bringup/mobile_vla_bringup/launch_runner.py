@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import ExitStack
 from typing import Any
 
@@ -15,6 +16,7 @@ from mobile_vla.config import fields_of, from_mapping
 from mobile_vla_bringup.graph import Choice, describe
 from mobile_vla_bringup.telling import telling
 from mobile_vla_ros.environment import prepare
+from mobile_vla_ros.run_folder import RUN_FOLDER
 
 RESPAWN_DELAY_S = 1.0
 
@@ -38,6 +40,7 @@ def _start(context: LaunchContext) -> list[Any]:
         values[field.name] = _boolean(text) if field.type is bool else text
     choice = from_mapping(Choice, values, "launch arguments")
     graph = describe(choice)
+    run = {RUN_FOLDER: tempfile.mkdtemp(prefix="mobile_vla_run_")}
     actions: list[Any] = [SetParameter(name="use_sim_time", value=True)] if graph.use_sim_time else []
     actions += [
         Node(
@@ -46,6 +49,7 @@ def _start(context: LaunchContext) -> list[Any]:
             name=node.name,
             namespace=graph.namespace,
             parameters=[node.parameters()],
+            additional_env=run,
             output="screen",
             respawn=graph.respawn,
             respawn_delay=RESPAWN_DELAY_S,

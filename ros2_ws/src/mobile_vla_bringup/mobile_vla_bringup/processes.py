@@ -20,6 +20,7 @@ from typing import Any
 import yaml
 
 from mobile_vla_bringup.shared_memory import segments_of, sweep
+from mobile_vla_ros.run_folder import RUN_FOLDER
 
 SIGINT_PATIENCE_S = 5.0
 SIGTERM_PATIENCE_S = 2.0
@@ -47,7 +48,7 @@ class NodeProcess:
         environ: Mapping[str, str],
         folder: Path,
     ) -> NodeProcess:
-        """Start `python -m module` under a node name; parameters and log are files in `folder`."""
+        """Start `python -m module` under a node name; parameters, log and what it leaves behind are in `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
         label = "_".join(part for part in (namespace.strip("/").replace("/", "_"), name) if part)
         parameters_file = folder / f"{label}.params.yaml"
@@ -63,7 +64,7 @@ class NodeProcess:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 command,
-                env=dict(environ),
+                env={RUN_FOLDER: str(folder / "run"), **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

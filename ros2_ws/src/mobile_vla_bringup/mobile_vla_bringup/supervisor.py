@@ -10,6 +10,7 @@ from pathlib import Path
 from mobile_vla.errors import UserError
 from mobile_vla_bringup.graph import Graph, NodeSpec
 from mobile_vla_bringup.processes import NodeProcess, stop_all
+from mobile_vla_ros.run_folder import RUN_FOLDER, begin_run
 
 CANNOT_START = 2
 RESTART_DELAY_S = 1.0
@@ -30,19 +31,21 @@ class Supervisor:
     """Owns the processes of a graph, as a context manager: leaving the block ends every one of them.
 
     A process that ends with code 2 was configured wrongly: the graph is given up with its sentence. Any other end
-    is answered with a restart, when the graph says so. `on_line(node, line)` gets everything the processes print.
+    is answered with a restart, when the graph says so; it finds what it left in `folder`/run, which is empty when a run
+    begins. `on_line(node, line)` gets everything the processes print.
     """
 
     def __init__(
         self, graph: Graph, environ: Mapping[str, str], folder: Path, on_line: Callable[[str, str], None]
     ) -> None:
         self._graph = graph
-        self._environ = environ
+        self._environ = {**environ, RUN_FOLDER: str(folder / "run")}
         self._folder = folder
         self._on_line = on_line
         self._slots = [_Slot(spec) for spec in graph.nodes]
 
     def __enter__(self) -> Supervisor:
+        begin_run(Path(self._environ[RUN_FOLDER]))
         for slot in self._slots:
             slot.process = self._start(slot.spec)
         return self

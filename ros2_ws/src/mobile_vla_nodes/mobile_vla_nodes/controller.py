@@ -8,6 +8,7 @@ run operators' requests, stop devices and, for a bounded time, what is neither: 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -39,17 +40,19 @@ from mobile_vla.control import (
 )
 from mobile_vla.timing import Timings
 from mobile_vla_nodes.controller_status import StateChanges, details, status
+from mobile_vla_nodes.latch_file import LatchFile
 from mobile_vla_nodes.paced import PacedExecutor
 from mobile_vla_nodes.policy_reset import PolicyReset
 from mobile_vla_nodes.policy_status import status_named
 from mobile_vla_nodes.stop_input import StopInput
 from mobile_vla_nodes.unheard import names_of_publishers, publishers
 from mobile_vla_ros import topics
-from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
+from mobile_vla_ros.diagnostics import WARN, Diagnostics, Status, to_message
 from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.ros_time import RosTime
+from mobile_vla_ros.run_folder import run_folder
 from mobile_vla_ros.runtime import run
 from mobile_vla_ros.scheduling import become_realtime
 from mobile_vla_ros.stamps import stamp_ns
@@ -83,6 +86,9 @@ class ControllerNode(Node):
         config = self._settings.value
         self._gate = Gate(config)
         self._time = RosTime(self)
+        self._latch_file = LatchFile(
+            run_folder(os.environ), self.context.get_domain_id(), self.get_fully_qualified_name()
+        )
         self._stamped = config.output.stamped
         self._publisher = (topics.CMD_VEL_STAMPED if self._stamped else topics.CMD_VEL).publisher(self)
         self._twist = Twist()
@@ -118,6 +124,7 @@ class ControllerNode(Node):
         self._scheduling = become_realtime(config.realtime_priority)
         gc.collect()
         gc.freeze()  # what exists now lives as long as the process: no collection needs to walk it
+        self._latch_again()
         self._command = self._gate.tick(self._now())
 
     # inputs: taken at the start of a tick, only stored
@@ -159,6 +166,7 @@ class ControllerNode(Node):
         """Between two ticks: a zero leaves at once when a stop device pressed."""
         if self._hear_stops() and self._command.mode is not Mode.ESTOP:
             self._send(0.0, 0.0, 0.0, self._now())
+            self._keep_latch()
 
     def _on_diagnostics(self, data: bytes) -> None:
         found = status_named(self._inference, data)
@@ -180,6 +188,16 @@ class ControllerNode(Node):
             self._gate.offer_unheard(found.unheard)
             self._gate.offer_publishers({name: found.heard.get(name, []) for name in MEANT_FOR_ONE})
 
+    def _latch_again(self) -> None:
+        """An emergency stop that was latched when the controller before this one ended is latched now."""
+        latched = self._latch_file.load()
+        if latched is not None:
+            self._gate.restore_estop(latched, self._now())
+            self.get_logger().error(f"emergency stop: {latched.cause}")
+
+    def _keep_latch(self) -> None:
+        self._latch_file.keep(self._gate.latched)
+
     # operators
 
     def _on_arm(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
@@ -190,13 +208,16 @@ class ControllerNode(Node):
         now = self._now()
         outcome = self._gate.estop("service", now)
         self._send(0.0, 0.0, 0.0, now)
+        self._keep_latch()
         return self._answer(response, lambda _: outcome)
 
     def _on_reset_request(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Decided on what has been said by now, and who is there now."""
         self._hear_stops()
         self._look_for_stop_devices()
-        return self._answer(response, self._gate.reset_estop)
+        answer = self._answer(response, self._gate.reset_estop)
+        self._keep_latch()
+        return answer
 
     def _answer(self, response: Any, act: Callable[[Now], Outcome]) -> Any:
         response.success, response.message = act(self._now())
@@ -223,6 +244,8 @@ class ControllerNode(Node):
             self._latency.add((self._time.now_ns() - command.action_stamp_ns) / 1e6)
         self._last_action_ns = command.action_stamp_ns
         self._work.add((time.monotonic_ns() - started_ns) / 1e6)
+        with self._failures.contained("latch file"):
+            self._keep_latch()
         with self._failures.contained("policy reset"):
             self._reset.follow(command.reset_policy, now.steady_ns)
         with self._failures.contained("controller state"):
@@ -245,6 +268,7 @@ class ControllerNode(Node):
             publish=True, linear_x=0.0, linear_y=0.0, angular_z=0.0, mode=Mode.ESTOP, source="none", reason="estop"
         )
         self._say(self._command, now)
+        self._keep_latch()
 
     def _send(self, linear_x: float, linear_y: float, angular_z: float, now: Now) -> None:
         """The stamp is the moment for which the limiters decided: stamps and values together keep the limits."""
@@ -279,6 +303,8 @@ class ControllerNode(Node):
             "scheduling": self._scheduling,
             "ticks_with_messages_left": str(self._inputs.cut_short),
         }
+        if self._latch_file.trouble:
+            level, message = max(level, WARN), f"{message}; {self._latch_file.trouble}"
         return Status(level, message, {**values, **rate, **measured, **details(self._gate)})
 
     # set-up
