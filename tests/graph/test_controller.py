@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.context import Context
 from sensor_msgs.msg import LaserScan
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
 from mobile_vla_ros.qos import SENSOR
@@ -25,6 +25,7 @@ from mobile_vla_ros.topics import (
     CONTROLLER_STATE,
     DIAGNOSTICS,
     ESTOP,
+    INSTRUCTION,
     RESET_ESTOP,
     SCAN,
     TRIGGER_ESTOP,
@@ -264,3 +265,20 @@ def test_commands_flow_steadily_and_the_process_is_small(graph: Any) -> None:
 def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_every_instruction_begins_anew_also_one_that_comes_back_within_a_tick(graph: Any) -> None:
+    bench = Bench(graph)
+    instruct = graph.publisher(INSTRUCTION)
+    instruct.publish(String(data="to the door"))
+    bench.drive()
+    for _ in range(5):
+        del bench.states[:-1]
+        instruct.publish(String(data="to the window"))
+        instruct.publish(String(data="to the door"))
+        graph.wait(lambda: any(state.message.startswith("hold") for state in bench.states), what="discarded actions")
+        bench.wait_mode("autonomy")
+    del bench.states[:-1]
+    instruct.publish(String(data="to the door"))
+    graph.spin(0.5)
+    assert all(state.message.startswith("autonomy") for state in bench.states), "the same one again changes nothing"
