@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from std_srvs.srv import SetBool
 
-from mobile_vla_ros.topics import DIAGNOSTICS
+from mobile_vla.policy.config import InferenceConfig
+from mobile_vla_bench.faults.scripted_inference import FOLDER, LOADING
+from mobile_vla_ros.topics import ARM, DIAGNOSTICS
 
 
 def test_a_camera_that_stays_silent_is_a_warning_but_not_at_once(graph: Any) -> None:
@@ -17,6 +20,32 @@ def test_a_camera_that_stays_silent_is_a_warning_but_not_at_once(graph: Any) -> 
         return [(status.level, status.message) for report in reports for status in report.status]
 
     warning = (DiagnosticStatus.WARN, "no camera frames arrive on camera/image_raw")
-    graph.wait(lambda: warning in said(), what="a warning about the camera")
+    graph.wait(lambda: warning in said(), 120.0, "a policy that has loaded, and a warning about the camera")
     waiting = (DiagnosticStatus.OK, "waiting for the first camera frame")
     assert said().index(waiting) < said().index(warning)
+
+
+def test_while_the_policy_loads_arming_says_for_how_long(graph: Any) -> None:
+    graph.environ[FOLDER] = str(graph.tmp_path)
+    (graph.tmp_path / LOADING).touch()
+    reports = graph.listen(DIAGNOSTICS)
+    graph.start("mobile_vla_nodes.controller", "controller")
+    graph.start("mobile_vla_bench.faults.scripted_inference", "inference")
+    words = [f"loading {InferenceConfig().checkpoint}, {seconds} s" for seconds in (0, 4)]
+    for word in words:  # longer than a status of the policy counts
+        graph.wait(
+            lambda word=word: any(status.message == word for report in reports for status in report.status), what=word
+        )
+    refusal = graph.call(ARM, SetBool.Request(data=True)).message
+    assert refusal.startswith(f"not armed: the policy is not ready: loading {InferenceConfig().checkpoint}, "), refusal
+    (graph.tmp_path / LOADING).unlink()
+    graph.wait(
+        lambda: any(
+            pair.key == "ready" and pair.value == "true"
+            for report in reports
+            for status in report.status
+            if status.name == "/inference"
+            for pair in status.values
+        ),
+        what="a policy that is ready",
+    )

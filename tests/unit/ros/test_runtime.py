@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -57,3 +58,17 @@ def test_the_work_s_result_and_its_error_arrive() -> None:
     assert unless_ended(lambda: 7) == 7
     with pytest.raises(ValueError, match="no such file"):
         unless_ended(lambda: (_ for _ in ()).throw(ValueError("no such file")))
+
+
+def test_the_waiting_thread_may_say_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobile_vla_ros.runtime.MEANWHILE_S", 0.0)
+    said = threading.Event()
+    calls = []
+
+    def meanwhile() -> None:
+        calls.append(threading.current_thread())
+        if len(calls) == 3:
+            said.set()
+
+    assert unless_ended(said.wait, meanwhile) is True
+    assert set(calls) == {threading.main_thread()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import time
 from typing import Any
 
 from geometry_msgs.msg import TwistStamped
@@ -61,10 +62,14 @@ class InferenceNode(ContainedLifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         config = self._settings.value
-        self._trouble = f"loading {config.checkpoint}"
-        self._diagnostics.now()  # this thread says nothing more until the policy is loaded
+        since_s = time.monotonic()
+
+        def report_loading() -> None:
+            self._trouble = f"loading {config.checkpoint}, {time.monotonic() - since_s:.0f} s"
+            self._diagnostics.now()
+
         try:
-            policy = unless_ended(lambda: _checked_policy(config))
+            policy = unless_ended(lambda: _checked_policy(config), report_loading)
         except UserError as error:
             self._trouble = str(error)
             self.get_logger().error(self._trouble)

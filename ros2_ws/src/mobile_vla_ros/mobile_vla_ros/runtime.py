@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from typing import NoReturn, Protocol, TypeVar, runtime_checkable
@@ -30,6 +31,7 @@ from mobile_vla_ros.failures import failures_of
 
 SPIN_SLICE_S = 0.1
 LOOK_EVERY_S = 0.05
+MEANWHILE_S = 1.0
 
 T = TypeVar("T")
 
@@ -52,8 +54,11 @@ class NodeFailed(BaseException):
 _signals = StopSignals()
 
 
-def unless_ended(work: Callable[[], T]) -> T:
-    """Do long work that may be left in the middle (loading a policy) in a thread: a signal does not wait for it."""
+def unless_ended(work: Callable[[], T], meanwhile: Callable[[], None] | None = None) -> T:
+    """Do long work that may be left in the middle (loading a policy) in a thread: a signal does not wait for it.
+
+    `meanwhile` is called by this thread, at once and then once a second: a node that waits here must still say so.
+    """
     outcome: Future[T] = Future()
 
     def do() -> None:
@@ -63,9 +68,14 @@ def unless_ended(work: Callable[[], T]) -> T:
             outcome.set_exception(error)
 
     threading.Thread(target=do, name="left-when-ended", daemon=True).start()
-    while not wait([outcome], timeout=LOOK_EVERY_S).done:
+    due_s = time.monotonic()
+    while not outcome.done():
         if _signals.asked():
             raise Ended
+        if meanwhile is not None and time.monotonic() >= due_s:
+            due_s += MEANWHILE_S
+            meanwhile()
+        wait([outcome], timeout=LOOK_EVERY_S)
     return outcome.result()
 
 

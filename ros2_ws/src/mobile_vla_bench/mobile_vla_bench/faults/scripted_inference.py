@@ -1,13 +1,15 @@
 """The real inference process with a policy that does as it is told, so that a model's failures can be had on demand.
 
 `FAULT_FOLDER` names a folder: while the file `exceptions` lies there, every step raises; every step needs a buffer, so
-that taking the process's memory away makes it fail as a large model does. No model is loaded.
+that taking the process's memory away makes it fail as a large model does. While the file `loading` lies there the
+policy is being loaded. No model is loaded.
 """
 
 from __future__ import annotations
 
 import os
 import runpy
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from mobile_vla.policy.interface import Step
 
 FOLDER = "FAULT_FOLDER"
 EXCEPTIONS = "exceptions"
+LOADING = "loading"
 BUFFER_BYTES = 256_000_000
 NODE = "mobile_vla_nodes.inference"
 
@@ -56,6 +59,8 @@ class ScriptedPolicy:
 
 
 def _open_scripted(config: InferenceConfig) -> ScriptedPolicy:
+    while (Path(os.environ[FOLDER]) / LOADING).exists():
+        time.sleep(0.05)
     return ScriptedPolicy()
 
 
