@@ -25,6 +25,7 @@ from mobile_vla.checkpoint.conversion_folder import conversion_folder
 from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_quantisable, is_scale, quantise
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.load import check_finite, check_sha256, find_card, load_contents
+from mobile_vla.checkpoint.number_formats import casts
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.reduce import ReducedContents, kept_layers, sentence
 from mobile_vla.checkpoint.source import SourceError, sha256_of
@@ -84,6 +85,7 @@ def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> d
         "dtype": job.dtype,
         "weights": source.container.key,
         "other_weights": list(source.container.other_weights),
+        "casts": casts(full.tensors, FORMATS[job.dtype]),
         "bytes_in": sum(path.stat().st_size for path in source.files),
         "bytes_out": job.destination.stat().st_size,
         "optimizer_bytes_dropped": source.container.optimizer_bytes,

@@ -18,6 +18,7 @@ from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
 from mobile_vla.checkpoint.card_text import all_required_fields, load_card, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.int8 import is_scale, use_int8
+from mobile_vla.checkpoint.number_formats import casts
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.probe import tolerance
 from mobile_vla.checkpoint.source import SourceError, TensorSource, sha256_of
@@ -96,6 +97,7 @@ def load_contents(
     FeatureSet(card, layout)
     device = device or torch.device("cpu")
     wanted, notes = _arithmetic(contents, dtype, device)
+    notes += [sentence] if (sentence := casts(contents.tensors, wanted)) else []
     model = meta_model(layout, card)
     use_int8(model, int8)
     place(model, contents, wanted, device, progress)

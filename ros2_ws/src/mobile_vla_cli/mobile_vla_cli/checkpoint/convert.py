@@ -60,6 +60,8 @@ def run(args: argparse.Namespace) -> int:
     )
     if result["other_weights"]:
         out.print(f"  [yellow]not used[/]                  {', '.join(result['other_weights'])}; see --weights")
+    if result["casts"]:
+        out.print(f"  {result['casts']}")
     out.print(f"  optimizer state dropped   {result['optimizer_bytes_dropped'] / 1e9:.3f} GB")
     if result["int8_relative_error"]:
         error = result["int8_relative_error"]
