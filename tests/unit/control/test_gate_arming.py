@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gate_rig import MS, Rig, speed
+from gate_rig import MS, PERIOD_NS, Rig, speed
 
 from mobile_vla.control import STILL, Mode, Velocity
 
@@ -56,6 +56,49 @@ def test_arming_is_refused_once_camera_or_policy_went_silent(rig: Rig) -> None:
     rig.action, rig.status = STILL, None
     rig.run(3.1)
     assert "the policy has not reported itself" in rig.gate.arm(rig.now).message
+
+
+def test_arming_names_a_policy_that_is_too_slow_with_its_time_and_what_it_takes(rig: Rig) -> None:
+    rig.action, rig.latency_ns = STILL, 1_620 * MS
+    rig.run(1.0)
+    assert rig.gate.arm(rig.now).message == (
+        "not armed: the policy is too slow: its actions arrive 1.62 s after their image (median of 9), and none is "
+        "used after staleness.action_max_s (1 s); to drive without stops that must be 0.5 s or less: use a smaller "
+        "policy, a lower precision or another engine, or raise staleness.action_max_s (the robot then drives that "
+        "long on one picture)"
+    )
+    rig.latency_ns = 700 * MS
+    rig.run(1.0)
+    assert rig.gate.arm(rig.now).ok, "slow, but not too slow"
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "frame_id", "sentence"),
+    [
+        (3_600_050, "diff", "image is 3600.050 s old, allowed 1.000 s; compare the clocks"),
+        (-3_600_000, "diff", "action stamp is 3600.000 s in the future; synchronise the clocks"),
+        (50, "omni", "action is for space 'omni'"),
+    ],
+)
+def test_arming_says_why_every_action_is_refused(rig: Rig, age_ms: int, frame_id: str, sentence: str) -> None:
+    for _ in range(10):
+        rig.tick()
+        rig.send_action(STILL, age_ms * MS, frame_id)
+    assert rig.gate.arm(rig.now).message.startswith("not armed: actions arrive and are refused: ")
+    assert sentence in rig.gate.arm(rig.now).message
+    rig.run(11.0)
+    assert "no action from a camera image has arrived" in rig.gate.arm(rig.now).message
+
+
+@pytest.mark.parametrize(
+    ("ros_ns", "sentence"), [(0, "/clock says nothing"), (5_000 * MS, "simulated time has stood still for 2.0 s")]
+)
+def test_arming_is_refused_without_simulated_time_and_while_it_stands(rig: Rig, ros_ns: int, sentence: str) -> None:
+    rig.action = STILL
+    for _ in range(61):
+        rig.ros_ns = ros_ns - PERIOD_NS
+        rig.tick()
+    assert sentence in rig.gate.arm(rig.now).message
 
 
 def test_arming_is_refused_while_the_picture_is_bad_or_a_stick_is_held(rig: Rig) -> None:

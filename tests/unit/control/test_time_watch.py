@@ -59,14 +59,22 @@ def test_sentences_have_the_figure(watch: TimeWatch) -> None:
 
 
 def test_requests_are_refused_in_a_gap_and_shortly_after_it(watch: TimeWatch) -> None:
-    assert watch.refusal(at(250).steady_ns) == ""
-    assert "did not run for the last 4.0 s" in watch.refusal(at(4000).steady_ns)
+    assert watch.refusal(at(250)) == ""
+    assert "did not run for the last 4.0 s" in watch.refusal(at(4000))
     watch.look(at(4000))
-    assert "did not run for 4.0 s until just now; ask again" in watch.refusal(at(4000).steady_ns)
+    assert "did not run for 4.0 s until just now; ask again" in watch.refusal(at(4000))
     watch.look(at(4200))
     watch.look(at(4400))
-    assert watch.refusal(at(4499).steady_ns)
-    assert watch.refusal(at(4500).steady_ns) == ""
+    assert watch.refusal(at(4499))
+    assert watch.refusal(at(4500)) == ""
+
+
+def test_without_simulated_time_or_while_it_stands_arming_is_refused(watch: TimeWatch) -> None:
+    assert "/clock says nothing" in watch.refusal(at(0)._replace(ros_ns=0))
+    for steady_ms in range(33, 1400, 33):
+        watch.look(at(steady_ms, 33))
+    assert "simulated time has stood still for 1.0 s; let /clock go on" in watch.refusal(at(1033 + 33, 33))
+    assert watch.refusal(at(1400, 66)) == ""
 
 
 def test_the_length_of_a_gap_can_be_changed(watch: TimeWatch) -> None:

@@ -117,7 +117,7 @@ class Gate:
         """Allow motion, unless something required is missing."""
         if self._armed:
             return Outcome(True, "already armed")
-        refusal = self._arming.refusal(self.config, now.steady_ns)
+        refusal = self._arming.refusal(self.config, now)
         if refusal:
             return Outcome(False, f"not armed: {refusal}")
         self._armed = True

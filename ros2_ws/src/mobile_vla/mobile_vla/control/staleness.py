@@ -9,6 +9,10 @@ from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.decode import STILL, Velocity, decode_action
 from mobile_vla.control.latency import Latency
 
+REFUSED_KEPT = 9
+IMPLAUSIBLE_AGE_NS = 30 * NS_PER_S
+"""No policy takes this long: the sender's clock differs from this computer's."""
+
 
 class Watchdog:
     """One stamped source. Its age counts from the stamp, converted to the steady clock on arrival."""
@@ -52,6 +56,20 @@ class Timed(NamedTuple):
     deadline_ns: int
 
 
+class Refused(NamedTuple):
+    """The newest action, which was refused: when it came, why, and the ages of it and those refused like it before."""
+
+    steady_ns: int
+    code: str
+    sentence: str
+    ages_ns: tuple[int, ...]
+
+    @property
+    def median_age_ns(self) -> int:
+        """Of the image on arrival."""
+        return sorted(self.ages_ns)[len(self.ages_ns) // 2]
+
+
 class Actions:
     """The newest usable action.
 
@@ -67,6 +85,7 @@ class Actions:
         self._stamp_ns = 0
         self._seen_image_ns: int | None = None
         self._latency = Latency()
+        self.refused: Refused | None = None
 
     def configure(self, config: ControllerConfig) -> None:
         """Use new settings from now on; an action already accepted keeps its deadline."""
@@ -79,6 +98,16 @@ class Actions:
         """Take an action; raises `Rejected` when it must not be used. While nothing is armed, late ones tell how slow
         the policy is; afterwards only those that are used do.
         """
+        try:
+            self._offer(stamp_ns, frame_id, action, now, armed)
+        except Rejected as error:
+            same = self.refused.ages_ns if self.refused is not None and self.refused.code == error.code else ()
+            ages_ns = (*same, now.ros_ns - stamp_ns)[-REFUSED_KEPT:]
+            self.refused = Refused(now.steady_ns, error.code, str(error), ages_ns)
+            raise
+        self.refused = None
+
+    def _offer(self, stamp_ns: int, frame_id: str, action: Velocity, now: Now, armed: bool) -> None:
         age_ns = check_stamp("action", stamp_ns, self._stamp_ns, now, self._future_ns)
         velocity = decode_action(frame_id, action, self._config.action)
         self._stamp_ns = stamp_ns
@@ -86,10 +115,14 @@ class Actions:
             self._latency.note_disarmed(min(age_ns, self._max_ns))
         lifetime_ns = self.lifetime_ns
         if age_ns > lifetime_ns:
+            remedy = (
+                "compare the clocks of the camera's and of this computer"
+                if age_ns > IMPLAUSIBLE_AGE_NS
+                else "check camera and inference, or disarm and arm again if this policy is slower for good"
+            )
             raise Rejected(
                 "action.too_old",
-                f"action's image is {age_ns / NS_PER_S:.3f} s old, allowed {lifetime_ns / NS_PER_S:.3f} s; "
-                "check camera and inference, or disarm and arm again if this policy is slower for good",
+                f"action's image is {age_ns / NS_PER_S:.3f} s old, allowed {lifetime_ns / NS_PER_S:.3f} s; {remedy}",
             )
         image_ns = now.steady_ns - age_ns
         self._seen_image_ns = image_ns

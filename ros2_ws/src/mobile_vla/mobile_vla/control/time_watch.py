@@ -9,6 +9,7 @@ from mobile_vla.control.config import ControllerConfig
 
 SET_BACK_NS = 100_000_000
 STEPPED_FORWARD_NS = 1_000_000_000
+STANDS_NS = 1_000_000_000
 ASK_AGAIN_NS = 500_000_000
 """Requests that were waiting when a gap ended are answered within this time."""
 
@@ -28,6 +29,7 @@ class TimeWatch:
         self._last: Now | None = None
         self._gap_ns = 0
         self._gap_ended_ns = 0
+        self._ros_moved_ns = 0
         self.configure(config)
 
     def configure(self, config: ControllerConfig) -> None:
@@ -37,6 +39,8 @@ class TimeWatch:
     def look(self, now: Now) -> TimeChange:
         """Call it once per tick."""
         last, self._last = self._last, now
+        if last is None or now.ros_ns != last.ros_ns:
+            self._ros_moved_ns = now.steady_ns
         if last is None:
             return TimeChange(0, False, ())
         notes = []
@@ -53,8 +57,14 @@ class TimeWatch:
             notes.append(Rejected("clock.stepped_forward", f"ROS time stepped forward {ahead_s:.3f} s"))
         return TimeChange(gap_ns, set_back, tuple(notes))
 
-    def refusal(self, steady_ns: int) -> str:
-        """Why a request must not be trusted to be of now; empty when it may be."""
+    def refusal(self, now: Now) -> str:
+        """Why a request must not be trusted to be of now, or ROS time not be used; empty when both may be."""
+        steady_ns = now.steady_ns
+        if now.ros_ns == 0:
+            return "time is simulated and /clock says nothing; start what publishes it, or set use_sim_time to false"
+        stands_ns = steady_ns - self._ros_moved_ns
+        if self._last is not None and now.ros_ns == self._last.ros_ns and stands_ns > STANDS_NS:
+            return f"simulated time has stood still for {to_s(stands_ns):.1f} s; let /clock go on"
         waiting_ns = 0 if self._last is None else steady_ns - self._last.steady_ns
         if waiting_ns > self._silence_ns:
             return f"the controller did not run for the last {to_s(waiting_ns):.1f} s; ask again"
