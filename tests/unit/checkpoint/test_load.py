@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -64,17 +65,38 @@ def test_the_lstm_uses_the_replaced_weights(made: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["documented.safetensors", "reconstructed.pth"])
-def test_weights_stay_in_the_file(made: Path, name: str) -> None:
-    """Every parameter's address lies in a mapping of the file: nothing was copied."""
-    loaded = load(made / name)
-    ranges = [
-        [int(part, 16) for part in line.split()[0].split("-")]
+def _mappings(name: str) -> list[tuple[int, int]]:
+    spans = [
+        line.split()[0].split("-")
         for line in Path("/proc/self/maps").read_text().splitlines()
-        if line.endswith(name)
+        if line.endswith((name, f"{name} (deleted)"))
     ]
+    return [(int(low, 16), int(high, 16)) for low, high in spans]
+
+
+@pytest.mark.parametrize("name", ["documented.safetensors", "reconstructed.pth"])
+def test_weights_that_fit_are_in_memory_of_their_own(made: Path, name: str) -> None:
+    loaded = load(made / name)
+    gc.collect()
     addresses = [parameter.data_ptr() for parameter in loaded.model.parameters()]
-    assert all(any(low <= address < high for low, high in ranges) for address in addresses)
+    assert not any(low <= address < high for address in addresses for low, high in _mappings(name))
+    assert not loaded.mapped
+    assert all(address % 64 == 0 for address in addresses)
+
+
+@pytest.mark.parametrize("name", ["documented.safetensors", "reconstructed.pth"])
+def test_weights_that_do_not_fit_stay_in_the_file(made: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Every parameter's address lies in a mapping of the file: nothing was copied."""
+    monkeypatch.setattr("mobile_vla.checkpoint.load.available_memory", lambda: 1_003_000_000)
+    loaded = load(made / name)
+    addresses = [parameter.data_ptr() for parameter in loaded.model.parameters()]
+    assert all(any(low <= address < high for low, high in _mappings(name)) for address in addresses)
+    assert [file.path for file in loaded.mapped] == [made / name]
+
+
+def test_a_cast_needs_no_page_of_the_file(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobile_vla.checkpoint.load.available_memory", lambda: 0)
+    assert not load(made / "documented.safetensors", dtype=torch.float64).mapped
 
 
 def test_a_file_without_its_own_card_takes_the_one_inside(made: Path, tmp_path: Path) -> None:

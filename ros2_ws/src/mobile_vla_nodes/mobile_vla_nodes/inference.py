@@ -21,7 +21,7 @@ from std_srvs.srv import Trigger
 from mobile_vla.camera.health import FrameHealth
 from mobile_vla.errors import UserError
 from mobile_vla.policy.config import InferenceConfig
-from mobile_vla.policy.interface import Policy
+from mobile_vla.policy.interface import Policy, weights_trouble
 from mobile_vla.policy.worker import FAILURES_BEFORE_ERROR, InferenceWorker, Job
 from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
@@ -213,6 +213,8 @@ class InferenceNode(ContainedLifecycleNode):
         for stage, timings in worker.timings.items():
             values |= timings.as_values(stage)
         label = "UNTRAINED policy; " if policy is not None and policy.card.untrained else ""
+        if policy is not None and (lost := weights_trouble(policy)):
+            return Status(ERROR, f"{label}{lost}", {**values, "ready": "false"})
         if state.failures_in_row >= FAILURES_BEFORE_ERROR:
             return Status(ERROR, f"{label}{state.trouble}", values)
         if self._camera_rate.hz(now_ns) == 0:

@@ -61,9 +61,16 @@ class Contents:
             self.dropped.append(Dropped(LM_HEAD, TIED_RULE))
 
     def read(self, name: str) -> Tensor:
-        """One tensor under the module tree's name."""
+        """One tensor under the module tree's name, in the file's own pages."""
         original, part = self._parts[name]
         return part.take(self.source.read(original))
+
+    def copy(self, name: str) -> Tensor:
+        """One tensor under the module tree's name, in memory of its own and of no more than its size."""
+        original, part = self._parts[name]
+        tensor = part.take(self.source.copy(original))
+        fits = tensor.is_contiguous() and tensor.untyped_storage().nbytes() == tensor.nbytes
+        return tensor if fits else tensor.clone(memory_format=torch.contiguous_format)
 
     def _lm_head_is_tied(self) -> bool:
         head, embedding = self.tensors.get(LM_HEAD), self.tensors.get(EMBEDDING)

@@ -78,6 +78,8 @@ def _difference(name: str, one: Contents, other: Contents) -> Difference | None:
     """In pieces of rows, so that no tensor is widened as a whole."""
     largest = squares = reference = 0.0
     first, second = one.read(name), other.read(name)
+    if first.numel() == 0:
+        return None
     rows = len(first) if first.dim() else 1
     for start in range(0, rows, _ROWS):
         a, b = (_widened(contents, name, tensor, start) for contents, tensor in ((one, first), (other, second)))

@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from mobile_vla.checkpoint.layout import INDEX
+
 KOSMOS, CLIP = "kosmos2_names.txt", "clip_names.txt"
-_LAYER = re.compile(r"(.*\.layers\.)(\d+)(\..*)")
-_RNN = re.compile(r"rnn\.\w+_l(\d+)")
+_LAYER = re.compile(rf"(.*\.layers\.)({INDEX})(\..*)")
+_RNN = re.compile(rf"rnn\.\w+_l({INDEX})")
 _FUSION = ("feature_fusion.weight", "feature_fusion.bias")
 
 
@@ -23,10 +25,10 @@ def recorded(file: str) -> tuple[str, ...]:
 def published_names(present: Iterable[str]) -> list[str]:
     """The names a file should have: towers with as many layers as `present` has, fusion, LSTM, and its own MLP."""
     present = list(present)
-    depth: dict[str, int] = {}
+    found: dict[str, set[str]] = {}
     for name in present:
         if match := _LAYER.fullmatch(name):
-            depth[match[1]] = max(depth.get(match[1], 0), int(match[2]) + 1)
+            found.setdefault(match[1], set()).add(match[2])
     names: list[str] = []
     for prefix, file in (("kosmos_model.", KOSMOS), ("clip_model.", CLIP)):
         for name in recorded(file):
@@ -34,8 +36,8 @@ def published_names(present: Iterable[str]) -> list[str]:
             if match is None:
                 names.append(prefix + name)
             elif match[2] == "0":
-                names += [f"{match[1]}{layer}{match[3]}" for layer in range(depth.get(match[1], 1))]
-    layers = max((int(match[1]) + 1 for name in present if (match := _RNN.fullmatch(name))), default=1)
+                names += [f"{match[1]}{layer}{match[3]}" for layer in range(max(len(found.get(match[1], ())), 1))]
+    layers = max(len({match[1] for name in present if (match := _RNN.fullmatch(name))}), 1)
     parts = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     names += [f"rnn.{part}_l{layer}" for layer in range(layers) for part in parts]
     names += _FUSION if any(name.startswith("feature_fusion.") for name in present) else ()

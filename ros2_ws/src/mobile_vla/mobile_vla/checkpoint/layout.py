@@ -14,6 +14,8 @@ from mobile_vla.errors import UserError
 
 Shapes = Mapping[str, tuple[int, ...]]
 
+# a layer's number in a name; what is longer, or has other digits than these, is no layer
+INDEX = r"0|[1-9][0-9]{0,3}"
 LINEAR, LAYER_NORM, RELU, DROPOUT = "Linear", "LayerNorm", "ReLU", "Dropout"
 ACTIONS = 2
 
@@ -146,8 +148,8 @@ def _rnn(shapes: Shapes) -> tuple[int, int, int]:
                 "are supported"
             )
         raise _disagree("rnn.weight_ih_l0", gates, "rnn.weight_hh_l0", hidden, "four gates of the hidden width")
-    indices = {int(match[1]) for name in names if (match := re.search(r"_l(\d+)$", name))}
-    layers = max(indices) + 1
+    indices = {int(match[1]) for name in names if (match := re.search(rf"_l({INDEX})$", name))}
+    layers = _depth("rnn.weight_ih_l", indices)
     for layer in range(layers):
         expected = (4 * hidden, inputs if layer == 0 else hidden)
         found = _shape(shapes, f"rnn.weight_ih_l{layer}", 2)
@@ -164,7 +166,7 @@ def _mlp(shapes: Shapes, hidden: int) -> tuple[MlpLayer, ...]:
     weights = sorted(
         (int(match[1]), name)
         for name in shapes
-        if (match := re.fullmatch(re.escape(prefix) + r"(\d+)\.weight", name)) is not None
+        if (match := re.fullmatch(re.escape(prefix) + rf"({INDEX})\.weight", name)) is not None
     )
     if not weights:
         raise LayoutError(f"no {prefix}N.weight in the file, so there is no action head; is this the policy's file?")
@@ -231,19 +233,24 @@ def _clip(shapes: Shapes) -> ClipDims:
 
 
 def _stack(shapes: Shapes, prefix: str, ffn: str, width: int) -> TransformerDims:
-    pattern = re.compile(re.escape(prefix) + r"\.(\d+)\.")
+    pattern = re.compile(re.escape(prefix) + rf"\.({INDEX})\.")
     indices = {int(match[1]) for name in shapes if (match := pattern.match(name))}
     if not indices:
         raise LayoutError(f"no {prefix}.N in the file: the tower has no layers; is this the policy's file?")
-    if missing := set(range(max(indices) + 1)) - indices:
-        raise LayoutError(
-            f"{prefix}.{min(missing)} is missing although {prefix}.{max(indices)} exists; the file is incomplete"
-        )
+    layers = _depth(f"{prefix}.", indices)
     name = f"{prefix}.0.{ffn}"
     rows, columns = _shape(shapes, name, 2)
     if columns != width:
         raise _disagree(name, columns, f"the embeddings above {prefix}", width, "the tower's width")
-    return TransformerDims(width, rows, max(indices) + 1)
+    return TransformerDims(width, rows, layers)
+
+
+def _depth(prefix: str, indices: set[int]) -> int:
+    """How many layers there are; every index below the highest has to be there."""
+    for expected, index in enumerate(sorted(indices)):
+        if index != expected:
+            raise LayoutError(f"{prefix}{expected} is missing although {prefix}{index} exists; the file is incomplete")
+    return len(indices)
 
 
 def _patches(shapes: Shapes, prefix: str) -> tuple[int, int, int]:
@@ -251,7 +258,7 @@ def _patches(shapes: Shapes, prefix: str) -> tuple[int, int, int]:
     width, _, patch, other = _shape(shapes, name, 4)
     positions = _shape(shapes, f"{prefix}.position_embedding.weight", 2)[0]
     side = round((positions - 1) ** 0.5)
-    if patch != other or side * side != positions - 1:
+    if patch != other or side == 0 or side * side != positions - 1:
         raise LayoutError(
             f"{prefix}.position_embedding.weight has {positions} rows and {name} is {patch}x{other}; a square "
             "image needs 1 + N x N rows and square patches"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -87,6 +88,33 @@ def own_memory() -> dict[str, int]:
         "file_backed": resident - anonymous,
         "peak": _kilobytes(status, "VmHWM"),
     }
+
+
+def available_memory() -> int:
+    """Bytes that this process may still take: the machine's free and reclaimable memory, and what the limits of its
+    control groups and its own leave."""
+    machine = _kilobytes(Path("/proc/meminfo").read_text(encoding="ascii"), "MemAvailable")
+    limits = [machine, *_left_in_groups()]
+    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    if soft != resource.RLIM_INFINITY:
+        limits.append(soft - _kilobytes(Path("/proc/self/status").read_text(encoding="ascii"), "VmData"))
+    return max(0, min(limits))
+
+
+def _left_in_groups() -> Iterator[int]:
+    """What each control group above this process leaves; its file pages can be given back and do not count."""
+    for base, files, kind in _bases():
+        names = ("anon", files[0]) if kind == "cgroup v2" else ("total_rss", files[0])
+        for group in (base, *base.parents):
+            try:
+                limit = (group / names[1]).read_text(encoding="ascii").strip()
+                used = re.search(
+                    rf"^{names[0]} (\d+)", (group / "memory.stat").read_text(encoding="ascii"), re.MULTILINE
+                )
+            except OSError:
+                continue
+            if limit.isdecimal() and used is not None:
+                yield int(limit) - int(used[1])
 
 
 def _kilobytes(text: str, name: str) -> int:

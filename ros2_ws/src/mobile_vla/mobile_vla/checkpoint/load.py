@@ -1,7 +1,8 @@
 """From a file to a model: strict, and never two copies of a tensor set.
 
-The module tree is built on the meta device; each parameter is then replaced by the file's own memory-mapped tensor
-(or by its cast, or by its copy on the device, one tensor at a time). Nothing is loaded unless everything fits.
+The module tree is built on the meta device; each parameter is then replaced by the file's tensor, one at a time:
+in memory of its own, which no writer can reach and which multiplies twice as fast, or, where that would not fit, in
+the file's own pages. Nothing is loaded unless everything fits.
 """
 
 from __future__ import annotations
@@ -17,17 +18,24 @@ from torch import Tensor, nn
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
 from mobile_vla.checkpoint.card_text import all_required_fields, load_card, parse_card
 from mobile_vla.checkpoint.contents import Contents
+from mobile_vla.checkpoint.held import HeldFile
 from mobile_vla.checkpoint.int8 import is_scale, use_int8
+from mobile_vla.checkpoint.limits import available_memory
 from mobile_vla.checkpoint.number_formats import casts
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.probe import tolerance
-from mobile_vla.checkpoint.source import SourceError, TensorSource, sha256_of
+from mobile_vla.checkpoint.safetensors_source import data_start
+from mobile_vla.checkpoint.source import SourceError, TensorSource, hash_source
 from mobile_vla.checkpoint.strict import require
+from mobile_vla.checkpoint.write import DATA_SHA256
 from mobile_vla.errors import UserError
 from mobile_vla.policy.attention import ensure_right_attention
 from mobile_vla.policy.buffers import rebuild_buffers
 from mobile_vla.policy.features import FeatureSet
 from mobile_vla.policy.model import PolicyModel, check_geometry, meta_model
+
+# for the process itself, its activations and the rest of the robot's software
+RESERVE_BYTES = 1_000_000_000
 
 
 class Loaded(NamedTuple):
@@ -40,6 +48,8 @@ class Loaded(NamedTuple):
     dtype: str
     notes: tuple[str, ...]
     stored: str = "fp32"
+    mapped: tuple[HeldFile, ...] = ()
+    """The files whose pages the model uses; empty where it has its own memory."""
 
     @property
     def precision(self) -> str:
@@ -79,7 +89,12 @@ def load(
     card, base = find_card(source, card_file)
     accept(card)
     check_sha256(source, card)
-    return load_contents(Contents(source), card, base, dtype=dtype, device=device, progress=progress)
+    contents = Contents(source)
+    own = fits_in_memory(contents, dtype)
+    loaded = load_contents(contents, card, base, dtype=dtype, device=device, progress=progress, own=own)
+    for file in source.held:
+        file.require_unchanged()
+    return loaded
 
 
 def load_contents(
@@ -90,8 +105,9 @@ def load_contents(
     dtype: torch.dtype | None = None,
     device: torch.device | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    own: bool = False,
 ) -> Loaded:
-    """Load tensors that are already open under a card that is already read."""
+    """Load tensors that are already open under a card that is already read; `own`: into memory of their own."""
     layout, int8 = require(contents)
     check_geometry(layout, card)
     FeatureSet(card, layout)
@@ -100,7 +116,7 @@ def load_contents(
     notes += [sentence] if (sentence := casts(contents.tensors, wanted)) else []
     model = meta_model(layout, card)
     use_int8(model, int8)
-    place(model, contents, wanted, device, progress)
+    in_pages = place(model, contents, wanted, device, progress, own=own)
     rebuild_buffers(model)
     notes += ensure_right_attention(model)
     if others := contents.source.container.other_weights:
@@ -110,7 +126,8 @@ def load_contents(
         )
     stored = _word(_most_common(contents))
     words = ("int8", "int8") if int8 else (_word(wanted), stored)
-    return Loaded(model, card, base, words[0], tuple(notes), words[1])
+    notes += contents.source.container.notes
+    return Loaded(model, card, base, words[0], tuple(notes), words[1], contents.source.held if in_pages else ())
 
 
 def place(
@@ -119,23 +136,37 @@ def place(
     dtype: torch.dtype,
     device: torch.device,
     progress: Callable[[int], None] = lambda done: None,
-) -> None:
-    """Replace every meta parameter by the file's tensor, checked for NaN and infinity on the way."""
-    done = 0
+    *,
+    own: bool = False,
+) -> bool:
+    """Replace every meta parameter by the file's tensor, checked for NaN and infinity on the way. True when a tensor
+    lies in the file's pages now."""
+    done, in_pages = 0, False
     for name in [name for name, _ in model.named_parameters()]:
-        tensor = contents.read(name)
-        check_finite(name, tensor, contents.source.path)
-        done += tensor.nbytes
-        keep = tensor.dtype == torch.int8 or is_scale(name)
-        tensor = tensor.to(device=device) if keep else tensor.to(device=device, dtype=dtype)
+        stored = contents.copy(name) if own else contents.read(name)
+        check_finite(name, stored, contents.source.path)
+        done += stored.nbytes
+        keep = stored.dtype == torch.int8 or is_scale(name)
+        tensor = stored.to(device=device) if keep else stored.to(device=device, dtype=dtype)
+        in_pages |= not own and tensor.data_ptr() == stored.data_ptr()
         owner, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(owner), leaf, nn.Parameter(tensor, requires_grad=False))
         progress(done)
+    return in_pages
+
+
+def fits_in_memory(contents: Contents, dtype: torch.dtype | None) -> bool:
+    """Whether the weights fit into memory of their own, with room for everything else."""
+    size = 0
+    for name, info in contents.tensors.items():
+        cast = dtype if dtype is not None and info.dtype.is_floating_point and not is_scale(name) else info.dtype
+        size += info.elements * max(cast.itemsize, info.dtype.itemsize)
+    return size + RESERVE_BYTES <= available_memory()
 
 
 def check_finite(name: str, tensor: Tensor, path: Path) -> None:
     """Refuse NaN and infinity. Reads the tensor once and allocates nothing of its size."""
-    if not tensor.dtype.is_floating_point:
+    if not tensor.dtype.is_floating_point or tensor.numel() == 0:
         return
     low, high = torch.aminmax(tensor)
     # NaN is passed on by aminmax and is not finite either
@@ -144,12 +175,22 @@ def check_finite(name: str, tensor: Tensor, path: Path) -> None:
 
 
 def check_sha256(source: TensorSource, card: Card) -> None:
-    """Refuse weights that are not the ones the card was written for."""
-    if card.weights_sha256 and (found := sha256_of(source.files)) != card.weights_sha256.lower():
-        raise SourceError(
-            f"{source.path} has sha256 {found[:16]}..., its card says {card.weights_sha256[:16]}...; "
-            f"it is another file than the card's, or it is damaged: copy it again"
-        )
+    """Refuse weights that are not the ones the card was written for, or that the file itself was written with."""
+    if card.weights_sha256:
+        found = hash_source(source)
+        if found != card.weights_sha256.lower():
+            raise SourceError(
+                f"{source.path} has sha256 {found[:16]}..., its card says {card.weights_sha256[:16]}...; "
+                f"it is another file than the card's, or it is damaged: copy it again"
+            )
+    elif (written := source.container.metadata.get(DATA_SHA256)) and len(source.held) == 1:
+        file = source.held[0]
+        found = file.sha256(data_start(file))
+        if found != written:
+            raise SourceError(
+                f"{source.path} is damaged: its tensors have sha256 {found[:16]}..., {written[:16]!a}... was written; "
+                f"copy it again"
+            )
 
 
 def _arithmetic(contents: Contents, dtype: torch.dtype | None, device: torch.device) -> tuple[torch.dtype, list[str]]:

@@ -6,33 +6,40 @@ import os
 import re
 from pathlib import Path
 
+from mobile_vla.checkpoint.held import HeldFile
 from mobile_vla.checkpoint.pth import PthSource
 from mobile_vla.checkpoint.safetensors_source import SafetensorsSource, read_index
 from mobile_vla.checkpoint.source import SourceError, TensorSource
+from mobile_vla.regular import FileError
 
 _ZIP, _OLD_PICKLE = b"PK\x03\x04", b"\x80"
+_SUFFIXES = {".pth", ".pt", ".safetensors"}
 
 
 def open_source(path: Path, weights: str = "") -> TensorSource:
     """Open a .pth, .pt, .safetensors or .safetensors.index.json by its content; raises `SourceError` otherwise.
 
-    `weights` names the entry of a .pth to take where it holds several sets of weights.
+    `weights` names the entry of a .pth to take where it holds several sets of weights. The file is opened once:
+    whatever has its name later, this is what is read.
     """
-    start = _first_bytes(path)
+    file = _open(path)
+    start = file.bytes_at(0, min(16, file.size))
+    if not start:
+        raise SourceError(f"{path} is empty; copy it again from where it was made")
     if start.startswith(_ZIP):
-        return PthSource(path, weights)
+        return PthSource(file, weights)
     if weights:
         raise SourceError(f"{path} holds one set of weights; --weights {weights} is for a .pth or .pt, leave it out")
     if path.suffix == ".json":
-        return SafetensorsSource(path, read_index(path))
+        return SafetensorsSource(path, read_index(path), {})
     if len(start) > 8 and start[8:9] == b"{":
-        return SafetensorsSource(path, {path.name: None})
+        return SafetensorsSource(path, {path.name: None}, {path.name: file})
     if start.startswith(_OLD_PICKLE):
         raise SourceError(
             f"{path} is a PyTorch file of the old format (before 1.6), which cannot be read piece by piece"
             f"; save it again with a current torch.save"
         )
-    if path.suffix in {".pth", ".pt", ".safetensors"}:
+    if path.suffix in _SUFFIXES:
         raise SourceError(
             f"{path} is not a checkpoint although it is named like one; copy it again from where it was made"
         )
@@ -41,26 +48,30 @@ def open_source(path: Path, weights: str = "") -> TensorSource:
     )
 
 
-def _first_bytes(path: Path) -> bytes:
+def _open(path: Path) -> HeldFile:
     try:
+        return HeldFile(path)
+    except FileError as error:
         if path.is_dir():
-            inside = sorted(
-                entry.name
-                for entry in path.iterdir()
-                if entry.suffix in {".pth", ".pt", ".safetensors"} or entry.name.endswith(".safetensors.index.json")
-            )
-            name_one = f"name one of its files: {', '.join(inside[:5])}" if inside else "there is no weights file in it"
-            raise SourceError(f"{path} is a directory, not a checkpoint; {name_one}")
-        with path.open("rb") as file:
-            start = file.read(16)
-    except FileNotFoundError:
-        if re.fullmatch(r"[\w.-]+/[\w.-]+", os.fspath(path)) and path.suffix not in {".pth", ".pt", ".safetensors"}:
-            raise SourceError(
-                f"{path} is not a file here; if it is a hub id, download its files first, nothing is fetched by itself"
-            ) from None
-        raise SourceError(f"{path} does not exist; check the path") from None
+            raise SourceError(_directory(path)) from None
+        if isinstance(error.__cause__, FileNotFoundError):
+            if re.fullmatch(r"[\w.-]+/[\w.-]+", os.fspath(path)) and path.suffix not in _SUFFIXES:
+                raise SourceError(
+                    f"{path} is not a file here; if it is a hub id, download its files first, "
+                    f"nothing is fetched by itself"
+                ) from None
+            raise SourceError(f"{path} does not exist; check the path") from None
+        raise SourceError(str(error)) from None
+
+
+def _directory(path: Path) -> str:
+    try:
+        inside = sorted(
+            entry.name
+            for entry in path.iterdir()
+            if entry.suffix in _SUFFIXES or entry.name.endswith(".safetensors.index.json")
+        )
     except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from None
-    if not start:
-        raise SourceError(f"{path} is empty; copy it again from where it was made")
-    return start
+        return f"{path} is a directory that cannot be read ({error.strerror or error}); name a file"
+    name_one = f"name one of its files: {', '.join(inside[:5])}" if inside else "there is no weights file in it"
+    return f"{path} is a directory, not a checkpoint; {name_one}"

@@ -73,6 +73,10 @@ class ReducedContents(Contents):
         """One tensor under its new name."""
         return self._full.read(self._names[name])
 
+    def copy(self, name: str) -> Tensor:
+        """The same in memory of its own."""
+        return self._full.copy(self._names[name])
+
 
 def _renumbered(tensors: Mapping[str, TensorInfo], kept: Mapping[str, list[int]]) -> dict[str, str]:
     """New name -> old name."""

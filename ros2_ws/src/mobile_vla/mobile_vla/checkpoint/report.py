@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
+
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
-from mobile_vla.checkpoint.card_text import all_required_fields, load_card, missing_fields, parse_card
+from mobile_vla.checkpoint.card_text import MAX_BYTES, all_required_fields, load_card, missing_fields, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import HeadDims, Layout
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import DTYPE_WORDS
 from mobile_vla.checkpoint.strict import Examined, examine
+from mobile_vla.errors import UserError
 from mobile_vla.policy.features import FeatureSet
 from mobile_vla.policy.model import check_geometry, tower_facts
+from mobile_vla.regular import read_text
+
+# how much of a training script's leftovers a report shows
+_SHOWN, _ENTRIES, _SHORT_LIST = 100, 100, 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +54,10 @@ class Inspection:
             "parameters": sum(info.elements for info in weights.values()),
             "tensors": len(weights),
             "dtype": self.dtype,
-            "bytes": sum(path.stat().st_size for path in source.files),
+            "bytes": sum(file.size for file in source.held),
             "optimizer_bytes": source.container.optimizer_bytes,
             "container": source.container.words,
+            "notes": list(source.container.notes),
             "other_weights": list(source.container.other_weights),
             "container_entries": {name: _plain(value) for name, value in source.container.entries.items()},
             "prefixes": self.contents.prefixes,
@@ -110,9 +119,9 @@ def _card(contents: Contents, card_file: Path | None) -> tuple[Card | None, str,
 
 def _still_missing(file: Path | None, inside: str | None) -> tuple[str, ...]:
     try:
-        text = file.read_text(encoding="utf-8", errors="replace") if file is not None else inside or ""
+        text = read_text(file, MAX_BYTES) if file is not None else inside or ""
         return tuple(missing_fields(text, "card"))
-    except CardError:
+    except UserError:
         return tuple(all_required_fields())
 
 
@@ -141,10 +150,25 @@ def _towers(layout: Layout | None) -> dict[str, Any] | None:
 
 def _plain(value: Any) -> Any:
     """A container entry for a report: small values as they are, everything else by its type."""
-    if isinstance(value, (bool, int, float, str)) or value is None:
-        return value
-    if hasattr(value, "item") and getattr(value, "size", 2) == 1:
+    if isinstance(value, argparse.Namespace):
+        return {str(name)[:_SHOWN]: _word(item) for name, item in list(vars(value).items())[:_ENTRIES]}
+    if isinstance(value, (bool, int, float)) or value is None:
+        return value if not isinstance(value, int) or value.bit_length() <= 64 else type(value).__name__
+    if isinstance(value, np.generic):
         return value.item()
-    if hasattr(value, "__dict__") and not callable(value):
-        return {name: str(item) for name, item in vars(value).items()}
+    return value[:_SHOWN] if isinstance(value, str) else type(value).__name__
+
+
+def _word(value: Any) -> str:
+    """One value of `args` in a few characters; what holds other values is named and not followed."""
+    if isinstance(value, (str, float, PurePath, np.generic)) or type(value) is bool or value is None:
+        return str(value)[:_SHOWN]
+    if isinstance(value, int) and value.bit_length() <= 64:
+        return str(value)
+    if isinstance(value, (list, tuple)) and len(value) <= _SHORT_LIST and all(_is_simple(item) for item in value):
+        return str(value)
     return type(value).__name__
+
+
+def _is_simple(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and value.bit_length() <= 64)

@@ -16,6 +16,9 @@ from mobile_vla.errors import UserError
 from mobile_vla.policy.model import expected_shapes
 
 _NEAREST_AMONG = 2000
+# groups whose nearest name is looked for; a file of another kind has thousands, and each look takes 20 ms
+_NEAREST_FOR = 30
+USABLE = frozenset({torch.float64, torch.float32, torch.float16, torch.bfloat16})
 
 
 class ShapeProblem(NamedTuple):
@@ -87,7 +90,7 @@ def examine(contents: Contents) -> Examined:
         shapes[name] = info.shape
         if info.dtype == torch.int8 and is_quantisable(name, info.shape):
             int8.add(name)
-        elif not info.dtype.is_floating_point:
+        elif info.dtype not in USABLE:
             kinds.append(f"{name} is {info.dtype}".replace("torch.", ""))
     layout, head, sentence = _infer(shapes)
     expected = expected_shapes(layout) if layout is not None else _nearest_tree(shapes)
@@ -141,8 +144,8 @@ def grouped(names: Iterable[str], candidates: Iterable[str]) -> list[Group]:
         groups.setdefault(".".join(name.split(".")[:2]), []).append(name)
     known = list(candidates)[:_NEAREST_AMONG]
     table = []
-    for prefix, members in sorted(groups.items()):
-        close = difflib.get_close_matches(members[0], known, n=1, cutoff=0.5)
+    for number, (prefix, members) in enumerate(sorted(groups.items())):
+        close = difflib.get_close_matches(members[0], known, n=1, cutoff=0.5) if number < _NEAREST_FOR else []
         table.append(Group(prefix, len(members), members[0], close[0] if close else ""))
     return table
 

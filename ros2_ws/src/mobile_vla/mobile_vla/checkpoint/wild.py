@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import argparse
-import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from mobile_vla.checkpoint.held import HeldFile
 from mobile_vla.checkpoint.write import atomic_file, raw_chunks, release_written
+from mobile_vla.checkpoint.zip_records import read_records, write_crc32
 
 # what was trained, and so has Adam state
 _TRAINED = ("feature_fusion.", "rnn.", "actions.")
-_LOCAL_HEADER = 30
 
 
 def write_pth(
@@ -43,16 +44,21 @@ def write_pth(
             torch.save(root, file)
         file.flush()
         partial = Path(file.name)
-        offsets = _offsets(partial)
+        records = read_records(HeldFile(partial))
+        written: dict[str, int] = {}
         done = 0
         with partial.open("r+b") as data:
             for index, name in enumerate(shapes):
-                data.seek(offsets[f"data/{index}"])
+                crc = 0
+                data.seek(records[f"data/{index}"].start)
                 for part in raw_chunks(tensors(name)):
                     data.write(part)
+                    crc = zlib.crc32(part, crc)
                     done += len(part)
                     progress(done)
+                written[f"data/{index}"] = crc
                 release_written(data)
+            write_crc32(partial, data, written)
 
 
 def _training_container(state: dict[str, Tensor], note: str) -> dict[str, Any]:
@@ -69,15 +75,3 @@ def _training_container(state: dict[str, Tensor], note: str) -> dict[str, Any]:
         "val_mae": np.float64(0.222),
         "args": argparse.Namespace(lr=1e-4, batch_size=8, data_dir="bags", synthetic=note),
     }
-
-
-def _offsets(path: Path) -> dict[str, int]:
-    """Where each record's data starts, by its name without the archive's own folder."""
-    offsets = {}
-    with zipfile.ZipFile(path) as archive, path.open("rb") as raw:
-        for info in archive.infolist():
-            raw.seek(info.header_offset + _LOCAL_HEADER - 4)
-            name_length, extra_length = (int.from_bytes(raw.read(2), "little") for _ in range(2))
-            start = info.header_offset + _LOCAL_HEADER + name_length + extra_length
-            offsets[info.filename.partition("/")[2]] = start
-    return offsets

@@ -9,6 +9,7 @@ so those of other sizes (`logit_scale`, the last bias) come last, the roundest f
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -30,6 +31,9 @@ DTYPE_NAMES = {
     torch.int64: "I64",
     torch.float64: "F64",
 }
+# key of the sha256 of everything behind the header; checked at every load that has no card with the whole file's
+DATA_SHA256 = "mobile_vla.data_sha256"
+_NOT_YET = "-" * 64
 ALIGNMENT = 64
 # bytes of the field before the header that holds the header's own length
 _LENGTH = 8
@@ -69,10 +73,12 @@ def write_safetensors(
     metadata: Mapping[str, str],
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write `entries` in `aligned_order`, asking `tensors(name)` for each one's data; `progress` gets bytes written
-    so far."""
+    """Write `entries` in `aligned_order`, asking `tensors(name)` for each one's data, with the sha256 of all data.
+
+    `progress` gets the bytes written so far.
+    """
     entries = aligned_order(entries)
-    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    header: dict[str, object] = {"__metadata__": {**metadata, DATA_SHA256: _NOT_YET}}
     offset = 0
     for entry in entries:
         header[entry.name] = {
@@ -83,6 +89,7 @@ def write_safetensors(
         offset += entry.nbytes
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(_LENGTH + len(text)) % ALIGNMENT)
+    digest = hashlib.sha256()
     with atomic_file(path) as file:
         file.write(len(text).to_bytes(_LENGTH, "little") + text)
         done = 0
@@ -94,9 +101,12 @@ def write_safetensors(
                 )
             for part in raw_chunks(tensor):
                 file.write(part)
+                digest.update(part)
                 done += len(part)
                 progress(done)
             release_written(file)
+        file.seek(_LENGTH + text.index(_NOT_YET.encode()))
+        file.write(digest.hexdigest().encode())
 
 
 def raw_chunks(tensor: Tensor) -> Iterator[memoryview]:

@@ -34,6 +34,10 @@ class Executor(Protocol):
     def frames_at_once(self) -> int:
         """How many frames are worth encoding together."""
 
+    @property
+    def weights_trouble(self) -> str:
+        """Empty, or why the weights must not be used any more. For any thread."""
+
     def encode(self, frames: Sequence[Prepared], instruction: str) -> Sequence[Any]:
         """Fused rows, one per frame, in the engine's own type."""
 
@@ -67,6 +71,11 @@ class StreamingPolicy:
     def frames_at_once(self) -> int:
         """How many frames are worth handing over together."""
         return self._executor.frames_at_once
+
+    @property
+    def weights_trouble(self) -> str:
+        """Empty, or why the policy must not be used any more. For any thread."""
+        return self._executor.weights_trouble
 
     def reset(self) -> None:
         """Forget every earlier frame."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS
 from mobile_vla.checkpoint.load import Loaded, load
+from mobile_vla.checkpoint.mapped import MappedWeights
 from mobile_vla.checkpoint.named import checkpoint_file, refuse_untrained
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.errors import UserError
@@ -22,6 +23,7 @@ from mobile_vla.policy import upstream
 from mobile_vla.policy.clip import ClipTowers, TransformersClip
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.features import FeatureSet, Pixels, Prompt
+from mobile_vla.policy.interface import StepError
 from mobile_vla.policy.model import tower_facts
 from mobile_vla.policy.preprocess import Prepared
 from mobile_vla.policy.tokens import tokens_of
@@ -66,7 +68,9 @@ class TorchExecutor:
         self._device, self._dtype = weight.device, weight.dtype
         self._parameters = sum(tensor.numel() for name, tensor in self._model.named_parameters() if not is_scale(name))
         published = layout.kosmos.text.width == FULL_SIZE_WIDTHS["kosmos.text"]
-        self._dtypes, self._notes = (loaded.dtype, loaded.stored, loaded.precision), loaded.notes
+        self._mapped = MappedWeights(loaded.mapped)
+        self._dtypes = (loaded.dtype, loaded.stored, loaded.precision)
+        self._notes = (*loaded.notes, *filter(None, [self._mapped.note]))
         self._weights = "random" if card.untrained else "real" if published else "trained"
 
     @property
@@ -95,9 +99,16 @@ class TorchExecutor:
         """A small model's frame does not fill a core (four fifths of its time are calls); a large one's does."""
         return FRAMES_AT_ONCE if self._parameters < SMALL or self._device.type == "cuda" else 1
 
+    @property
+    def weights_trouble(self) -> str:
+        """Empty, or why the weights must not be used any more."""
+        return self._mapped.trouble()
+
     @torch.inference_mode()
     def encode(self, frames: Sequence[Prepared], instruction: str) -> Sequence[Tensor]:
         """One fused row (1, width) per frame."""
+        if lost := self._mapped.require():
+            raise StepError(lost)
         prompt = self._prepared(instruction)
         kosmos = self._pixels([frame.kosmos for frame in frames])
         same = all(frame.clip is frame.kosmos for frame in frames)

@@ -68,6 +68,11 @@ class Policy(Protocol):
         """
 
 
+def weights_trouble(policy: Policy) -> str:
+    """Empty, or why a policy that can be asked must not be used any more: somebody writes into its file."""
+    return str(getattr(policy, "weights_trouble", ""))
+
+
 @runtime_checkable
 class AheadPolicy(Policy, Protocol):
     """A policy that can be told many frames in advance, as a recording allows; results equal `step`'s to rounding."""
