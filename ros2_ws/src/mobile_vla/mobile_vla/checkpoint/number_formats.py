@@ -16,7 +16,7 @@ def casts(tensors: Mapping[str, TensorInfo], target: torch.dtype) -> str:
     floating = {
         name: info.dtype for name, info in tensors.items() if info.dtype.is_floating_point and not is_scale(name)
     }
-    formats = Counter(floating.values())
+    formats = [dtype for dtype, _ in Counter(floating.values()).most_common()]
     if len(formats) < 2:
         return ""
     modules = Counter(_module(name) for name in floating)
