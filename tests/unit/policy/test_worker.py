@@ -104,6 +104,14 @@ def test_frames_are_replaced_never_queued(bench: Bench) -> None:
     assert bench.counters.superseded == 2
 
 
+def test_of_frames_that_came_together_the_newest_is_stepped_on(bench: Bench) -> None:
+    stamps_ns = [NOW_NS - age_ns for age_ns in (200_000_000, 100_000_000, 0)]
+    bench.worker.offer(*(Job(stamp_ns, lambda: FRAME) for stamp_ns in stamps_ns))
+    bench.until(lambda: bench.actions)
+    assert bench.actions == stamps_ns[-1:]
+    assert (bench.counters.offered, bench.counters.superseded) == (3, 2)
+
+
 @pytest.mark.parametrize("change", ["instruct", "reset"])
 def test_a_change_discards_the_step_under_way(bench: Bench, change: str) -> None:
     bench.policy.let_go.clear()

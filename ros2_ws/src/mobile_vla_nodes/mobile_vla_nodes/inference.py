@@ -28,6 +28,7 @@ from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.images import image_to_rgb
 from mobile_vla_ros.lifecycle import ContainedLifecycleNode
 from mobile_vla_ros.parameters import Parameters
+from mobile_vla_ros.polled import drain
 from mobile_vla_ros.runtime import run, unless_ended
 from mobile_vla_ros.stamps import stamp_ns
 from mobile_vla_ros.topics import ACTION, CAMERA_IMAGE, INSTRUCTION, POLICY_RESET
@@ -144,13 +145,17 @@ class InferenceNode(ContainedLifecycleNode):
     # callbacks: they store, the worker decides
 
     def _on_image(self, message: Image) -> None:
+        """All that have come are counted, so that none is lost while this thread waits; the newest is used."""
+        jobs = [self._arrived(frame) for frame in (message, *drain(self._subscription))]
+        if self._worker is not None:
+            self._worker.offer(*jobs)
+
+    def _arrived(self, message: Image) -> Job:
         taken_ns, now_ns = stamp_ns(message), self._now_ns()
         self._received += 1
         self._transport.add((now_ns - taken_ns) / 1e6)
         self._camera_rate.tick(now_ns)
-        worker = self._worker
-        if worker is not None:
-            worker.offer(Job(taken_ns, lambda: image_to_rgb(message), message.encoding))
+        return Job(taken_ns, lambda: image_to_rgb(message), message.encoding)
 
     def _on_instruction(self, message: String) -> None:
         """A transient-local writer is heard twice: the worker takes the same sentence again for nothing new."""

@@ -10,7 +10,7 @@ then says that nothing is left although other messages wait behind them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
@@ -130,6 +130,16 @@ def _take(subscription: Subscription, callback: Callable[[Any], None]) -> bool:
     data = taken[0]
     callback(data if subscription.raw else decoded(data, subscription.msg_type))
     return True
+
+
+def drain(subscription: Subscription) -> Iterator[Any]:
+    """The messages that wait behind the one an executor has just handed out, oldest first, at most a queue's depth."""
+    for _ in range(subscription.qos_profile.depth):
+        with subscription.handle:
+            taken = subscription.handle.take_message(subscription.msg_type, False)
+        if taken is None:
+            return
+        yield taken[0]
 
 
 def decoded(data: bytes, message_class: type) -> Any:

@@ -15,6 +15,10 @@ NEWEST_RELIABLE = _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLAT
 NEWEST_BEST_EFFORT = _profile(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
 """Images as a reader wants them: the newest or none."""
 
+FRAMES_BEST_EFFORT = _profile(8, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+"""Camera frames where each is counted and the newest is used: a reader that the scheduler keeps waiting for a quarter
+of a second at 30 Hz still learns of every one. It must drain the queue whenever it is woken."""
+
 IMAGE_OUT = _profile(2, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 """Images as a writer offers them: a recorder may ask for reliable delivery."""
 

@@ -62,8 +62,8 @@ class Service:
         return node.create_client(self.type, self.name)
 
 
-def _image(name: str, message: type, flow: str) -> Topic:
-    return Topic(name, message, qos.IMAGE_OUT, qos.NEWEST_BEST_EFFORT, flow)
+def _image(name: str, message: type, flow: str, requested: QoSProfile = qos.NEWEST_BEST_EFFORT) -> Topic:
+    return Topic(name, message, qos.IMAGE_OUT, requested, flow)
 
 
 def _command(name: str, message: type, flow: str) -> Topic:
@@ -83,7 +83,9 @@ def _sensor(name: str, message: type, flow: str) -> Topic:
     return Topic(name, message, qos.SENSOR, qos.SENSOR, flow)
 
 
-CAMERA_IMAGE = _image("camera/image_raw", Image, "camera or simulator -> inference, recorder, dashboard")
+CAMERA_IMAGE = _image(
+    "camera/image_raw", Image, "camera or simulator -> inference, recorder, dashboard", qos.FRAMES_BEST_EFFORT
+)
 CAMERA_JPEG = _image("camera/image_raw/compressed", CompressedImage, "camera or simulator, while subscribed")
 CAMERA_INFO = _image("camera/camera_info", CameraInfo, "camera or simulator")
 DEPTH_IMAGE = _image("camera/depth/image_raw", Image, "depth camera or simulator -> depth scan; 16UC1 mm or 32FC1 m")

@@ -135,14 +135,15 @@ class InferenceWorker:
             self._condition.notify()
         self._thread.join()
 
-    def offer(self, job: Job) -> None:
-        """Replace the waiting frame; frames are never queued."""
+    def offer(self, *jobs: Job) -> None:
+        """Replace the waiting frame by the last of these, which came together; frames are never queued."""
         with self._condition:
-            self._pace.arrived(job.stamp_ns)
-            self._state.counters.offered += 1
-            if self._job is not None:
-                self._state.counters.superseded += 1
-            self._job = job
+            for job in jobs:
+                self._pace.arrived(job.stamp_ns)
+                self._state.counters.offered += 1
+                if self._job is not None:
+                    self._state.counters.superseded += 1
+                self._job = job
             self._condition.notify()
 
     def instruct(self, text: str) -> None:
