@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from rounding import assert_same
 
 from mobile_vla.checkpoint import load as loading
 from mobile_vla.checkpoint.convert import Job, convert
@@ -80,7 +81,7 @@ def test_the_self_check_passes_and_resets(policy: StreamingPolicy) -> None:
     picture = frames(1, 1)[0]
     fresh = policy.raw(picture, "go")
     policy.self_check()
-    assert policy.raw(picture, "go") == fresh
+    assert_same(policy.raw(picture, "go"), fresh)
 
 
 def test_scale_and_offset_come_from_the_card_and_the_result_is_clipped(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_scale_and_offset_come_from_the_card_and_the_result_is_clipped(tmp_path:
     raw = scaled.raw(picture, "go")
     scaled.reset()
     action = scaled.step(picture, "go").action
-    assert action[0] == pytest.approx(-2 * raw[0] + 0.25)
+    assert_same(action[0], -2 * raw[0] + 0.25)
     assert action[1] == np.sign(raw[1])
 
 
@@ -123,7 +124,7 @@ def test_a_broken_output_is_an_error_and_clears_the_window(policy: StreamingPoli
     with pytest.raises(StepError, match="not finite"):
         policy.step(picture[1], "go")
     head.bias.data = bias
-    assert policy.raw(picture[0], "go") == fresh
+    assert_same(policy.raw(picture[0], "go"), fresh)
 
 
 def test_a_wrong_frame_is_an_error(policy: StreamingPolicy) -> None:

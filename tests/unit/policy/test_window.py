@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from rounding import assert_same, differ
 
 from mobile_vla.checkpoint.probe import frames
 from mobile_vla.engine.streaming import StreamingPolicy
@@ -12,7 +13,6 @@ from mobile_vla.policy.window import Window
 
 TEXT = "drive to the red ball"
 # towers over a batch round differently than over one frame; another window moves outputs by a tenth
-ROUNDING = 1e-5
 
 
 @pytest.fixture
@@ -37,22 +37,22 @@ def test_steady_state_equals_a_batch_over_the_last_window_from_zero(policy: Stre
     with torch.inference_mode():
         fused = BatchPolicy(loaded).fused(pictures[-window:], TEXT)
         batch = loaded.model.actions(loaded.model.rnn(fused[None])[0][:, -1])[0]
-    np.testing.assert_allclose(streamed[-1], batch.tolist(), atol=ROUNDING)
+    assert_same(streamed[-1], batch)
 
 
-def test_the_same_rows_give_the_same_bits(policy: StreamingPolicy, loaded) -> None:
+def test_the_same_rows_give_the_same_outputs(policy: StreamingPolicy, loaded) -> None:
     """Without the towers' rounding: streamed rows and the same rows as one batch."""
     rows = torch.randn(11, 1, loaded.model.layout.head.rnn_in, generator=torch.Generator().manual_seed(0))
     streamed = [policy._executor.act([row])[0] for row in rows][-1]
     with torch.inference_mode():
         batch = loaded.model.act(rows[-loaded.card.window :].transpose(0, 1))[0]
-    assert streamed == tuple(batch.tolist())
+    assert_same(streamed, batch)
 
 
 def test_every_step_equals_the_batch_run(policy: StreamingPolicy, loaded) -> None:
     pictures = frames(4, 12)
     streamed = [policy.raw(picture, TEXT) for picture in pictures]
-    np.testing.assert_allclose(streamed, BatchPolicy(loaded).raw_sequence(pictures, TEXT), atol=ROUNDING)
+    assert_same(streamed, BatchPolicy(loaded).raw_sequence(pictures, TEXT))
 
 
 @pytest.mark.parametrize("at_once", [2, 5, 16])
@@ -66,14 +66,14 @@ def test_frames_handed_over_together_equal_single_steps(policy: StreamingPolicy,
         part = [policy.prepare(picture) for picture in pictures[begin : begin + at_once]]
         together += [step.action for step in policy.steps(part, TEXT)]
     assert np.ptp(streamed, axis=0).min() > 0.1
-    np.testing.assert_allclose(together, streamed, atol=ROUNDING)
+    assert_same(together, streamed)
 
 
-def test_one_frame_handed_over_is_a_step_bit_by_bit(policy: StreamingPolicy) -> None:
+def test_one_frame_handed_over_is_a_step(policy: StreamingPolicy) -> None:
     picture = frames(10, 1)[0]
     single = policy.step(picture, TEXT).action
     policy.reset()
-    assert policy.steps([policy.prepare(picture)], TEXT)[0].action == single
+    assert_same(policy.steps([policy.prepare(picture)], TEXT)[0].action, single)
 
 
 def test_older_frames_than_the_window_leave_no_trace(policy: StreamingPolicy, loaded) -> None:
@@ -83,14 +83,14 @@ def test_older_frames_than_the_window_leave_no_trace(policy: StreamingPolicy, lo
     for before in (first, second):
         policy.reset()
         ends.append([policy.raw(picture, TEXT) for picture in (*before, *common)])
-    assert ends[0][-1] == ends[1][-1]
-    assert ends[0][-2] != ends[1][-2]
+    assert_same(ends[0][-1], ends[1][-1])
+    assert differ(ends[0][-2], ends[1][-2])
 
 
 def test_reset_forgets(policy: StreamingPolicy) -> None:
     picture = frames(8, 2)
     fresh = policy.raw(picture[0], TEXT)
     policy.raw(picture[1], TEXT)
-    assert policy.raw(picture[0], TEXT) != fresh
+    assert differ(policy.raw(picture[0], TEXT), fresh)
     policy.reset()
-    assert policy.raw(picture[0], TEXT) == fresh
+    assert_same(policy.raw(picture[0], TEXT), fresh)
