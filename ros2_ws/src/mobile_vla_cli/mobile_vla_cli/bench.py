@@ -11,6 +11,7 @@ HELP = (
 )
 EPILOG = "vla bench graph\nvla bench load --json"
 BENCHES = {
+    "estop": "time from an emergency stop to zero",
     "graph": "transport, latency and jitter of the real graph",
     "load": "memory and time of loading a checkpoint",
     "eval": "reading bags and replaying them",

@@ -55,11 +55,14 @@ class EmergencyLatch:
         """Open the latch, or say why not."""
         if self._since_ns is None:
             return Outcome(True, "no emergency stop is latched")
+        held = self.devices.held()
+        if held:
+            return Outcome(False, held)
         waited_s, delay_s = to_s(now.steady_ns - self._since_ns), settings.reset_delay_s
         if waited_s < delay_s:
             return Outcome(False, f"refused: {waited_s:.2f} s after the stop, allowed after {delay_s:g} s; try again")
-        refusal = self.devices.refusal(settings.quiet_s, delay_s, now)
-        if refusal:
-            return Outcome(False, refusal)
+        doubt = self.devices.doubt(settings.quiet_s, delay_s, now)
+        if doubt:
+            return Outcome(False, doubt)
         self._since_ns = None
         return Outcome(True, "emergency stop released; arm to move")

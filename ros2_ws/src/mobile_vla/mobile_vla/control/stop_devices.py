@@ -94,13 +94,15 @@ class StopDevices:
             if writer is None:
                 device.candidates |= set(names)
 
-    def refusal(self, quiet_s: float, confirm_after_s: float, now: Now) -> str:
-        """Why a reset must be refused, in words; empty when nobody presses and everybody in doubt is confirmed."""
+    def held(self) -> str:
+        """The devices that are there and pressed, as a sentence; empty when there is none."""
         self._forget_the_only_writer_when_released()
         held = [device for writer, device in self._devices.items() if not self._in_doubt(writer, device)]
-        if held:
-            names = ", ".join(sorted(device.name or "the stop input" for device in held))
-            return f"refused: still pressed: {names}; release that first"
+        names = ", ".join(sorted(device.name or "the stop input" for device in held))
+        return f"refused: still pressed: {names}; release that first" if held else ""
+
+    def doubt(self, quiet_s: float, confirm_after_s: float, now: Now) -> str:
+        """Why devices that are gone, or not known, forbid a reset; empty once a person has confirmed them."""
         unknown = self._devices.get(None)
         if unknown is not None and now.steady_ns - unknown.pressed_ns < to_ns(quiet_s):
             ago_s = to_s(now.steady_ns - unknown.pressed_ns)

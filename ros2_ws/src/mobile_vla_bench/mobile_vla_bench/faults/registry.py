@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from mobile_vla_bench.faults import load, messages, people, processes, sources
+from mobile_vla_bench.faults import load, messages, people, processes, sources, stops
 from mobile_vla_bench.faults.fault import Fault
 
 FAMILIES: dict[str, tuple[Fault, ...]] = {
     "sources": sources.FAULTS,
     "messages": messages.FAULTS,
     "people": people.FAULTS,
+    "stops": stops.FAULTS,
     "processes": processes.FAULTS,
     "load": load.FAULTS,
 }

@@ -56,7 +56,7 @@ class StandIn:
             if numbers:
                 self._role.value = tuple(float(number) for number in numbers)
             begun_ns = time.monotonic_ns()
-            if word in OFFERED_OTHERWISE or self._behaviour in OFFERED_OTHERWISE:
+            if word != self._behaviour and (word in OFFERED_OTHERWISE or self._behaviour in OFFERED_OTHERWISE):
                 self._offer(word)
             self._behaviour, self._since = word, time.monotonic()
             self._condition.notify()
