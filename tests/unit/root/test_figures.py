@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla.figures import Figure, FigureReport, executed, rounded
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,29 @@ def test_report_shape() -> None:
     assert {"weights", "versions", "commit", "load_average", "machine"} <= set(content["executed"])
     assert set(content["figures"][0]) == {"name", "value", "unit", "better", "baseline", "target", "met", "n", "spread"}
     assert report.all_met
+
+
+@pytest.mark.parametrize(
+    ("measured", "shown"),
+    [
+        (0.0123456789, 0.01235),
+        (271.94837, 271.9),
+        (123456.789, 123457.0),
+        (3.21e-6, 3.21e-6),
+        (-1.23456e-7, -1.235e-7),
+        (0.0, 0.0),
+        (400, 400),
+        (None, None),
+        (float("inf"), float("inf")),
+        ("0.123456", "0.123456"),
+        ({"a": [1.234567, (2.345678,)]}, {"a": [1.235, [2.346]]}),
+    ],
+)
+def test_measured_numbers_keep_four_digits(measured: object, shown: object) -> None:
+    assert rounded(measured) == shown
+
+
+def test_a_report_is_rounded_and_judged_before() -> None:
+    figure = Figure("f", 2.99999, "ms", target=3.0, better="higher", spread=(1.23456789, 4.0))
+    (written,) = FigureReport("vla bench x", executed(), [figure]).to_dict()["figures"]
+    assert (written["value"], written["spread"], written["met"]) == (3.0, [1.235, 4.0], False)

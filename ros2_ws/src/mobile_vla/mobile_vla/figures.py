@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any, Literal
 
 from mobile_vla.timing import percentile
 
+DIGITS = 4
+"""Of a measured figure: its uncertainty is far larger."""
 LIBRARIES = ("mobile_vla", "numpy", "torch", "transformers", "onnxruntime", "mujoco", "rosbags", "ros-rclpy")
 
 
@@ -62,16 +65,34 @@ class FigureReport:
         return all(figure.met is not False for figure in self.figures)
 
     def to_dict(self) -> dict[str, Any]:
+        """Figures are rounded here and nowhere else; whether a target is met was decided on the whole number."""
         return {
             "command": self.command,
             "executed": self.executed,
             "figures": [
-                {**asdict(figure), "spread": list(figure.spread), "met": figure.met} for figure in self.figures
+                {
+                    **asdict(figure),
+                    "value": rounded(figure.value),
+                    "spread": rounded(figure.spread),
+                    "met": figure.met,
+                }
+                for figure in self.figures
             ],
         }
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
+
+
+def rounded(value: Any) -> Any:
+    """Measured numbers at `DIGITS` digits, but never coarser than whole units; within lists and mappings, too."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    if not isinstance(value, float) or not math.isfinite(value) or value == 0:
+        return value
+    return round(value, max(0, DIGITS - 1 - math.floor(math.log10(abs(value)))))
 
 
 def executed(**facts: Any) -> dict[str, Any]:
@@ -80,7 +101,7 @@ def executed(**facts: Any) -> dict[str, Any]:
         **facts,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "versions": {name: version for name in LIBRARIES if (version := _version(name))},
-        "commit": _commit(),
+        "commit": commit(),
         "load_average": [round(value, 2) for value in os.getloadavg()],
     }
 
@@ -92,7 +113,8 @@ def _version(distribution: str) -> str | None:
         return None
 
 
-def _commit() -> str:
+def commit() -> str:
+    """Of the checkout that this code lies in; `unknown` where it is none."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout.strip()

@@ -13,7 +13,7 @@ from mobile_vla.evaluate import html, plots
 from mobile_vla.evaluate.drive import Drive, Stretch, read_drive
 from mobile_vla.evaluate.drive_video import write_drive_video
 from mobile_vla.evaluate.words import UNTRAINED, is_untrained, story
-from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla.figures import Figure, FigureReport, executed, rounded
 from mobile_vla.timing import percentile
 
 _STAGES = "_p95_ms"
@@ -87,10 +87,10 @@ def _metrics(drive: Drive, facts: Mapping[str, Any]) -> dict[str, Any]:
     plain = {key: value for key, value in facts.items() if key not in ("diagnostics", "messages")}
     return {
         **report.to_dict(),
-        "facts": plain,
-        "seconds_by_mode": drive.mode_seconds,
-        "seconds_by_reason": drive.reason_seconds,
-        "timings_ms": {node: stages for node in drive.nodes if (stages := _stages(drive, node))},
+        "facts": rounded(plain),
+        "seconds_by_mode": rounded(drive.mode_seconds),
+        "seconds_by_reason": rounded(drive.reason_seconds),
+        "timings_ms": rounded({node: stages for node in drive.nodes if (stages := _stages(drive, node))}),
         "nodes": {node: said[-1].values for node, said in drive.nodes.items()},
     }
 
