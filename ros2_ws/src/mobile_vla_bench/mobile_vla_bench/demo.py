@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mobile_vla.bags.recover import recover
+from mobile_vla.bags.writer import SUFFIX
 from mobile_vla.control.modes import REASONS
 from mobile_vla.errors import UserError
 from mobile_vla_bench.tasks import ANOTHER, NONE, Tasks, another_object
@@ -92,9 +94,19 @@ def run_demo(
             "diagnostics": operator.diagnostics,
             "messages": operator.messages,
         }
+    _completed(bag, say)
     if not bag.exists():
         raise UserError(f"nothing was recorded ({drive.ended}); the logs are in {folder / 'logs'}")
     return DemoRun(bag, facts)
+
+
+def _completed(bag: Path, say: Callable[[str], None]) -> None:
+    """A recorder that still had much to write when its time to end was over leaves a bag that can be completed."""
+    unfinished = bag.with_name(bag.name + SUFFIX)
+    if bag.exists() or not unfinished.exists():
+        return
+    _, messages, cut_bytes = recover(unfinished)
+    say(f"the recorder was ended before its bag was complete: {messages} messages are kept, {cut_bytes} bytes are not")
 
 
 class _Drive:
