@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 import time
@@ -11,12 +13,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from bag_making import Messages, write_drive
 
 from mobile_vla.bags.config import ReplayConfig
 from mobile_vla_cli import main
 from mobile_vla_cli.flags import add_config_flags, config_from
 from mobile_vla_cli.main import COMMANDS
 from mobile_vla_cli.subcommands import add_module_command
+
+
+@pytest.fixture(scope="module")
+def messages() -> Messages:
+    return Messages()
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))
@@ -43,6 +51,10 @@ def test_no_command_prints_help_and_is_a_usage_error(capsys: pytest.CaptureFixtu
         (["up", "--set", "controller.rate_hz=1"], "controller: rate_hz must be >= 5, got 1"),
         (["up", "--set", "rate=1"], "--set rate=1: expected NODE.NAME=VALUE"),
         (["params", "camra"], "unknown node 'camra'; did you mean 'camera'?"),
+        (["up", "--bag", "/proc/x", "--dry-run"], "/proc/x cannot be made: /proc is on no disk"),
+        (["record", "--out-dir", "/proc"], "/proc/vla cannot be made: /proc is on no disk"),
+        (["record", "--topics", "///"], "topics must hold topic names such as camera/image_raw"),
+        (["replay", "bag", "--remaps", "a:=b//c"], "remaps must hold topic names"),
         (["demo", "--seconds", "0"], "--seconds must be from 1 to 3600, got 0"),
     ],
 )
@@ -73,6 +85,71 @@ def test_params_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_dry_run_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--dry-run"]) == 0
     assert "controller" in capsys.readouterr().out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    version = importlib.metadata.version("mobile_vla")
+    assert re.fullmatch(rf"vla {re.escape(version)}, commit \S+, Python 3\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+def test_a_dry_run_with_a_bag_says_what_an_hour_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--bag", str(tmp_path / "lab"), "--dry-run"]) == 0
+    assert "GB an hour (raw pictures 640x480 at 15 Hz)" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["eval", "bag", "--checkpoint", "shipped:smal"],
+        ["train", "head", "--checkpoint", "shipped:smal", "--data", "d", "--out", "o.safetensors"],
+        ["bench", "load", "--checkpoint", "shipped:smal"],
+        ["checkpoint", "inspect", "shipped:smal"],
+        ["checkpoint", "verify", "shipped:smal"],
+        ["checkpoint", "convert", "shipped:smal", "--out", "o.safetensors"],
+        ["checkpoint", "diff", "shipped:small", "shipped:smal"],
+        ["checkpoint", "card", "new", "shipped:smal"],
+        ["checkpoint", "card", "check", "card.yaml", "--checkpoint", "shipped:smal"],
+        ["up", "--set", "inference.checkpoint=shipped:smal", "--dry-run"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:3]),
+)
+def test_every_command_knows_the_shipped_policies_by_name(
+    arguments: list[str], tmp_path: Path, messages: Messages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that does not would look for a file of that name."""
+    if arguments[0] == "eval":
+        arguments[1] = str(write_drive(tmp_path / "bag", messages))
+    assert main(arguments) == 2
+    assert "unknown shipped policy 'smal'; did you mean 'small'?" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["replay", "missing"], "vla: there is no bag at missing; check the path"),
+        (["teleop"], "vla: the keyboard needs a terminal"),
+    ],
+)
+def test_the_mistakes_of_a_command_that_becomes_a_node_begin_as_all_do(
+    arguments: list[str], sentence: str, tmp_path: Path
+) -> None:
+    ended = subprocess.run(
+        [str(Path(sys.executable).with_name("vla")), *arguments],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(sentence)
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mobile_vla.bags.bag_place import refuse_bag_place
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.camera.config import CameraConfig, DepthScanConfig
 from mobile_vla.checkpoint.named import SYNTHETIC, card_beside
@@ -121,6 +122,10 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     _refuse_untrained_on_a_robot(graph)
     _refuse_another_action_space(graph, choice.robot)
     _refuse_blind_feet(graph, choice.robot)
+    if choice.bag:
+        recorder = graph.node("recorder").config
+        assert isinstance(recorder, RecorderConfig)
+        refuse_bag_place(Path(recorder.out_dir).expanduser() / recorder.name, least_free_mb=recorder.min_free_mb)
     return graph
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mobile_vla.errors import UserError
+from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.render import print_figures
 
 HELP = """Find the smallest memory in which a checkpoint is converted and loaded, beside the naive recipe.
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", choices=("tiny", "small", "full"), default="full", help="generated file (default: full)"
     )
     parser.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="a real .pth with its card, instead of a generated one"
+        "--checkpoint", type=checkpoint, metavar="FILE", help="a real .pth with its card, instead of a generated one"
     )
     parser.add_argument("--no-naive", action="store_true", help="leave out the naive recipe (needs 16 GB at full size)")
     parser.add_argument("--quick", action="store_true", help="only the promised limits, not how far down it goes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 import yaml
@@ -13,6 +14,13 @@ from mobile_vla.config import Config, ConfigError, fields_of, from_mapping
 
 C = TypeVar("C", bound=Config)
 _POWER_OF_TEN = re.compile(r"[+-]?\d+e[+-]?\d+", re.IGNORECASE)
+
+
+def checkpoint(text: str) -> Path:
+    """The file of a checkpoint argument: a path, `shipped:<name>` or `synthetic:<size>`, in every command."""
+    from mobile_vla.checkpoint.named import checkpoint_file
+
+    return checkpoint_file(text)
 
 
 def add_config_flags(parser: argparse.ArgumentParser, cls: type[Config], title: str, skip: Sequence[str] = ()) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib.metadata
 import os
+import platform
 import signal
 import sys
 import termios
@@ -69,6 +71,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+class _Version(argparse.Action):
+    """Looked up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        from mobile_vla.figures import commit
+
+        print(f"vla {importlib.metadata.version('mobile_vla')}, commit {commit()}, Python {platform.python_version()}")
+        parser.exit()
+
+
 def _say(message: str) -> None:
     Console(stderr=True, soft_wrap=True).print(f"[bold red]vla:[/] {_plain(message)}", highlight=False)
 
@@ -94,6 +106,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         epilog="vla demo --seconds 20\nvla up --robot sim --instruction 'go to the red ball'",
         formatter_class=RawDescriptionRichHelpFormatter,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and stop")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     if wanted is not None and wanted not in COMMANDS:

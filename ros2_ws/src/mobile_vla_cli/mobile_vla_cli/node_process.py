@@ -13,9 +13,9 @@ import yaml
 from mobile_vla.config import Config, to_mapping
 
 
-def become(module: str, node: str, config: Config, namespace: str = "") -> NoReturn:
-    """Replace this process by `python -m module` with `config` as its parameters."""
-    from mobile_vla_ros.environment import prepare
+def become(module: str, node: str, config: Config, namespace: str = "", log_level: str = "info") -> NoReturn:
+    """Replace this process by `python -m module` with `config` as its parameters; its mistakes are this command's."""
+    from mobile_vla_ros.environment import SAID_BY, prepare
 
     defaults = to_mapping(type(config)())
     changed = {
@@ -24,6 +24,8 @@ def become(module: str, node: str, config: Config, namespace: str = "") -> NoRet
         if value != defaults[name]
     }
     command = [sys.executable, "-m", module, "--ros-args", "-r", f"__node:={node}"]
+    if log_level != "info":
+        command += ["--log-level", log_level]
     if namespace:
         command += ["-r", f"__ns:=/{namespace.strip('/')}"]
     if changed:
@@ -32,4 +34,4 @@ def become(module: str, node: str, config: Config, namespace: str = "") -> NoRet
         command += ["--params-file", str(path)]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, command, dict(prepare(dict(os.environ))))  # noqa: S606  (no shell is wanted)
+    os.execve(sys.executable, command, {**prepare(dict(os.environ)), SAID_BY: "vla"})  # noqa: S606  (no shell is wanted)

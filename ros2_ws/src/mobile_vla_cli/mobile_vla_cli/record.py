@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mobile_vla.bags.bag_place import refuse_bag_place
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.errors import UserError
 from mobile_vla_cli.flags import add_config_flags, config_from
@@ -35,9 +36,7 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla_cli.node_process import become
 
     config = config_from(args, RecorderConfig)
-    folder = Path(config.out_dir).expanduser()
-    if config.name and (folder / config.name).exists():
-        raise UserError(f"{folder / config.name} exists already; choose another --name or remove it")
+    refuse_bag_place(Path(config.out_dir).expanduser() / (config.name or "vla"), least_free_mb=config.min_free_mb)
     return become("mobile_vla_nodes.recorder", "recorder", config, args.namespace)
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 
-from mobile_vla.config import to_mapping
 from mobile_vla.teleop.config import KeyboardConfig
 from mobile_vla_cli.flags import add_config_flags, config_from
 
@@ -26,13 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    config = config_from(args, KeyboardConfig)
-    command = [sys.executable, "-m", "mobile_vla_nodes.keyboard", "--ros-args", "--log-level", "warn"]
-    if args.namespace:
-        command += ["-r", f"__ns:=/{args.namespace.strip('/')}"]
-    defaults = to_mapping(KeyboardConfig())
-    for name, value in to_mapping(config).items():
-        if value != defaults[name]:
-            command += ["-p", f"{name}:={str(value).lower() if isinstance(value, bool) else value}"]
-    sys.stdout.flush()
-    os.execv(command[0], command)  # noqa: S606  (the node takes this process and its terminal)
+    from mobile_vla_cli.node_process import become
+
+    # the screen belongs to the keys: only warnings may appear on it
+    become("mobile_vla_nodes.keyboard", "keyboard", config_from(args, KeyboardConfig), args.namespace, "warn")

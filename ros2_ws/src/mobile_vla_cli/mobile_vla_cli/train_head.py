@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mobile_vla.errors import UserError
 from mobile_vla.train.head.config import FitConfig
-from mobile_vla_cli.flags import add_config_flags, config_from
+from mobile_vla_cli.flags import add_config_flags, checkpoint, config_from
 from mobile_vla_cli.render import print_json
 
 HELP = """Fit fusion, LSTM and MLP of a checkpoint on a data set of `vla dataset build`; the towers stay as they are.
@@ -21,7 +21,9 @@ vla train head --checkpoint base.safetensors --data data/lab --out lab2.safetens
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="C", help="the policy whose towers are used")
+    parser.add_argument(
+        "--checkpoint", required=True, type=checkpoint, metavar="C", help="the policy whose towers are used"
+    )
     parser.add_argument("--card", type=Path, metavar="FILE", help="its card, where it is not beside it")
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="a data set made by vla dataset build")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the new checkpoint (.safetensors)")

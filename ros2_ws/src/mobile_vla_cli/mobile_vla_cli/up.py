@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import ExitStack
+from pathlib import Path
 
 from rich.console import Console
 
@@ -28,12 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from mobile_vla.bags.bag_place import free_bytes
+    from mobile_vla_bringup import bag_size
     from mobile_vla_bringup.graph import Choice, describe
     from mobile_vla_bringup.session import open_session
 
     choice = config_from(args, Choice)
     graph = describe(choice, overrides_from(args))
     console = Console(highlight=False, soft_wrap=True)
+    if choice.bag and (size := bag_size.sentence(graph, free_bytes(Path(choice.bag)))):
+        console.print(size, markup=False)
     if args.dry_run:
         for node in graph.nodes:
             console.print(

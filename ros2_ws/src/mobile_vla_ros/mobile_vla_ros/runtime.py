@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from mobile_vla.errors import UserError
 from mobile_vla.stopping import StopSignals
-from mobile_vla_ros.environment import log_arguments, prepare, without_shared_memory
+from mobile_vla_ros.environment import SAID_BY, log_arguments, prepare, without_shared_memory
 
 prepare()
 
@@ -102,17 +102,17 @@ def run(
     _signals.listen()
     console_only = log_arguments(os.environ)
     if console_only:
-        sys.stderr.write("the log folder cannot be written, logging to the console only; set ROS_LOG_DIR\n")
+        _complain("the log folder cannot be written, logging to the console only; set ROS_LOG_DIR")
     arguments = [*(sys.argv if args is None else args), *console_only]
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # noqa: BLE001 - there are only the arguments to blame, and no common class for it
-        sys.stderr.write(f"the ROS arguments cannot be used, correct them: {_first_line(error)}\n")
+        _complain(f"the ROS arguments cannot be used, correct them: {_first_line(error)}")
         return 2
     try:
         node = make_node()
     except (UserError, ParameterException, NameValidationException) as error:
-        sys.stderr.write(f"{_first_line(error)}\n")
+        _complain(_first_line(error))
         rclpy.try_shutdown()
         return 2
     executor = make_executor()
@@ -124,7 +124,7 @@ def run(
     except Ended:
         left_work = True
     except NodeFailed as failure:
-        sys.stderr.write(f"{failure}\n")
+        _complain(str(failure))
         return failure.code
     finally:
         if isinstance(node, HasLastWords):
@@ -136,6 +136,11 @@ def run(
     if left_work:
         _exit_now()
     return 0
+
+
+def _complain(sentence: str) -> None:
+    command = os.environ.get(SAID_BY, "")
+    sys.stderr.write(f"{command}: {sentence}\n" if command else f"{sentence}\n")
 
 
 def _first_line(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mobile_vla.config import Config, ConfigError, param
@@ -10,6 +11,7 @@ STORAGES = ("mcap", "sqlite3")
 COMPRESSIONS = ("zstd", "lz4", "none")
 PROFILES = ("all", "driving", "commands")
 IMAGES = ("raw", "jpeg", "both")
+_TOPIC_NAME = re.compile(r"(~?/)?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class RecorderConfig(Config):
     )
 
     def cross_check(self) -> None:
+        for topic in self.topics:
+            _check_topic_name("topics", topic)
         if self.metadata_version not in (0, 8, 9):
             raise ConfigError(f"metadata_version must be 0, 8 or 9, got {self.metadata_version}")
         if "/" in self.name or self.name in (".", ".."):
@@ -82,7 +86,16 @@ class ReplayConfig(Config):
             old, arrow, new = remap.partition(":=")
             if not (old and arrow and new):
                 raise ConfigError(f"remaps must look like recorded:=published, got {remap!r}")
+            _check_topic_name("remaps", new)
         if self.clock and self.restamp:
             raise ConfigError(
                 "clock and restamp exclude each other: either nodes follow the bag's time, or the bag theirs"
             )
+
+
+def _check_topic_name(field: str, name: str) -> None:
+    if not _TOPIC_NAME.fullmatch(name):
+        raise ConfigError(
+            f"{field} must hold topic names such as camera/image_raw (letters, digits and _ between single /), "
+            f"got {name!r}"
+        )

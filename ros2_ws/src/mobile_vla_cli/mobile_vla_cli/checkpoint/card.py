@@ -9,6 +9,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.errors import UserError
 from mobile_vla_cli.checkpoint.screen import console
+from mobile_vla_cli.flags import checkpoint
 
 HELP = "Write or check the card: what a checkpoint's tensors cannot say, and a robot must not guess."
 EPILOG = """vla checkpoint card new policy.pth
@@ -25,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         epilog="vla checkpoint card new policy.pth",
         formatter_class=RawDescriptionRichHelpFormatter,
     )
-    new.add_argument("checkpoint", type=Path, metavar="CHECKPOINT", help="weights file")
+    new.add_argument("checkpoint", type=checkpoint, metavar="CHECKPOINT", help="weights file")
     new.add_argument("--out", type=Path, metavar="CARD", help="where (default: CHECKPOINT.card.yaml)")
     new.add_argument("--force", action="store_true", help="replace CARD when it exists")
     new.set_defaults(run=_new)
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         formatter_class=RawDescriptionRichHelpFormatter,
     )
     check.add_argument("card", type=Path, metavar="CARD", help="card file")
-    check.add_argument("--checkpoint", type=Path, metavar="FILE", help="weights file it belongs to")
+    check.add_argument("--checkpoint", type=checkpoint, metavar="FILE", help="weights file it belongs to")
     check.set_defaults(run=_check)
 
 

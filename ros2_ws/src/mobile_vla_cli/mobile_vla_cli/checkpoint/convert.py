@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mobile_vla.errors import UserError
 from mobile_vla_cli.checkpoint.screen import console
+from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.render import print_json
 
 HELP = """Convert a checkpoint to safetensors, tensor by tensor: a small machine needs memory for one tensor only.
@@ -21,7 +22,7 @@ vla checkpoint convert policy.pth half.safetensors --dtype bf16 --keep kosmos.te
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """SRC DST --dtype --card --keep --weights --force --threads --json."""
-    parser.add_argument("source", type=Path, metavar="SRC", help="checkpoint")
+    parser.add_argument("source", type=checkpoint, metavar="SRC", help="checkpoint")
     parser.add_argument("destination", type=Path, metavar="DST", help="new .safetensors file")
     parser.add_argument("--dtype", required=True, choices=("fp32", "fp16", "bf16", "int8"), help="stored number format")
     parser.add_argument("--card", type=Path, metavar="CARD", help="the source's card (default: SRC.card.yaml)")

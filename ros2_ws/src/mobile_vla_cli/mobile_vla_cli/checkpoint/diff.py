@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.table import Table
 
 from mobile_vla_cli.checkpoint.screen import console
+from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.render import print_json
 
 HELP = """Compare two checkpoints value by value, whatever their formats, containers and names.
@@ -19,8 +19,8 @@ _ROWS = 15
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """A B --json."""
-    parser.add_argument("first", type=Path, metavar="A", help="checkpoint")
-    parser.add_argument("second", type=Path, metavar="B", help="checkpoint")
+    parser.add_argument("first", type=checkpoint, metavar="A", help="checkpoint")
+    parser.add_argument("second", type=checkpoint, metavar="B", help="checkpoint")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

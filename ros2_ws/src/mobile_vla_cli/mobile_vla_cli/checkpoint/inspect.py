@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from mobile_vla_cli.checkpoint.screen import console
+from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.render import print_json
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ vla checkpoint inspect policy.safetensors --json"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """FILE, --card, --weights, --json."""
-    parser.add_argument("file", type=Path, metavar="FILE", help=".pth, .pt, .safetensors or .safetensors.index.json")
+    parser.add_argument(
+        "file", type=checkpoint, metavar="FILE", help=".pth, .pt, .safetensors or .safetensors.index.json"
+    )
     parser.add_argument("--card", type=Path, metavar="CARD", help="card to check with it (default: FILE.card.yaml)")
     parser.add_argument(
         "--weights",

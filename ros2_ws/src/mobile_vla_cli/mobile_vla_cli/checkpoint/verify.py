@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from mobile_vla_cli.checkpoint.screen import console
+from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.render import print_json
 
 HELP = """Load a checkpoint as a robot would, and prove it: strict names and shapes, finite, sha256, probe, canary.
@@ -18,7 +19,7 @@ vla checkpoint verify policy.pth --card policy.yaml --json"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """FILE, --card, --dtype, --threads, --json."""
-    parser.add_argument("file", type=Path, metavar="FILE", help="checkpoint")
+    parser.add_argument("file", type=checkpoint, metavar="FILE", help="checkpoint")
     parser.add_argument(
         "--card", type=Path, metavar="CARD", help="its card (default: FILE.card.yaml, or the one inside)"
     )
