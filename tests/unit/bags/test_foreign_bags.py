@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 
 import pytest
+import yaml
 import zstandard
 from bag_making import START_NS, Messages, write_drive
 from foreign_bags import (
@@ -150,6 +151,20 @@ def test_type_names_without_msg_are_understood(tmp_path: Path, messages: Message
     assert read(bag) == (FRAMES, FRAMES)
     with BagReader(bag) as reader:
         assert {topic.type for topic in Playback(reader, ReplayConfig()).topics} == {IMAGE, "std_msgs/msg/String"}
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+def test_topics_whose_qos_reads_otherwise_in_the_metadata_are_not_lost(
+    tmp_path: Path, messages: Messages, storage: str
+) -> None:
+    """As after `ros2 bag reindex`: the files know what was offered, metadata.yaml has something else."""
+    folder = write_drive(tmp_path / "bag", messages, storage=storage)
+    information = yaml.safe_load((folder / "metadata.yaml").read_text())
+    for listed in information["rosbag2_bagfile_information"]["topics_with_message_count"]:
+        listed["topic_metadata"]["offered_qos_profiles"] = ""
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(information))
+    with BagReader(folder) as reader:
+        assert len(list(reader.raw())) == reader.message_count == 41
 
 
 @pytest.mark.parametrize("name", ["bag_0.mcap", "bag_0.db3", "bag_0.mcap.zstd", "metadata.yaml"])

@@ -226,9 +226,10 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path, monkeypatch: pytest.
 CHILD = """
 import sys, time
 from pathlib import Path
+from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import BagWriter
 bag = BagWriter(Path(sys.argv[1]), storage=sys.argv[2])
-bag.add_topic("/blob", "std_msgs/msg/String")
+bag.add_topic("/blob", "std_msgs/msg/String", Qos(durability="transient_local", depth=3))
 for index in range(100):
     bag.write("/blob", 10**18 + index, b"\\0\\1\\0\\0\\5\\0\\0\\0text\\0")
 bag.flush()

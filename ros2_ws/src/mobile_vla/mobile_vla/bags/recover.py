@@ -10,6 +10,7 @@ from mobile_vla.bags import metadata
 from mobile_vla.bags.definitions import definition_of
 from mobile_vla.bags.lenient import LenientFile
 from mobile_vla.bags.mcap_seal import seal
+from mobile_vla.bags.sound import SoundBag, UnsoundError
 from mobile_vla.bags.storage_files import storage_files
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import SUFFIX
@@ -19,7 +20,7 @@ from mobile_vla.errors import UserError
 def recover(folder: Path) -> tuple[Path, int, int]:
     """Complete the files in place, write metadata.yaml, drop the `.recording` suffix.
 
-    Returns the bag's path, the messages in it, and the bytes that were cut off. QoS is taken to be the default.
+    Returns the bag's path, the messages in it, and the bytes that were cut off.
     """
     files = storage_files(folder)
     if not files:
@@ -28,6 +29,7 @@ def recover(folder: Path) -> tuple[Path, int, int]:
     cut = 0
     recorded: list[metadata.RecordedFile] = []
     counts: Counter[tuple[str, str]] = Counter()
+    qos: dict[str, Qos] = {}
     for path in files:
         if path.suffix == ".mcap":
             cut += seal(path).cut_bytes
@@ -41,9 +43,10 @@ def recover(folder: Path) -> tuple[Path, int, int]:
             count += 1
         cut += file.bytes_lost
         counts.update(file.counts)
+        qos.update(_qos_in(path))
         recorded.append(metadata.RecordedFile(path.name, start, end, count))
     topics = [
-        metadata.RecordedTopic(name, kind, definition_of(kind).type_hash, Qos(), count)
+        metadata.RecordedTopic(name, kind, definition_of(kind).type_hash, qos.get(name, Qos()), count)
         for (name, kind), count in counts.items()
     ]
     storage = "mcap" if files[0].suffix == ".mcap" else "sqlite3"
@@ -65,3 +68,13 @@ def _settle(path: Path) -> None:
             database.execute("SELECT count(*) FROM topics").fetchone()
     except sqlite3.Error as error:
         raise UserError(f"{path} cannot be recovered: {error}") from error
+
+
+def _qos_in(file: Path) -> dict[str, Qos]:
+    """What each topic's publishers offered, as the completed file says; readers compare it with metadata.yaml."""
+    try:
+        bag = SoundBag(file)
+    except UnsoundError:
+        return {}
+    bag.close()
+    return {name: topic.qos for name, topic in bag.topics.items() if topic.qos is not None}

@@ -10,6 +10,7 @@ from rosbags.rosbag1 import Reader as Reader1
 from rosbags.rosbag2 import Reader as Reader2
 
 from mobile_vla.bags.bag_types import IDL, MSG, BagTypes, plain_type
+from mobile_vla.bags.storage_files import storage_files
 from mobile_vla.bags.types import CDR, Qos, RawMessage, TopicInfo
 
 _ENCODINGS = {MessageDefinitionFormat.MSG: MSG, MessageDefinitionFormat.IDL: IDL}
@@ -33,6 +34,7 @@ class SoundBag:
         if self.message_count:
             self.start_ns, self.end_ns = self._reader.start_time, self._reader.end_time - 1
         self._connections = list(self._reader.connections)
+        self._stored = _stored(path) or self._connections
         self.topics: dict[str, TopicInfo] = {}
         self.formats: dict[str, str] = {}
         """Serialization format by topic, where it is not CDR."""
@@ -48,7 +50,7 @@ class SoundBag:
 
     def messages(self, topics: set[str], start_ns: int | None, end_ns: int | None) -> Iterator[RawMessage]:
         """In log order."""
-        wanted = [connection for connection in self._connections if connection.topic in topics]
+        wanted = [connection for connection in self._stored if connection.topic in topics]
         if not wanted:
             return
         kinds = {connection.msgtype: plain_type(connection.msgtype) for connection in wanted}
@@ -72,6 +74,24 @@ class SoundBag:
         )
         if isinstance(extension, ConnectionExtRosbag2) and extension.serialization_format not in ("", CDR):
             self.formats[connection.topic] = extension.serialization_format
+
+
+def _stored(path: Path) -> list[Connection]:
+    """The connections as the storage files of a folder describe them.
+
+    `rosbags` leaves out, without a word, a topic whose QoS or type reads otherwise in metadata.yaml, as after
+    `ros2 bag reindex` or a recovery; asked for by the files' own words it reads every topic.
+    """
+    if not path.is_dir():
+        return []
+    found: list[Connection] = []
+    for file in storage_files(path):
+        try:
+            with Reader2(file) as reader:
+                found += reader.connections
+        except Exception as error:
+            raise _unsound(error) from error
+    return found
 
 
 def _unsound(error: Exception) -> UnsoundError:
