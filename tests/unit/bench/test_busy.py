@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 from mobile_vla.figures import FigureReport
 from mobile_vla_bench import graph_bench
 from mobile_vla_bench.busy import busy_cores
+from mobile_vla_bench.busy import main as main_of_busy
 from mobile_vla_bench.faults import battery
 from mobile_vla_cli import main
 
@@ -48,6 +52,30 @@ def test_they_end_when_the_block_fails() -> None:
         assert len(children() - before) == 2 * CORES
         raise ZeroDivisionError
     assert children() == before
+
+
+def test_a_command_runs_beside_them_and_its_exit_code_is_kept() -> None:
+    before = children()
+    code = "import os, pathlib; print(pathlib.Path(f'/proc/{os.getppid()}/task/{os.getppid()}/children').read_text())"
+    program = [sys.executable, "-m", "mobile_vla_bench.busy", sys.executable, "-c", f"{code}; raise SystemExit(3)"]
+    result = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert (result.returncode, len(result.stdout.split())) == (3, CORES + 1)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in result.stdout.split())
+    assert children() == before
+    assert main_of_busy([]) == 2
+
+
+def test_an_interrupt_ends_the_command_and_them() -> None:
+    code = "import time; print('begun', flush=True); time.sleep(60)"
+    program = [sys.executable, "-m", "mobile_vla_bench.busy", sys.executable, "-c", code]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True) as busy:
+        assert busy.stdout is not None
+        assert busy.stdout.readline() == b"begun\n"
+        started = Path(f"/proc/{busy.pid}/task/{busy.pid}/children").read_text().split()
+        assert len(started) == CORES + 1
+        os.killpg(busy.pid, signal.SIGINT)
+        assert busy.wait(60) != 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
 
 
 def test_none_is_none() -> None:

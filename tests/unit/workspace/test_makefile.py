@@ -14,7 +14,8 @@ import pytest
 
 from envsetup import stamp
 
-TARGETS = {"demo", "test", "test-fast", "test-jazzy", "lint", "bench", "faults", "constraints", "clean", "help"}
+TESTS = {"test", "test-fast", "test-anywhere", "test-jazzy"}
+TARGETS = {"demo", *TESTS, "lint", "bench", "faults", "constraints", "clean", "help"}
 
 
 def make(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,11 +1,14 @@
-"""A machine whose cores have something else to do: busy processes beside whatever is tried or measured."""
+"""A machine whose cores have something else to do: busy processes beside whatever is tried or measured.
+
+`python -m mobile_vla_bench.busy COMMAND …` runs a command beside one on each core; its exit code is the command's.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 _BURN = """
@@ -32,3 +35,21 @@ def busy_cores(per_core: int) -> Iterator[int]:
         for burner in burners:
             burner.kill()
             burner.wait()
+
+
+def main(command: Sequence[str]) -> int:
+    """Run a command beside busy cores. An interrupt from the terminal reaches the command too; its end is awaited."""
+    if not command:
+        sys.stderr.write("busy: give the command to run: python -m mobile_vla_bench.busy COMMAND ...\n")
+        return 2
+    with busy_cores(1):
+        running = subprocess.Popen(command)
+        while True:
+            try:
+                return running.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
