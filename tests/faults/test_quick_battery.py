@@ -13,7 +13,15 @@ from mobile_vla_bench.faults.registry import FAULTS
 from mobile_vla_bench.faults.trial import run_fault
 from mobile_vla_cli import main
 
-HERE = ("policy_killed", "policy_nan", "scan_stopped", "pad_killed", "takeover_by_pad", "estop_topic", "camera_frozen")
+HERE = (
+    "policy_killed",
+    "policy_nan",
+    "scan_stopped",
+    "pad_killed",
+    "takeover_by_pad",
+    "estop_short_press",
+    "camera_frozen",
+)
 LANES = 4
 BUSY_SLACK_MS = 40.0
 LATE = re.compile(r"repetition \d+: (braked|zero) after")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import QoSProfile
+from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla_bench.faults.scripted_inference import FOLDER, LOADING
-from mobile_vla_ros.topics import ARM, DIAGNOSTICS
+from mobile_vla_ros.topics import ARM, DIAGNOSTICS, INSTRUCTION
 
 
 def test_a_camera_that_stays_silent_is_a_warning_but_not_at_once(graph: Any) -> None:
@@ -49,3 +51,21 @@ def test_while_the_policy_loads_arming_says_for_how_long(graph: Any) -> None:
         ),
         what="a policy that is ready",
     )
+
+
+def test_an_ordinary_publisher_of_instructions_is_heard(graph: Any) -> None:
+    """`ros2 topic pub` publishes volatile; what a transient-local one said before the node came is heard, too."""
+    graph.environ[FOLDER] = str(graph.tmp_path)
+    graph.publisher(INSTRUCTION).publish(String(data="said before"))
+    reports = graph.listen(DIAGNOSTICS)
+    graph.start("mobile_vla_bench.faults.scripted_inference", "inference")
+
+    def follows(text: str) -> bool:
+        pairs = [pair for report in reports[-3:] for status in report.status for pair in status.values]
+        return any(pair.key == "instruction" and pair.value == text for pair in pairs)
+
+    graph.wait(lambda: follows("said before"), what="the instruction from before")
+    person = graph.node.create_publisher(String, INSTRUCTION.name, QoSProfile(depth=10))
+    graph.wait(person.get_subscription_count, what="the node's subscription")
+    person.publish(String(data="said by a tool"))
+    graph.wait(lambda: follows("said by a tool"), what="the instruction of a volatile publisher")
