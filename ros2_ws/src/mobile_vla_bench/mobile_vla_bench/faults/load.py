@@ -106,6 +106,14 @@ def flood_everything(rig: Rig) -> int:
     return struck_ns
 
 
+def end_flood_of_everything(rig: Rig) -> None:
+    """Where the flood was too much to carry, messages of a stop device were lost: that has latched a stop."""
+    rig.tell("everything", "ok")
+    rig.spin(SETTLE_S)
+    if rig.mode_is("estop"):
+        reset(rig)
+
+
 FLOODS = (
     Fault(
         name="flood_of_diagnostics",
@@ -125,9 +133,9 @@ FLOODS = (
         what="1 kHz on every input of the controller at once: at least 29 ticks a second",
         setup=Setup(actors=("policy", "scan", "range", "odom", "everything"), parameters=ALL_INPUTS),
         strike=flood_everything,
-        heal=tell("everything", "ok"),
+        heal=end_flood_of_everything,
         notice_s=None,
-        expect=("fault",),
+        expect=("fault", "estop"),
     ),
     Fault(
         name="flood",
