@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -225,3 +226,26 @@ def test_the_untrained_card_says_so() -> None:
     assert CARD.untrained
     assert CARD.synthetic
     assert isinstance(CARD, Card)
+
+
+@pytest.mark.parametrize("layout", ["tanh", "reconstructed", "other"])
+def test_the_layout_is_compared_with_the_tensors(layout: str) -> None:
+    with pytest.raises(CardError, match=rf"layout is {layout} in the card but the tensors .* are documented"):
+        check_geometry(LAYOUT, dataclasses.replace(CARD, layout=layout))
+
+
+def test_an_unknown_activation_is_named() -> None:
+    towers = dataclasses.replace(CARD.towers, kosmos=dataclasses.replace(CARD.towers.kosmos, text_activation="gleu"))
+    with pytest.raises(CardError, match=r"towers.kosmos.text_activation is 'gleu' in the card; did you mean 'gelu'"):
+        tower_facts(LAYOUT, dataclasses.replace(CARD, towers=towers))
+
+
+def test_a_token_beyond_the_embedding_table_is_named() -> None:
+    towers = dataclasses.replace(CARD.towers, kosmos=dataclasses.replace(CARD.towers.kosmos, pad_token=10**6))
+    with pytest.raises(CardError, match=r"towers.kosmos.pad_token is 1000000 in the card, the checkpoint has rows"):
+        tower_facts(LAYOUT, dataclasses.replace(CARD, towers=towers))
+
+
+def test_a_new_card_carries_the_hash_of_its_file(made: Path) -> None:
+    digest = hashlib.sha256((made / "reconstructed.pth").read_bytes()).hexdigest()
+    assert yaml.safe_load(draft(made / "reconstructed.pth")[0])["weights_sha256"] == digest

@@ -65,7 +65,7 @@ def test_a_card_with_gaps_is_said_and_does_not_change_the_structure(made: Path, 
 def test_a_card_of_another_policy_does_not_load(made: Path) -> None:
     inspection = inspect(made / "tanh.pt", made / "documented.safetensors.card.yaml")
     assert not inspection.loadable
-    assert "= 192, but feature_fusion.weight takes 96" in inspection.card_error
+    assert "layout is documented in the card but the tensors of actions.mlp are tanh" in inspection.card_error
 
 
 def test_damage_is_listed_with_the_nearest_name(state, checkpoint, capsys) -> None:

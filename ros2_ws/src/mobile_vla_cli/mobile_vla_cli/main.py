@@ -16,6 +16,7 @@ from rich.console import Console
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.errors import UserError, nearest
+from mobile_vla_cli.screen_text import plain
 from mobile_vla_cli.subcommands import Parser, add_module_command
 
 # One line per command: its module under mobile_vla_cli, loaded only when the command is asked for.
@@ -82,7 +83,7 @@ class _Version(argparse.Action):
 
 
 def _say(message: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]vla:[/] {_plain(message)}", highlight=False)
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]vla:[/] {plain(message)}", highlight=False)
 
 
 def _leave(number: int, _frame: object) -> None:
@@ -117,7 +118,3 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         else:
             commands.add_parser(name, help=help_line, add_help=False)
     return parser
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")

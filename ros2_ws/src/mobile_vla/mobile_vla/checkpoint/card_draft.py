@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,18 @@ from mobile_vla.checkpoint.card_text import missing_fields, template
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS, Layout
 from mobile_vla.checkpoint.opening import open_source
+from mobile_vla.checkpoint.source import hash_source
 from mobile_vla.checkpoint.strict import require
 from mobile_vla.policy.features import feature_width
 
 _MOST_COMBINATIONS = 6
 
 
-def draft(checkpoint: Path) -> tuple[str, list[str]]:
-    """The text of a new card, and the fields a person has to fill in. Refuses a file that could not be loaded."""
-    layout, _ = require(Contents(open_source(checkpoint)))
+def draft(checkpoint: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> tuple[str, list[str]]:
+    """The text of a new card with the file's sha256, and the fields a person has to fill in. Refuses a file that could
+    not be loaded. `progress` gets the bytes hashed so far and all of them."""
+    source = open_source(checkpoint)
+    layout, _ = require(Contents(source))
     known: dict[str, Any] = {
         "format": FORMAT,
         "name": checkpoint.stem,
@@ -27,6 +31,8 @@ def draft(checkpoint: Path) -> tuple[str, list[str]]:
         "kosmos_image": {"size_px": layout.kosmos.image_px},
         "clip_image": {"size_px": layout.clip.image_px},
     }
+    total = sum(file.size for file in source.held)
+    known["weights_sha256"] = hash_source(source, lambda done: progress(done, total))
     if layout.kosmos.text.width != FULL_SIZE_WIDTHS["kosmos.text"]:
         known["towers"] = {}
     text = "\n".join([*_hints(layout), template(known)])

@@ -25,7 +25,8 @@ from mobile_vla.checkpoint.layout import (
     KosmosDims,
     Layout,
 )
-from mobile_vla.policy.upstream import CLIPConfig, CLIPModel, Kosmos2Config, Kosmos2Model
+from mobile_vla.errors import nearest
+from mobile_vla.policy.upstream import ACTIVATIONS, CLIPConfig, CLIPModel, Kosmos2Config, Kosmos2Model
 
 # Longest text the sinusoidal table is built for; it grows by itself beyond, so it is not a property of a checkpoint.
 KOSMOS_POSITIONS = 2048
@@ -114,6 +115,22 @@ def tower_facts(layout: Layout, card: Card) -> TowerFacts:
     for (first, width), (_, count) in zip(widths.items(), heads.items(), strict=True):
         if width % count:
             raise CardError(f"towers.{first}_heads is {count} in the card, which does not divide the width {width}")
+    for name, activation in (
+        ("kosmos.text_activation", facts.kosmos.text_activation),
+        ("kosmos.vision_activation", facts.kosmos.vision_activation),
+        ("clip.activation", facts.clip.activation),
+    ):
+        if activation not in ACTIVATIONS:
+            raise CardError(f"towers.{name} is {activation!r} in the card; {nearest(activation, ACTIVATIONS)}")
+    for name, token, rows in (
+        ("kosmos.pad_token", facts.kosmos.pad_token, layout.kosmos.vocabulary),
+        ("clip.begin_token", facts.clip.begin_token, layout.clip.vocabulary),
+        ("clip.end_token", facts.clip.end_token, layout.clip.vocabulary),
+    ):
+        if token >= rows:
+            raise CardError(
+                f"towers.{name} is {token} in the card, the checkpoint has rows for {rows} tokens; correct it"
+            )
     return facts
 
 
@@ -196,7 +213,12 @@ def expected_shapes(layout: Layout) -> Mapping[str, tuple[int, ...]]:
 
 
 def check_geometry(layout: Layout, card: Card) -> None:
-    """Refuse a card whose image sizes contradict the tensors."""
+    """Refuse a card whose layout or image sizes contradict the tensors."""
+    if card.layout != layout.head.family:
+        raise CardError(
+            f"layout is {card.layout} in the card but the tensors of actions.mlp are {layout.head.family}; is it "
+            f"another file's card? write {layout.head.family}"
+        )
     for name, said, is_ in (
         ("kosmos_image.size_px", card.kosmos_image.size_px, layout.kosmos.image_px),
         ("clip_image.size_px", card.clip_image.size_px, layout.clip.image_px),

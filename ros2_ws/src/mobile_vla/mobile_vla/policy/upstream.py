@@ -8,7 +8,9 @@ cure_torchvision()
 
 import transformers  # noqa: E402
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, Kosmos2Config, Kosmos2Model  # noqa: E402
+from transformers.activations import ACT2FN  # noqa: E402
 
 VERSION: str = transformers.__version__
+ACTIVATIONS: frozenset[str] = frozenset(ACT2FN)
 
-__all__ = ["VERSION", "AutoTokenizer", "CLIPConfig", "CLIPModel", "Kosmos2Config", "Kosmos2Model"]
+__all__ = ["ACTIVATIONS", "VERSION", "AutoTokenizer", "CLIPConfig", "CLIPModel", "Kosmos2Config", "Kosmos2Model"]

@@ -10,6 +10,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 from mobile_vla.errors import UserError
 from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
+from mobile_vla_cli.screen_text import plain
 
 HELP = "Write or check the card: what a checkpoint's tensors cannot say, and a robot must not guess."
 EPILOG = """vla checkpoint card new policy.pth
@@ -46,14 +47,16 @@ def _new(args: argparse.Namespace) -> int:
     from mobile_vla.checkpoint.card import card_path
     from mobile_vla.checkpoint.card_draft import draft
     from mobile_vla.checkpoint.write import write_text
+    from mobile_vla_cli.checkpoint.progress import stages
 
     path = args.out or card_path(args.checkpoint)
     if path.exists() and not args.force:
         raise UserError(f"{path} exists; edit it, choose another name with --out, or give --force")
-    text, to_fill = draft(args.checkpoint)
+    with stages() as report:
+        text, to_fill = draft(args.checkpoint, lambda done, total: report("hash", done, total))
     write_text(path, text)
     out = console()
-    out.print(f"[bold]{path}[/] written; fill in {len(to_fill)} fields:")
+    out.print(f"[bold]{plain(path)}[/] written; fill in {len(to_fill)} fields:")
     for name in to_fill:
         out.print(f"  {name}")
     return 0
@@ -72,5 +75,5 @@ def _check(args: argparse.Namespace) -> int:
         if inspection.examined.problems:
             raise UserError(f"{args.checkpoint}: {inspection.examined.problems.sentence}; see `vla checkpoint inspect`")
     out = console()
-    out.print(f"[green]ok[/] {card.name}: {card.action.space}, {', '.join(card.features)}, window {card.window}")
+    out.print(f"[green]ok[/] {plain(card.name)}: {card.action.space}, {', '.join(card.features)}, window {card.window}")
     return 0

@@ -9,6 +9,7 @@ from mobile_vla.errors import UserError
 from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.render import print_json
+from mobile_vla_cli.screen_text import plain
 
 HELP = """Convert a checkpoint to safetensors, tensor by tensor: a small machine needs memory for one tensor only.
 
@@ -57,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     out = console()
     out.print(
-        f"[bold]{result['destination']}[/]: {result['bytes_in'] / 1e9:.3f} GB -> {result['bytes_out'] / 1e9:.3f} GB"
+        f"[bold]{plain(result['destination'])}[/]: "
+        f"{result['bytes_in'] / 1e9:.3f} GB -> {result['bytes_out'] / 1e9:.3f} GB"
     )
     if result["other_weights"]:
         out.print(f"  [yellow]not used[/]                  {', '.join(result['other_weights'])}; see --weights")

@@ -9,6 +9,7 @@ from rich.table import Table
 from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.render import print_json
+from mobile_vla_cli.screen_text import plain
 
 HELP = """Compare two checkpoints value by value, whatever their formats, containers and names.
 
@@ -41,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
         ("of different shape", result.shape),
     ):
         if names:
-            out.print(f"[red]{len(names)} {title}[/]: {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}")
+            out.print(
+                f"[red]{len(names)} {plain(title)}[/]: {plain(', '.join(names[:3]))}{' ...' if len(names) > 3 else ''}"
+            )
     if result.changed:
         table = Table(
             box=None, header_style="bold", title=f"{len(result.changed)} tensors differ", title_justify="left"
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         for column in ("tensor", "largest", "relative"):
             table.add_column(column, justify="left" if column == "tensor" else "right", overflow="fold")
         for change in result.changed[:_ROWS]:
-            table.add_row(change.name, f"{change.largest:.3g}", f"{change.relative:.3g}")
+            table.add_row(plain(change.name), f"{change.largest:.3g}", f"{change.relative:.3g}")
         out.print(table)
     out.print(f"{result.equal} tensors are equal")
     return 0 if result.same else 1

@@ -11,6 +11,7 @@ from rich.table import Table
 from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.render import print_json
+from mobile_vla_cli.screen_text import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,7 +75,7 @@ def _print(inspection: Inspection) -> None:
     grid = Table.grid(padding=(0, 2))
     for name, value in rows.items():
         if value:
-            grid.add_row(f"[bold]{name}[/]", value.replace("[", "\\["))
+            grid.add_row(f"[bold]{name}[/]", plain(value))
     out.print(grid)
     print_problems(inspection, out)
 
@@ -89,11 +90,13 @@ def print_problems(inspection: Inspection, out: Console) -> None:
         table.add_column(column, overflow="fold", justify="right" if column == "count" else "left")
     for kind, group in group_problems(problems, inspection.contents.tensors):
         colour = "dim" if kind == "dropped" else "red"
-        table.add_row(f"[{colour}]{kind}[/]", group.prefix, str(group.size), group.example, group.nearest)
+        table.add_row(
+            f"[{colour}]{kind}[/]", plain(group.prefix), str(group.size), plain(group.example), plain(group.nearest)
+        )
     if table.row_count:
         out.print(table)
     if problems.layout:
-        out.print(f"[red]layout[/] {problems.layout}")
+        out.print(f"[red]layout[/] {plain(problems.layout)}")
     if not inspection.loadable:
         out.print("[red]does not load[/]: nothing of it would be used")
     elif inspection.card is None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mobile_vla.errors import UserError
 from mobile_vla_cli.checkpoint.screen import console
+from mobile_vla_cli.screen_text import plain
 
 HELP = """Write a checkpoint of the exact shapes with random weights, its card (marked untrained) and its tokenizer.
 
@@ -41,5 +42,5 @@ def run(args: argparse.Namespace) -> int:
     with stages() as report:
         card = synthesize(args.out, order, lambda done, total: report("write", done, total))
     size = args.out.stat().st_size / 1e9
-    console().print(f"[bold]{args.out}[/] {size:.3f} GB, {card.name}, [yellow]UNTRAINED[/] (random weights)")
+    console().print(f"[bold]{plain(args.out)}[/] {size:.3f} GB, {card.name}, [yellow]UNTRAINED[/] (random weights)")
     return 0

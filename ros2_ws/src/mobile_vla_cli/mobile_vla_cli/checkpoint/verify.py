@@ -8,6 +8,7 @@ from pathlib import Path
 from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.render import print_json
+from mobile_vla_cli.screen_text import plain
 
 HELP = """Load a checkpoint as a robot would, and prove it: strict names and shapes, finite, sha256, probe, canary.
 
@@ -55,14 +56,14 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print_json({"file": str(args.file), "proven": False, "reason": str(error)})
         else:
-            out.print(f"[red]not proven[/]: {error}", soft_wrap=True)
+            out.print(f"[red]not proven[/]: {plain(error)}", soft_wrap=True)
         return 1
     if args.json:
         print_json({**result, "proven": result["probe_deviation"] is not None})
         return 0
     for name, value in result.items():
         if value not in (None, "", []):
-            out.print(f"[bold]{name:>16}[/]  {value}")
+            out.print(f"[bold]{name:>16}[/]  {plain(value)}")
     proven = "[green]proven[/]" if result["probe_deviation"] is not None else "[yellow]sound, but unproven[/]"
     out.print(proven + (" [yellow](UNTRAINED: random weights)[/]" if result["untrained"] else ""))
     return 0
