@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mobile_vla.config import with_values
 from mobile_vla.control import Command, ControllerConfig, Gate, Mode, Now, ScanGeometry, Velocity
-from mobile_vla.control.envelope import axis_limits
+from mobile_vla.control.envelope import axis_limits, output_limits
 
 MS = 1_000_000
 CONFIGS = [
@@ -18,6 +18,16 @@ CONFIGS = [
     for values in (
         {},
         {"base.kind": "omni", "action.space": "omni", "action.between": "interpolate"},
+        {"base.kind": "ackermann", "action.space": "ackermann"},
+        {
+            "base.kind": "ackermann",
+            "action.space": "ackermann",
+            "base.wheelbase_m": 0.05,
+            "limits.turn.accel_radps2": 0.5,
+            "limits.turn.decel_radps2": 1.0,
+            "limits.turn.jerk_radps3": 8.0,
+        },
+        {"base.kind": "ackermann", "action.space": "ackermann", "base.ackermann_output": "angle"},
         {"range_guard.use_scan": True, "action.between": "ramp", "output.idle": "silent"},
         {"require.odometry": True, "limits.linear.accel_mps2": 3.0, "limits.linear.jerk_mps3": 4.0},
     )
@@ -78,7 +88,7 @@ class Bench:
         self.last_source_ns = 0
         self.stopping_s = max(
             stopping_time_s(max(limits.forward, limits.reverse), limits, config.period_s)
-            for limits in axis_limits(config)
+            for limits in (*axis_limits(config), *output_limits(config))
         )
 
     @property
@@ -155,7 +165,7 @@ class Bench:
         step_s = min(dt_s, self.config.period_s)
         slopes = []
         for value, before, slope_before, limits in zip(
-            values, self.before, self.slopes, axis_limits(self.config), strict=True
+            values, self.before, self.slopes, output_limits(self.config), strict=True
         ):
             assert math.isfinite(value)
             assert -limits.reverse - 1e-9 <= value <= limits.forward + 1e-9

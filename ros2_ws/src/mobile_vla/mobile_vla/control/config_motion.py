@@ -42,7 +42,7 @@ class LateralLimits(LinearLimits):
 
 @dataclass(frozen=True, kw_only=True)
 class TurnLimits(Config):
-    """Turning axis of diff and omni bases."""
+    """Yaw rate: the turning axis of diff and omni bases, the output of an Ackermann base that takes a yaw rate."""
 
     velocity_radps: float = param(1.0, "Highest yaw rate, either way.", ge=0.05, le=20, live=True)
     accel_radps2: float = param(2.0, "Highest rate at which the yaw rate may grow.", ge=0.1, le=200, live=True)
@@ -58,7 +58,7 @@ class TurnLimits(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class SteeringLimits(Config):
-    """Steering axis of an Ackermann base; it replaces the turning axis there."""
+    """Steering axis of an Ackermann base, in place of the turning axis; `turn` limits the yaw rate that it gives."""
 
     angle_rad: float = param(0.5, "Largest steering angle, either way.", ge=0.05, le=1.4, live=True)
     rate_radps: float = param(1.0, "Highest rate at which the steering angle may change.", ge=0.1, le=50, live=True)

@@ -13,7 +13,7 @@ from mobile_vla.control.arming import ArmingCheck
 from mobile_vla.control.clock import Now, Rejected, Rejections, to_ns
 from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.decode import STILL, Velocity, output_turn
+from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.control.envelope import Envelope
 from mobile_vla.control.latch import EmergencyLatch, Latched
 from mobile_vla.control.modes import Mode, Situation, next_mode
@@ -210,14 +210,15 @@ class Gate:
         guarded, range_reason = self._guarded(target)
         handover = self.mode is Mode.AUTONOMY and steady_ns < self._handover_until_ns
         output = self._envelope.step(guarded, steady_ns, handover)
+        exact = output == guarded and not self._envelope.angular_z_limited
         if reason == "ok":
-            reason = range_reason or ("ok" if output == guarded else "handover" if handover else "limits")
+            reason = range_reason or ("ok" if exact else "handover" if handover else "limits")
         newest = self._actions.newest
         return Command(
             publish=self._publishes(steady_ns),
             linear_x=output.forward,
             linear_y=output.left,
-            angular_z=output_turn(output.forward, output.turn, self.config.base),
+            angular_z=self._envelope.angular_z,
             mode=self.mode,
             source=source,
             reason=reason,

@@ -100,6 +100,18 @@ class AxisLimiter:
         self.velocity = min(max(velocity + slope * dt_s, -limits.reverse), limits.forward)
         return self.velocity
 
+    def follow(self, target: float, dt_s: float, wanted: AxisLimits) -> float:
+        """As `step`, for a target that is itself a smooth motion: it is the output whenever the limits allow that."""
+        if dt_s > 0.0 and math.isfinite(target) and wanted.admits(self.velocity, self.acceleration):
+            self._active = wanted
+            slope = (target - self.velocity) / dt_s
+            rise = _bound(math.copysign(self.velocity, self.velocity * slope), dt_s, wanted)
+            smooth = abs(slope - self.acceleration) <= wanted.jerk * dt_s
+            if smooth and abs(slope) <= rise and wanted.admits(target, slope):
+                self.velocity, self.acceleration = target, slope
+                return target
+        return self.step(target, dt_s, wanted)
+
     def _lands(self, error: float, dt_s: float, window: float, rate: float) -> bool:
         """Whether the target is so near that one step reaches it and the next can already be flat."""
         slope = error / dt_s

@@ -16,7 +16,7 @@ import math
 from typing import NamedTuple
 
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.envelope import axis_limits
+from mobile_vla.control.envelope import axis_limits, output_limits
 from mobile_vla.control.limits import AxisLimits
 
 ROUNDING = 1e-6
@@ -57,7 +57,7 @@ class LimitJudge:
     """Feed it every command; `violations` are sentences."""
 
     def __init__(self, config: ControllerConfig) -> None:
-        forward, left, turn = axis_limits(config)
+        forward, left, turn = output_limits(config)
         self._axes: tuple[tuple[str, AxisLimits], ...] = (("forward", forward), ("left", left), ("turn", turn))
         self._lateral = config.base.kind == "omni"
         self._period_s = config.period_s
