@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup setup-jazzy demo test test-fast test-anywhere test-jazzy lint format bench faults constraints clean distclean
+.PHONY: help setup setup-jazzy demo test test-fast test-anywhere test-jazzy lint format bench faults fuzz constraints clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ bench: setup  ## figures of the graph: lost frames, latencies, jitter (exit 1 wh
 
 faults: setup  ## the fault battery against real processes
 	@$(BIN)/vla faults $(ARGS)
+
+fuzz: setup  ## malformed messages and requests at every node, FUZZ_S seconds each (60)
+	@FUZZ_S=$${FUZZ_S:-60} $(BIN)/python -m pytest -q -n0 tests/graph/test_fuzz.py $(ARGS)
 
 constraints: setup  ## resolve the exact versions again (ARGS=--upgrade for the newest)
 	@$(BIN)/python tools/setup_env.py --constraints $(ARGS)

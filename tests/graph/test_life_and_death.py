@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,6 +129,41 @@ def test_wrong_parameters_end_a_node_with_one_sentence(
     assert process.wait(20) == 2, process.output()
     assert sentence in process.output()
     assert "Traceback" not in process.output()
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "sentence"),
+    [
+        (b"a: [1,\n b: }{", (), "correct them: "),
+        (b"\xff\xfe\x00\x00", (), "correct them: "),
+        (b"controller: 5", (), "ros__parameters"),
+        (b"/**:\n  ros__parameters:\n    rate_hz: [1, a]", (), "correct them: "),
+        (b"/**:\n  ros__parameters:\n    rate_hz: [1, 2]", (), "rate_hz must be "),
+        (None, ("--params-file", "no_such.yaml"), "no_such.yaml"),
+        (None, ("-r", "nonsense"), "remap rule"),
+        (None, ("-p", "use_sim_time:=5"), "use_sim_time"),
+        (None, ("--log-level", "loud"), "severity"),
+        (None, ("--no-such-flag",), "--no-such-flag"),
+    ],
+)
+def test_arguments_that_cannot_be_read_end_a_node_with_one_sentence(
+    graph: Any, tmp_path: Path, content: bytes | None, arguments: tuple[str, ...], sentence: str
+) -> None:
+    if content is not None:
+        (tmp_path / "parameters.yaml").write_bytes(content)
+        arguments = ("--params-file", "parameters.yaml")
+    result = subprocess.run(
+        [sys.executable, "-m", "mobile_vla_nodes.controller", "--ros-args", *arguments],
+        env=graph.environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 2, result.stderr
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_a_missing_checkpoint_is_said_and_nothing_moves(graph: Any) -> None:

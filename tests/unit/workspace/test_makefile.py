@@ -15,7 +15,7 @@ import pytest
 from envsetup import stamp
 
 TESTS = {"test", "test-fast", "test-anywhere", "test-jazzy"}
-TARGETS = {"demo", *TESTS, "lint", "bench", "faults", "constraints", "clean", "help"}
+TARGETS = {"demo", *TESTS, "lint", "bench", "faults", "fuzz", "constraints", "clean", "help"}
 
 
 def make(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -41,7 +41,7 @@ def test_every_target_can_be_planned(root: Path, target: str) -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "test-fast", "lint", "bench", "faults"])
+@pytest.mark.parametrize("target", ["demo", "test", "test-fast", "lint", "bench", "faults", "fuzz"])
 def test_every_target_makes_the_environment_first(root: Path, target: str) -> None:
     lines = make(root, "--dry-run", target).stdout.splitlines()
     assert "tools/setup_env.py" in lines[0]
