@@ -4,126 +4,26 @@ from __future__ import annotations
 
 import array
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from geometry_msgs.msg import Twist, TwistStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, Joy, LaserScan, Range
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from mobile_vla.control import RELEASED
+from mobile_vla_bench.faults.floods import ActionFlood, DiagnosticsFlood, EverythingFlood, Flood
+from mobile_vla_bench.faults.role import NS, Role, Velocities, stamp
 from mobile_vla_ros import topics
-from mobile_vla_ros.topics import Topic
 
-NS = 1_000_000_000
-GARBAGE = {"nan": math.nan, "inf": math.inf, "huge": 1e300}
-FUTURE_NS = 5 * NS
-LATE_NS = 3 * NS // 2
 CLOCK_STEP_NS = 10 * NS
 READY_PERIOD_S = 0.4
 BEAMS = 180
 DEADMAN, FORWARD_AXIS, TREMBLING_AXIS = 4, 1, 2
-CUT_OFF_BYTES = 20
-STATUSES, VALUES = 200, 5
-FLOODED = (
-    topics.ACTION,
-    topics.TELEOP_JOY,
-    topics.TELEOP_KEYBOARD,
-    topics.SCAN,
-    topics.RANGE,
-    topics.ODOM,
-    topics.ESTOP,
-    topics.INSTRUCTION,
-    topics.DIAGNOSTICS,
-)
-
-
-def stamp(ns: int) -> Time:
-    """A stamp that may also be from before the beginning of time."""
-    return Time(sec=ns // NS, nanosec=ns % NS)
-
-
-class Role(ABC):
-    """A source: its topic, its rate, the values it sends."""
-
-    name = ""
-    topic: Topic
-    wrong_type: type = Twist
-    period_s = 0.1
-    first_behaviour = "ok"
-    serves = False
-
-    def __init__(self) -> None:
-        self.value: tuple[float, ...] = (0.0, 0.0)
-        self._last_ns = 0
-
-    def begin(self, node: Node) -> None:  # noqa: B027  (a hook)
-        """Whatever the role needs beside its publisher; the node is on no executor."""
-
-    def serve(self, node: Node) -> None:  # noqa: B027  (a hook)
-        """Services and timers of a role that `serves`."""
-
-    @abstractmethod
-    def message(self, behaviour: str, now_ns: int) -> Any:
-        """The next message; None for none."""
-
-    def stamp_ns(self, behaviour: str, now_ns: int) -> int:
-        """The stamp a healthy or a broken sender would give."""
-        if behaviour == "zero_stamp":
-            return 0
-        if behaviour == "negative_stamp":
-            return -1
-        if behaviour == "future_stamp":
-            return now_ns + FUTURE_NS
-        if behaviour == "delayed":
-            return now_ns - LATE_NS
-        self._last_ns = self._last_ns - NS // 10 if behaviour == "out_of_order" else now_ns
-        return self._last_ns
-
-    def garbage(self, behaviour: str, healthy: float) -> float:
-        """A number, or what the behaviour makes of it."""
-        return GARBAGE.get(behaviour, healthy)
-
-
-class Velocities(Role):
-    """A TwistStamped source: a policy's actions or a person's commands. `release`: one word, then silence."""
-
-    frame_id = ""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._released = False
-
-    def message(self, behaviour: str, now_ns: int) -> Any:
-        if behaviour == "wrong_type":
-            return Twist()
-        if behaviour == "release":
-            return self._release(now_ns)
-        self._released = False
-        message = TwistStamped()
-        message.header.stamp = stamp(self.stamp_ns(behaviour, now_ns))
-        message.header.frame_id = "omni" if behaviour == "wrong_frame" else self.frame_id
-        message.twist.linear.x = self.garbage(behaviour, self.value[0])
-        message.twist.angular.z = self.value[1]
-        return serialize_message(message)[:CUT_OFF_BYTES] if behaviour == "cut_off" else message
-
-    def _release(self, now_ns: int) -> Any:
-        if self._released:
-            return None
-        self._released = True
-        message = TwistStamped()
-        message.header.stamp = stamp(self.stamp_ns("release", now_ns))
-        message.header.frame_id = RELEASED
-        return message
 
 
 class Policy(Velocities):
@@ -363,79 +263,6 @@ class StopPanel(StopDevice):
     """A third one."""
 
     name = "stop_panel"
-
-
-class DiagnosticsFlood(Role):
-    """A machine with many parts that says everything about them, all the time."""
-
-    name = "diagnostics_flood"
-    first_behaviour = "silent"
-    topic = topics.DIAGNOSTICS
-    period_s = 1 / 150
-
-    def __init__(self) -> None:
-        super().__init__()
-        values = [KeyValue(key=f"key {number}", value="some value") for number in range(VALUES)]
-        statuses = [DiagnosticStatus(name=f"/part{number}", values=values) for number in range(STATUSES)]
-        self._bytes = serialize_message(DiagnosticArray(status=statuses))
-
-    def message(self, behaviour: str, now_ns: int) -> Any:
-        return self._bytes
-
-
-class Flood(Velocities):
-    """Garbage from nowhere: on the web topic, so that the policy's own messages still arrive."""
-
-    name = "flood"
-    topic = topics.TELEOP_WEB
-
-    def begin(self, node: Node) -> None:
-        others = (topics.TELEOP_JOY, topics.TELEOP_KEYBOARD, topics.SCAN, topics.ODOM, topics.ESTOP, topics.DIAGNOSTICS)
-        self._others = [(topic.publisher(node), topic.type()) for topic in others]
-        self._next = 0
-
-    def message(self, behaviour: str, now_ns: int) -> Any:
-        if behaviour != "flood":
-            return None
-        publisher, message = self._others[self._next % len(self._others)]
-        self._next += 1
-        publisher.publish(message)
-        return super().message("nan", now_ns)
-
-
-class EverythingFlood(Velocities):
-    """Garbage on every input of the controller at once, the policy's included; otherwise it offers none of them."""
-
-    name = "everything"
-    first_behaviour = "silent"
-    topic = topics.TELEOP_WEB
-
-    def begin(self, node: Node) -> None:
-        self._node = node
-        self._all: list[tuple[Any, bytes]] = []
-
-    def message(self, behaviour: str, now_ns: int) -> Any:
-        if behaviour != "flood":
-            while self._all:
-                self._node.destroy_publisher(self._all.pop()[0])
-            return None
-        if not self._all:
-            self._all = [(topic.publisher(self._node), serialize_message(topic.type())) for topic in FLOODED]
-        for publisher, data in self._all:
-            publisher.publish(data)
-        return super().message("nan", now_ns)
-
-
-class ActionFlood(Velocities):
-    """Garbage on the action topic itself: whatever the policy says is displaced."""
-
-    name = "action_flood"
-    first_behaviour = "withdrawn"
-    topic = topics.ACTION
-    frame_id = "diff"
-
-    def message(self, behaviour: str, now_ns: int) -> Any:
-        return super().message("nan", now_ns) if behaviour == "flood" else None
 
 
 ROLES: dict[str, Callable[[], Role]] = {

@@ -25,7 +25,8 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
-from mobile_vla_bench.faults.roles import ROLES, Role  # noqa: E402
+from mobile_vla_bench.faults.role import Role  # noqa: E402
+from mobile_vla_bench.faults.roles import ROLES  # noqa: E402
 from mobile_vla_bench.faults.scheduling import die_with_parent  # noqa: E402
 from mobile_vla_ros.qos import volatile  # noqa: E402
 
