@@ -110,7 +110,12 @@ def test_a_missing_message_is_a_stop(reader: int) -> None:
     assert bench.stops.drain() == Drained(False, False)
     bench.say(False, A, 10, reader)
     assert bench.stops.drain() == Drained(True, False)
-    assert bench.doubts == [LOST]
+    assert bench.doubts == [f"{LOST} a device that is new"]
+    bench.node.publishers = [SimpleNamespace(endpoint_gid=list(A), node_namespace="/x", node_name="button")]
+    bench.stops.writers()
+    bench.say(False, A, 12, reader)
+    bench.stops.drain()
+    assert bench.doubts[1:] == [f"{LOST} /x/button"]
 
 
 def test_a_writer_that_left_is_forgotten() -> None:
@@ -121,6 +126,14 @@ def test_a_writer_that_left_is_forgotten() -> None:
     assert bench.stops.writers() == {"0b": "/x/button"}
     bench.say(False, A, 50)
     assert bench.stops.drain() == Drained(False, False)
+
+
+def test_a_press_is_heard_however_often_the_same_bytes_came_before() -> None:
+    bench = Bench()
+    for pressed in (False, False, True, False, True):
+        bench.say(pressed)
+    assert bench.stops.drain() == Drained(True, False)
+    assert [value for _, value, _ in bench.heard] == [False, False, True, False, True]
 
 
 def test_bytes_that_are_no_message_are_a_stop_and_hide_nothing() -> None:

@@ -19,7 +19,8 @@ from mobile_vla_ros.polled import LeftAlone, decoded, sequence_number_of, take, 
 from mobile_vla_ros.topics import ESTOP
 
 OVERRUN = "more messages on estop than can be read, one of those lost may be a press; correct the publisher that floods"
-LOST = "a message on estop was lost and may have been a press"
+LOST = "a message on estop was lost and may have been a press: of"
+MOST_KNOWN = 8
 Heard = Callable[[str | None, bool, int], None]
 
 
@@ -39,6 +40,8 @@ class StopInput:
         self._heard = heard
         self._doubt = doubt
         self._failures = failures_of(node)
+        self._known: dict[bytes, bool] = {}
+        self._names: dict[str, str] = {}
         self._sequence: dict[tuple[str, int], int] = {}
         self.subscriptions: tuple[Subscription, ...] = ESTOP.subscriptions(
             node, lambda _: None, callback_group=LeftAlone()
@@ -65,19 +68,25 @@ class StopInput:
         return Drained(pressed, anonymous_release)
 
     def _value(self, data: bytes) -> bool | None:
-        """What a message says; None for bytes that are none."""
+        """What a message says; None for bytes that are none. In a flood the same few bytes are decoded once."""
+        known = self._known.get(data)
+        if known is not None:
+            return known
         try:
-            return bool(decoded(data, ESTOP.type).data)
+            value = bool(decoded(data, ESTOP.type).data)
         except Undecodable as error:
             self._doubt(f"stop input that cannot be read: {self._failures.add(ESTOP.name, error)}")
             return None
+        if len(self._known) < MOST_KNOWN:
+            self._known[data] = value
+        return value
 
     def writers(self) -> dict[str, str]:
         """Who publishes on the topic now: ids and node names."""
         found = self._node.get_publishers_info_by_topic(self.subscriptions[0].topic_name)
-        present = {bytes(publisher.endpoint_gid).hex(): name_of_publisher(publisher) for publisher in found}
-        self._sequence = {key: number for key, number in self._sequence.items() if key[0] in present}
-        return present
+        self._names = {bytes(publisher.endpoint_gid).hex(): name_of_publisher(publisher) for publisher in found}
+        self._sequence = {key: number for key, number in self._sequence.items() if key[0] in self._names}
+        return self._names
 
     def _misses_one(self, writer: str | None, reader: int, number: int | None) -> bool:
         """Whether this writer sent something between its last message here and this one."""
@@ -87,5 +96,5 @@ class StopInput:
         self._sequence[writer, reader] = max(number, last)
         if number <= last + 1:
             return False
-        self._doubt(LOST)
+        self._doubt(f"{LOST} {self._names.get(writer, 'a device that is new')}")
         return True
