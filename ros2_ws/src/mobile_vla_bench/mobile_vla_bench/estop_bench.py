@@ -17,6 +17,7 @@ from mobile_vla.figures import Figure, FigureReport, executed
 from mobile_vla_bench.faults.judge import find_stop
 from mobile_vla_bench.faults.people import stop_by_service
 from mobile_vla_bench.faults.rig import Rig
+from mobile_vla_bench.faults.scheduling import prefer_this_process
 from mobile_vla_bench.faults.setup import Broken
 from mobile_vla_bench.faults.stops import DEVICES, all_released, tap
 from mobile_vla_bench.faults.trial import SLACK_S
@@ -91,6 +92,7 @@ def _measure(rig: Rig, press: Callable[[Rig], int], presses: int) -> Stops:
 
 def _drive(rig: Rig) -> None:
     """Armed and rolling; not the full speed, which would take longer and shows no more."""
+    prefer_this_process()  # the transport makes threads as others come and go
     rig.until(lambda: not rig.mode_is("estop"), MOVES_WITHIN_S, "the end of the stop")
     rig.arm()
     rig.until(lambda: rig.samples[-1].forward > MOVING_MPS, MOVES_WITHIN_S, "motion")

@@ -144,7 +144,8 @@ class ControllerConfig(Config):
     rate_hz: float = param(30.0, "Commands per second.", ge=5, le=200)
     realtime_priority: int = param(
         10,
-        "Real-time priority of the command thread where permitted, so that a busy machine delays nothing; 0 for none.",
+        "Real-time priority of the command thread where permitted, one less of the threads that bring it messages, so "
+        "that a busy machine delays neither commands nor stops; 0 for none.",
         ge=0,
         le=49,
     )
