@@ -71,6 +71,10 @@ class RangeGuardConfig(Config):
         le=0.5,
         live=True,
     )
+    margin_m: float = param(0.03, "Kept free around the footprint on the arc that is driven.", ge=0, le=0.5, live=True)
+    round: bool = param(
+        False, "The footprint is a circle of half_width_m, not a rectangle; front_m + rear_m is then its diameter."
+    )
     half_width_m: float = param(0.2, "Half the width of the footprint.", ge=0.02, le=5)
     front_m: float = param(0.2, "From the base's origin to its front edge.", ge=0, le=5)
     rear_m: float = param(0.2, "From the base's origin to its rear edge.", ge=0, le=5)
@@ -84,6 +88,13 @@ class RangeGuardConfig(Config):
     zero_is_clear: bool = param(
         False, "A beam of exactly 0 means no echo; otherwise it is an obstacle at range_min.", live=True
     )
+
+    def cross_check(self) -> None:
+        if self.round and abs(self.front_m + self.rear_m - 2 * self.half_width_m) > 1e-6:
+            raise ConfigError(
+                f"a round footprint needs front_m + rear_m = 2 x half_width_m ({2 * self.half_width_m:g} m), got "
+                f"{self.front_m:g} + {self.rear_m:g}; correct them, or set round to false"
+            )
 
     @property
     def enabled(self) -> bool:

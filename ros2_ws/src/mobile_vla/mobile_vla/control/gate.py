@@ -311,7 +311,7 @@ class Gate:
     def _guarded(self, target: Velocity) -> tuple[Velocity, str]:
         if self.mode is Mode.TELEOP and not self.config.range_guard.guard_teleop:
             return target, ""
-        return self._guard.limit(target)
+        return self._guard.limit(target, self._envelope.velocity)
 
     def _publishes(self, steady_ns: int) -> bool:
         """Always, except long after the last motion where silence is configured; never silent in an emergency stop."""

@@ -3,7 +3,7 @@
 A scan is reduced on arrival to one free way per side (front, rear, left, right): from the footprint's edge inside a
 corridor as wide as the footprint, to the nearest measured obstacle and to the nearest place where one may stand unseen.
 On the tick, speed towards a free way c is limited to (c - stop_distance) / slow_ttc, so the stop zone is never nearer
-than `slow_ttc_s` in time. Moving away is always free.
+than `slow_ttc_s` in time. Moving away is always free. Then the arc of the whole motion has to be free, too (`swept`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Sequence
 
 from mobile_vla.control.clock import Now, Rejected, to_ns
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.decode import Velocity
+from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.control.scan_sides import OPEN, UNSEEN, ScanGeometry, ScanReducer, Seen, Sides
 from mobile_vla.control.staleness import Watchdog
+from mobile_vla.control.swept import Footprint, Twist, nearest_first, share
 
 
 class RangeGuard:
@@ -47,12 +48,16 @@ class RangeGuard:
             + guard.half_width_m
         )
         self._scans = ScanReducer(guard, self._reach_m)
+        self._base = config.base
+        self._footprint = Footprint.of(guard)
+        self._near = nearest_first(self._seen.points, self._footprint)
 
     def offer_scan(self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now) -> None:
         """Take a scan; raises `Rejected` when it proves nothing about the surroundings."""
         seen = self._scans.reduce(ranges, geometry)
         self.scan.offer(stamp_ns, now, self._timeout_ns, self._future_ns)
         self._seen = seen
+        self._near = nearest_first(seen.points, self._footprint)
         self._ever_covered = [
             ever or way is not None for ever, way in zip(self._ever_covered, seen.covered, strict=True)
         ]
@@ -96,8 +101,8 @@ class RangeGuard:
             ways[0] = math.inf
         return Sides(*ways)
 
-    def limit(self, wanted: Velocity) -> tuple[Velocity, str]:
-        """What may be driven of `wanted`, and the reason when that is less."""
+    def limit(self, wanted: Velocity, present: Velocity = STILL) -> tuple[Velocity, str]:
+        """What may be driven of `wanted`, and the reason when that is less. `present`: what is driven now."""
         if not self._config.enabled:
             return wanted, ""
         clear, covered = self.clearance, self.covered
@@ -106,12 +111,46 @@ class RangeGuard:
         left, why_left = self._along(wanted.left, clear[aside], covered[aside])
         reasons = (why_forward, why_left)
         reason = next((name for name in ("range_stop", "range_unseen", "range_slow") if name in reasons), "")
-        return Velocity(forward, left, wanted.turn), reason
+        limited = self._swept(Velocity(forward, left, wanted.turn), present)
+        if limited is None:
+            return Velocity(forward, left, wanted.turn), reason
+        stands = limited.forward == limited.left == 0.0 and (limited.turn == 0.0 or forward != 0.0 or left != 0.0)
+        return limited, reason if reason == "range_stop" else "range_stop" if stands else "range_slow"
 
     def clock_set_back(self) -> None:
         """Accept any stamp next: the ROS clock was set back."""
         self.scan.forget_stamp()
         self.range.forget_stamp()
+
+    def _swept(self, wanted: Velocity, present: Velocity) -> Velocity | None:
+        """The same arc driven slower, where its footprint is not free; None where it is.
+
+        While the arc is not free, the robot may turn more tightly than on it, if that is free at the speed it has now:
+        so it turns away from what it stands before.
+        """
+        if not self._near or not any(wanted):
+            return None
+        if self._base.kind == "ackermann":
+            most = min(self._share(self._steered(wanted.forward, turn)) for turn in (wanted.turn, present.turn))
+            return None if most >= 1.0 else wanted._replace(forward=wanted.forward * most)
+        arc = Twist(*wanted)
+        most = self._share(arc)
+        if most >= 1.0:
+            return None
+        slower = arc.scaled(most)
+        if arc.turn == 0.0:
+            return Velocity(*slower)
+        speed = math.hypot(arc.forward, arc.left)
+        rolling = max(most, min(math.hypot(present.forward, present.left) / speed, 1.0)) if speed > 0.0 else 0.0
+        tighter = self._share(Twist(arc.forward * rolling, arc.left * rolling, arc.turn))
+        return Velocity(slower.forward, slower.left, arc.turn * max(most, tighter))
+
+    def _steered(self, forward: float, steering_rad: float) -> Twist:
+        return Twist(forward, 0.0, forward * math.tan(steering_rad) / self._base.wheelbase_m)
+
+    def _share(self, twist: Twist) -> float:
+        guard = self._config
+        return share(twist, self._near, self._footprint, guard.margin_m, guard.slow_ttc_s)
 
     def _along(self, speed: float, clear: float | None, covered: float | None) -> tuple[float, str]:
         if speed == 0.0:
