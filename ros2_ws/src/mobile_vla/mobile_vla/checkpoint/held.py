@@ -79,9 +79,11 @@ class HeldFile:
 
     def bytes_at(self, offset: int, count: int) -> bytes:
         """A small part of the file."""
-        data = os.pread(self.descriptor, count, offset)
+        data = b"" if offset < 0 else os.pread(self.descriptor, count, min(offset, self.size))
         if len(data) != count:
-            raise FileError(f"{self.path} is truncated (it ends before byte {offset + count}); copy it again")
+            raise FileError(
+                f"{self.path} is truncated or damaged (bytes {offset} to {offset + count} are not in it); copy it again"
+            )
         return data
 
     def read_into(self, target: memoryview, offset: int) -> None:

@@ -182,7 +182,8 @@ class PthSource:
 
 
 def _first(error: Exception) -> str:
-    text = str(error).replace("torch.load", "reading").strip().split("\n", 1)[0][:160]
+    text = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
+    text = text.strip().split("\n", 1)[0][:160]
     if "out of bounds" in text or "not resizable" in text:
         return "a record is shorter than its tensor; copy it again"
     return f"{text if text.isprintable() and text else type(error).__name__}; copy it again"
