@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from gate_rig import MS, PERIOD_NS, Rig, speed
+from gate_rig import MS, PERIOD_NS, START_ROS_NS, Rig, speed
 
 from mobile_vla.config import with_values
 from mobile_vla.control import STILL, Mode, Outcome, Velocity
@@ -143,6 +143,51 @@ def test_the_clock_set_ahead_by_an_hour_is_said_and_driving_resumes_with_new_sta
     rig.ros_ns += 3_600_000 * MS
     rig.tick()
     assert rig.gate.rejections.last["clock.stepped_forward"] == "ROS time stepped forward 3600.000 s"
+    assert rig.until(Mode.AUTONOMY, 0.5)
+
+
+@pytest.mark.parametrize("step_ms", [3_600_000, -3_600_000, 90, -90])
+def test_a_person_drives_on_when_the_clock_is_set(rig: Rig, step_ms: int) -> None:
+    """All clocks are this computer's; commands that are stamped before the last one are refused meanwhile."""
+    rig.drive()
+    rig.stick = Velocity(0.3, 0.0, 0.0)
+    rig.run(2.0)
+    rig.ros_ns += step_ms * MS
+    commands = rig.run(1.0)
+    assert {(command.mode, command.linear_x) for command in commands} == {(Mode.TELEOP, 0.3)}
+
+
+def test_paused_simulated_time_stops_a_person_too_and_driving_goes_on_after_it(rig: Rig) -> None:
+    rig.drive()
+    rig.stick = Velocity(0.3, 0.0, 0.0)
+    rig.run(1.0)
+    paused_ns = rig.ros_ns
+    for _ in range(60):
+        rig.ros_ns = paused_ns - PERIOD_NS
+        rig.tick()
+    assert (rig.last.mode, rig.last.reason, speed(rig)) == (Mode.HOLD, "teleop_lost", 0.0)
+    rig.run(2.0)
+    assert (rig.last.mode, rig.last.linear_x) == (Mode.TELEOP, 0.3)
+
+
+def test_without_simulated_time_nothing_moves(rig: Rig) -> None:
+    rig.drive()
+    for _ in range(60):
+        rig.ros_ns = -PERIOD_NS
+        rig.tick()
+    assert (rig.last.mode, speed(rig)) == (Mode.HOLD, 0.0)
+    rig.ros_ns = START_ROS_NS
+    assert rig.until(Mode.AUTONOMY, 0.5)
+
+
+def test_an_epoch_begun_on_a_clock_that_was_ahead_does_not_outlast_it(rig: Rig) -> None:
+    rig.drive()
+    rig.ros_ns += 3_600_000 * MS
+    rig.tick()
+    rig.gate.instruction_changed(rig.now)
+    rig.tick()
+    rig.ros_ns -= 3_600_000 * MS
+    rig.tick()
     assert rig.until(Mode.AUTONOMY, 0.5)
 
 

@@ -181,3 +181,22 @@ def test_any_bytes_keep_every_promise(pieces: list[tuple[bytes, int]]) -> None:
 
 def test_no_key_means_two_things() -> None:
     assert not set(MOTIONS) & set(ACTIONS)
+
+
+def test_keys_typed_while_the_process_did_not_run_move_nothing_but_stop() -> None:
+    typist = Typist()
+    for at_ms in range(0, 1000, 100):
+        typist.pilot.running(at_ms * MS)
+        typist.press("w", at_ms)
+    assert typist.asked(950) == FORWARD
+    typist.pilot.running(5_000 * MS)
+    assert typist.asked(5_000) == STILL
+    for at_ms in (5_001, 5_299):
+        assert typist.press("w", at_ms) is None
+        assert typist.press("e", at_ms) is None
+        assert typist.press("h", at_ms) is None
+    assert typist.asked(5_299) == STILL
+    assert typist.press(" ", 5_299) is KeyAction.ESTOP
+    typist.pilot.running(5_300 * MS)
+    typist.press("w", 5_300)
+    assert typist.asked(5_301) == FORWARD

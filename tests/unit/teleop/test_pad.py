@@ -258,6 +258,14 @@ def test_a_connected_device_that_says_nothing_new_is_alive_until_it_is_unplugged
     assert "no gamepad says anything; release the deadman" in hands.pad.trouble(hands.now)
 
 
+def test_a_connected_device_must_speak_again_after_a_gap_in_which_the_process_did_not_run(hands: Hands) -> None:
+    driving(hands)
+    hands.wait(300)  # the timeout is 250 ms
+    hands.pad.still_there(hands.now)
+    assert hands.ask() is None
+    assert "release the deadman" in hands.pad.trouble(hands.now)
+
+
 def test_a_device_plugged_in_with_the_deadman_held_drives_after_its_release(hands: Hands) -> None:
     hands.pad.gone()
     hands.hold("deadman")

@@ -72,6 +72,7 @@ class KeyboardNode(Node):
         self._news.trigger()
 
     def _on_bytes(self) -> None:
+        self._pilot.running(self._link.now().steady_ns)
         while self._pieces:
             data = self._pieces.popleft()
             if not data:
@@ -103,6 +104,7 @@ class KeyboardNode(Node):
 
     def _publish(self) -> None:
         now = self._link.now()
+        self._pilot.running(now.steady_ns)
         velocity = self._pilot.command(now.steady_ns)
         if velocity is not None:
             self._send(velocity, now.ros_ns)

@@ -5,7 +5,6 @@ Calls never block. A call that must not be lost (emergency stop, disarming) is r
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from std_srvs.srv import SetBool, Trigger
 
-from mobile_vla.control import Now, Velocity
+from mobile_vla.control import Now, Velocity, steady_ns
 from mobile_vla_ros.topics import ARM, CONTROLLER_STATE, RECORDER_SAVE, RESET_ESTOP, TRIGGER_ESTOP, Service, Topic
 
 FOLLOW_S = 0.05
@@ -73,7 +72,7 @@ class TeleopLink:
 
     def now(self) -> Now:
         """This instant on both clocks."""
-        return Now(time.monotonic_ns(), int(self._node.get_clock().now().nanoseconds))
+        return Now(steady_ns(), int(self._node.get_clock().now().nanoseconds))
 
     # calls
 
@@ -112,11 +111,11 @@ class TeleopLink:
             executor.spin_until_future_complete(future, timeout_sec=patience_s)
 
     def _call(self, service: Service, request: Any, insist: bool = False, patience_ns: int = ANSWER_NS) -> None:
-        self._calls[service.name] = _Call(service, request, insist, patience_ns, asked_ns=time.monotonic_ns())
+        self._calls[service.name] = _Call(service, request, insist, patience_ns, asked_ns=steady_ns())
         self._follow()
 
     def _follow(self) -> None:
-        now_ns = time.monotonic_ns()
+        now_ns = steady_ns()
         for name, call in list(self._calls.items()):
             if call.future is not None and call.future.done():
                 del self._calls[name]
@@ -149,7 +148,7 @@ class TeleopLink:
     @property
     def connected(self) -> bool:
         """Whether the controller says anything: its state comes at least once a second."""
-        return self._state_ns is not None and time.monotonic_ns() - self._state_ns < STATE_NS
+        return self._state_ns is not None and steady_ns() - self._state_ns < STATE_NS
 
     def state(self) -> tuple[str, str, str]:
         """Mode, source, reason; the last two empty while there is no controller."""
@@ -161,6 +160,6 @@ class TeleopLink:
     def _on_state(self, message: DiagnosticStatus) -> None:
         before = self.state()
         self._state = {pair.key: pair.value for pair in message.values}
-        self._state_ns = time.monotonic_ns()
+        self._state_ns = steady_ns()
         if self.state() != before:
             self._on_news()

@@ -15,6 +15,9 @@ from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.teleop.config import KeyboardConfig
 
 ESCAPE_NS = 100_000_000
+GAP_NS = 500_000_000
+AFTER_GAP_NS = 300_000_000
+"""Keys that were typed while the process did not run are read within this time."""
 SLOWEST, STEP = 0.1, 0.1
 _ESCAPE = 0x1B
 _ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
@@ -112,11 +115,20 @@ class KeyboardPilot:
         self._until_ns = 0
         self._action: KeyAction | None = None
         self._action_ns = 0
+        self._running_ns: int | None = None
+        self._ignored_until_ns = 0
         self.configure(config)
 
     def configure(self, config: KeyboardConfig) -> None:
         """Use other settings from the next key on."""
         self._config = config
+
+    def running(self, now_ns: int) -> None:
+        """Call it several times a second: what was typed while the process did not run must not move the robot."""
+        if self._running_ns is not None and now_ns - self._running_ns > GAP_NS:
+            self._ignored_until_ns = now_ns + AFTER_GAP_NS
+            self._direction = Direction()
+        self._running_ns = now_ns
 
     def press(self, key: str, now_ns: int) -> KeyAction | None:
         """One key character; what it asks for beyond motion."""
@@ -124,6 +136,8 @@ class KeyboardPilot:
             key = key.lower()
         if key not in MOTIONS and key not in ACTIONS:
             key = key.lower()  # caps lock
+        if now_ns < self._ignored_until_ns and ACTIONS.get(key) not in (KeyAction.ESTOP, KeyAction.QUIT):
+            return None
         if key in MOTIONS:
             self._move(MOTIONS[key], now_ns)
         elif key in ("+", "="):

@@ -103,8 +103,11 @@ class Pad:
         return actions
 
     def still_there(self, now: Now) -> None:
-        """The pad is connected and has nothing new to say: how a device without a driver's repeats shows its life."""
-        if self._alive is not None:
+        """The pad is connected and has nothing new to say: how a device without a driver's repeats shows its life.
+
+        After a gap longer than the timeout, in which this process did not run, only a new state does.
+        """
+        if not self._silent(now):
             self._alive = now
 
     def gone(self) -> None:
