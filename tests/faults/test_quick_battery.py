@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from retried import retried
 
 from mobile_vla_bench.faults.battery import report, run_battery
 from mobile_vla_bench.faults.registry import FAULTS
@@ -28,23 +30,38 @@ LATE = re.compile(r"repetition \d+: (braked|zero) after")
 
 
 def test_promises_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All of them but the last hundredths of a second: the tests share the machine, `vla faults` itself is strict."""
-    names = [argument for name in HERE for argument in ("--only", name)]
-    path = tmp_path / "faults.json"
-    code = main(["faults", *names, "--repeats", "2", "--lanes", str(LANES), "--json", "--out", str(path)])
-    printed = json.loads(capsys.readouterr().out)
-    figures = {figure["name"]: figure for figure in printed["figures"]}
-    failures = printed["executed"]["failures"]
-    assert printed == json.loads(path.read_text())
-    assert code == (1 if failures else 0)
-    assert figures["faults_passed"]["value"] == len(HERE) - len(failures)
-    assert figures["limit_violations"]["value"] == 0
-    assert [text for texts in failures.values() for text in texts if not LATE.search(text)] == []
-    for name in HERE:
-        for kind in ("time_to_brake_worst_ms", "time_to_zero_worst_ms"):
-            figure = figures[f"{name}.{kind}"]
-            assert figure["n"] == 2
-            assert figure["value"] <= figure["target"] + BUSY_SLACK_MS
+    """All of them but the last hundredths of a second: the tests share the machine, `vla faults` itself is strict.
+
+    Only lateness is tried again, with the faults that were late; anything else that one try saw is broken.
+    """
+    late, broken = list(HERE), []
+
+    def battery() -> None:
+        names = [argument for name in late for argument in ("--only", name)]
+        path = tmp_path / "faults.json"
+        code = main(["faults", *names, "--repeats", "2", "--lanes", str(LANES), "--json", "--out", str(path)])
+        printed = json.loads(capsys.readouterr().out)
+        figures = {figure["name"]: figure for figure in printed["figures"]}
+        failures = printed["executed"]["failures"]
+        if (
+            printed != json.loads(path.read_text())
+            or code != (1 if failures else 0)
+            or figures["faults_passed"]["value"] != len(late) - len(failures)
+            or figures["limit_violations"]["value"]
+        ):
+            broken.append(printed)
+        broken.extend(text for texts in failures.values() for text in texts if not LATE.search(text))
+        late[:] = [name for name in late if not in_time(name, figures)]
+        assert late == []
+
+    retried(battery, "real processes share the machine's cores with everything else that runs")
+    assert broken == []
+
+
+def in_time(name: str, figures: dict[str, dict[str, Any]]) -> bool:
+    """Whether both repetitions braked and stood within the promise and the slack."""
+    kinds = (figures[f"{name}.{kind}"] for kind in ("time_to_brake_worst_ms", "time_to_zero_worst_ms"))
+    return all(kind["n"] == 2 and kind["value"] <= kind["target"] + BUSY_SLACK_MS for kind in kinds)
 
 
 def test_a_gate_that_waits_too_long_is_caught() -> None:

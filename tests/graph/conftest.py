@@ -21,6 +21,7 @@ from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from std_srvs.srv import SetBool  # noqa: E402
 
+from mobile_vla_bench.faults.scheduling import prefer_this_process, prefer_this_process_no_longer  # noqa: E402
 from mobile_vla_bringup.graph import Choice, describe  # noqa: E402
 from mobile_vla_bringup.processes import NodeProcess  # noqa: E402
 from mobile_vla_ros.run_folder import RUN_FOLDER  # noqa: E402
@@ -35,7 +36,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class GraphUnderTest:
-    """Starts node processes on one domain and watches them through one in-process node."""
+    """Starts node processes on one domain and watches them through one in-process node.
+
+    While it waits, this process has a real-time priority where that is permitted: it must measure the nodes, not its
+    own place in the queue of a busy machine. The nodes start with the usual one.
+    """
 
     def __init__(self, domain_id: int, tmp_path: Path) -> None:
         self.domain_id = domain_id
@@ -101,12 +106,14 @@ class GraphUnderTest:
 
     def spin(self, seconds: float) -> None:
         """Handle messages for a fixed time."""
+        prefer_this_process()
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
     def wait(self, condition: Callable[[], Any], timeout_s: float = 40.0, what: str = "the condition") -> Any:
         """Handle messages until the condition is true; fails with every process's output."""
+        prefer_this_process()
         end = time.monotonic() + timeout_s
         while time.monotonic() < end:
             value = condition()
@@ -133,6 +140,7 @@ class GraphUnderTest:
         return future.result()
 
     def close(self) -> None:
+        prefer_this_process_no_longer()
         for process in self.processes:
             process.kill()
         self._executor.shutdown()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 OBSERVER_PRIORITY = 9  # below the controller's
@@ -41,3 +42,10 @@ def prefer_this_process() -> str:
     except (PermissionError, ProcessLookupError) as error:
         return f"normal ({error.strerror})"
     return f"real-time priority {OBSERVER_PRIORITY}"
+
+
+def prefer_this_process_no_longer() -> None:
+    """Let every thread of this process run as others do."""
+    for thread in Path("/proc/self/task").iterdir():
+        with suppress(ProcessLookupError):
+            os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
