@@ -142,7 +142,7 @@ def test_preparations_are_equal_where_the_cards_are() -> None:
     assert len({Preparation(SQUASH, CROP), Preparation(SQUASH, CROP), Preparation(CROP, SQUASH)}) == 2
 
 
-@pytest.mark.parametrize("shapes", [[(480, 640), (48, 64), (480, 640), (64, 48)], [(480, 640)] * 40])
+@pytest.mark.parametrize("shapes", [[(480, 640), (48, 64), (480, 640), (64, 48)], [(480, 640)] * 12])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_frame_leaves_no_trace_in_another(shapes: list[tuple[int, int]], threads: int) -> None:
     """Pillow's copy of a frame is kept and written over, by each thread its own."""

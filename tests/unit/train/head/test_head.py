@@ -80,6 +80,7 @@ def drives_of(data: Manifest, loaded: Loaded, cache: FeatureCache, split: str) -
     return joined([part.features for part in parts], [targets_of(part.actions, loaded.card, ROBOT) for part in parts])
 
 
+@pytest.mark.slow
 def test_it_learns_what_is_in_the_pictures(base: Path, data: Manifest, work: Path, tmp_path: Path) -> None:
     result = fit_head(base, data, tmp_path / "fitted.safetensors", ROBOT, QUICK, work=work)
     assert result.best.val_mae[1] < 0.5 * result.baseline_mae[1]  # the turn: the mean knows nothing
@@ -120,6 +121,7 @@ def test_the_towers_stay_and_a_random_policy_stays_marked(
     assert after.card.probe is not None
 
 
+@pytest.mark.slow
 def test_going_on_after_a_kill_is_the_same_as_never_stopping(
     base: Path, data: Manifest, work: Path, tmp_path: Path
 ) -> None:
