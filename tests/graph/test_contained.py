@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,14 +14,17 @@ from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
 from rclpy.serialization import serialize_message
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
+from mobile_vla.config import Config, param
 from mobile_vla_ros import qos
 from mobile_vla_ros.contained import ContainedExecutor
 from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.lifecycle import ContainedLifecycleNode
+from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.topics import Topic
 
@@ -202,6 +206,35 @@ def test_a_transition_that_fails_is_named_and_can_be_tried_again(graph: Any) -> 
         assert node.trigger_configure() == TransitionCallbackReturn.ERROR
         assert failures_of(node).values()["failed.transition configure.ValueError"].startswith("1 x ValueError: not ye")
         assert node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+
+
+@dataclass(frozen=True)
+class Speed(Config):
+    """One parameter."""
+
+    mps: float = param(1.0, "a speed", ge=0.0, live=True)
+
+
+def test_a_change_that_the_node_cannot_apply_is_refused_and_what_was_before_is_applied_again(graph: Any) -> None:
+    applied: list[float] = []
+
+    def apply(config: Speed) -> None:
+        applied.append(config.mps)
+        if config.mps == 2.0:
+            raise ZeroDivisionError("half way")
+
+    rclpy.init(domain_id=graph.domain_id)
+    node = Node("settings")
+    try:
+        settings = Parameters(node, Speed, apply)
+        (result,) = node.set_parameters([RosParameter("mps", value=2.0)])
+        assert not result.successful
+        assert result.reason.startswith("ZeroDivisionError: half way")
+        assert (settings.value.mps, node.get_parameter("mps").value, applied) == (1.0, 1.0, [2.0, 1.0])
+        assert any("parameters mps" in key for key in failures_of(node).values())
     finally:
         node.destroy_node()
         rclpy.shutdown()
