@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from envsetup import host, links, run, stamp, system_packages
+from envsetup import host, links, run, stamp, system_packages, torchvision
 from envsetup.errors import SetupError
 from envsetup.plan import Plan, make_plan
 
@@ -30,7 +30,7 @@ def build(root: Path, profile: str, venv: Path) -> None:
     log = venv / LOG
     log.unlink(missing_ok=True)
     environ = host.clean_environment(os.environ)
-    progress = run.Progress(len(plan.steps) + 2 + (not keep) + bool(needed or useful))
+    progress = run.Progress(len(plan.steps) + 3 + (not keep) + bool(needed or useful))
     if needed or useful:
         with progress.step(f"system packages {' '.join(needed + useful)}"):
             _system_packages(needed, useful, log, environ, root=here.root)
@@ -38,7 +38,7 @@ def build(root: Path, profile: str, venv: Path) -> None:
         with progress.step("virtual environment"):
             site = ("--system-site-packages",) if plan.system_site_packages else ()
             run.run([here.python, "-m", "venv", *site, str(venv)], log, environ, "python -m venv")
-    _fill(plan, progress, log, environ, link=profile != "robot")
+    _fill(root, plan, progress, log, environ, link=profile != "robot")
 
 
 def can_be_kept(venv: Path, *, system_site_packages: bool) -> bool:
@@ -87,7 +87,7 @@ def _system_packages(
     sys.stderr.write(f"the simulated camera needs system packages; run: {line}\n")
 
 
-def _fill(plan: Plan, progress: run.Progress, log: Path, environ: Mapping[str, str], *, link: bool) -> None:
+def _fill(root: Path, plan: Plan, progress: run.Progress, log: Path, environ: Mapping[str, str], *, link: bool) -> None:
     (plan.venv / "constraints.txt").write_text("\n".join(plan.constraints) + "\n")
     python = str(plan.venv / "bin" / "python")
     for step in plan.steps:
@@ -96,6 +96,10 @@ def _fill(plan: Plan, progress: run.Progress, log: Path, environ: Mapping[str, s
     with progress.step("links for ros2 run and ros2 launch"):
         if link:
             links.link_all(plan.venv, plan.packages)
+    with progress.step("torchvision for this torch"):
+        failure = torchvision.make_importable(root, plan.venv, environ)
+    if failure:
+        sys.stderr.write(f"torchvision does not import ({failure}), so open_clip will not either\n")
     with progress.step("check"):
         run.run([python, "-c", "import rclpy, torch, numpy, yaml"], log, environ, "importing rclpy and torch together")
         if plan.check:

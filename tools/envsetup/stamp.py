@@ -9,10 +9,18 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from envsetup import torchvision
+
 STAMP = "mobile_vla_setup.json"
 # Wishes and circumstances that change what gets installed.
 VARIABLES = ("TORCH_SPEC", "TORCH_INDEX_URL", "ROS_DISTRO")
-INPUTS = ("constraints*.txt", "tools/envsetup/*.py", "ros2_ws/src/*/setup.cfg", "ros2_ws/src/*/package.xml")
+INPUTS = (
+    "constraints*.txt",
+    "tools/envsetup/*.py",
+    "ros2_ws/src/*/setup.cfg",
+    "ros2_ws/src/*/package.xml",
+    str(torchvision.SOURCE),
+)
 
 
 def fingerprint(root: Path, profile: str, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -20,12 +28,19 @@ def fingerprint(root: Path, profile: str, environ: Mapping[str, str] | None = No
     environ = os.environ if environ is None else environ
     interpreter = f"{sys.implementation.cache_tag} {os.path.realpath(sys.base_prefix)}"
     wishes = "\n".join(f"{name}={environ.get(name, '')!r}" for name in VARIABLES)
-    digest = hashlib.sha256(f"{profile}\n{wishes}\n".encode())
+    inputs = inputs_digest(root)
+    content = hashlib.sha256(f"{profile}\n{wishes}\n{inputs}\n".encode()).hexdigest()
+    return {"interpreter": interpreter, "content": content, "inputs": inputs, "root": str(root)}
+
+
+def inputs_digest(root: Path) -> str:
+    """The files of a checkout that decide what an environment contains, as one number."""
+    digest = hashlib.sha256()
     for path in _inputs(root):
         digest.update(f"{path.relative_to(root)}\n".encode())
         digest.update(path.read_bytes())
     digest.update(_dependency_groups(root).encode())
-    return {"interpreter": interpreter, "content": digest.hexdigest(), "root": str(root)}
+    return digest.hexdigest()
 
 
 def read(venv: Path) -> dict[str, str]:
