@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mobile_vla.checkpoint.card_text import dump_card
+from mobile_vla.checkpoint.sizes import synthetic_card
 from mobile_vla.config import ConfigError
 from mobile_vla.errors import UserError
 from mobile_vla.resources import SHIPPED_POLICY, named_files
@@ -86,6 +88,18 @@ def test_untrained_policy_needs_a_simulated_robot(policy: str) -> None:
 def test_allow_untrained_is_refused_on_a_robot() -> None:
     with pytest.raises(ConfigError, match="not simulated"):
         describe(Choice(robot="diff", policy="own"), {"inference": {"allow_untrained": True}})
+
+
+@pytest.mark.parametrize("robot", ["sim", "diff"])
+def test_an_untrained_card_is_refused_before_anything_starts(robot: str, tmp_path: Path) -> None:
+    card = tmp_path / "policy.card.yaml"
+    card.write_text(dump_card(synthetic_card("tiny", "tanh")))
+    own = {"inference": {"checkpoint": str(tmp_path / "policy.pth"), "card": str(card)}}
+    with pytest.raises(UserError, match=r"policy 'synthetic-tiny-tanh' is untrained \(random weights\)"):
+        describe(Choice(robot=robot, policy="own"), own)
+    own["inference"]["allow_untrained"] = True
+    if robot == "sim":
+        describe(Choice(robot=robot, policy="own"), own)
 
 
 def test_a_simulated_robot_follows_the_shipped_policy_and_another_must_be_told() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from mobile_vla.bags.bag_place import refuse_bag_place
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.camera.config import CameraConfig, DepthScanConfig
-from mobile_vla.checkpoint.named import SYNTHETIC, card_beside
+from mobile_vla.checkpoint.named import SYNTHETIC, card_beside, refuse_untrained
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
 from mobile_vla.config.sections import merged, read_sections
 from mobile_vla.control.config import ControllerConfig
@@ -119,7 +119,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
         for name in names
     )
     graph = Graph(choice.namespace.strip("/"), nodes, policy, respawn=choice.respawn)
-    _refuse_untrained_on_a_robot(graph)
+    _refuse_untrained(graph)
     _refuse_another_action_space(graph, choice.robot)
     _refuse_blind_feet(graph, choice.robot)
     if choice.bag:
@@ -158,7 +158,7 @@ def _recorder_section(bag: str) -> dict[str, dict[str, Any]]:
     return {"recorder": {"out_dir": str(path.parent), "name": path.name}}
 
 
-def _refuse_untrained_on_a_robot(graph: Graph) -> None:
+def _refuse_untrained(graph: Graph) -> None:
     inference = graph.node("inference").config
     assert isinstance(inference, InferenceConfig)
     simulated = any(node.name == "simulator" for node in graph.nodes)
@@ -167,6 +167,9 @@ def _refuse_untrained_on_a_robot(graph: Graph) -> None:
             f"checkpoint {inference.checkpoint} is untrained and this robot is not simulated; "
             "name a trained policy, or use --robot sim"
         )
+    # the node refuses it too, but only after everything else has started
+    card = card_beside(inference.checkpoint, inference.card)
+    refuse_untrained(inference.checkpoint, card, allowed=inference.allow_untrained)
 
 
 def _refuse_another_action_space(graph: Graph, robot: str) -> None:
