@@ -28,7 +28,8 @@ the machine allows. Every error stands beside what trivial policies get: always 
 stand still. Topics are found by type; a choice is asked for when two fit."""
 EPILOG = """vla eval recordings/lab --html report.html
 vla eval recordings/* --checkpoint old.safetensors --checkpoint new.safetensors --json result.json
-vla eval recordings/lab --closed --latency-ms 120 --drop 0.1 --video eval.mp4"""
+vla eval recordings/lab --closed --latency-ms 120 --drop 0.1 --video eval.mp4
+vla eval recordings/lab --frames frames.csv"""
 
 ROLES = ("image", "command", "instruction", "odometry", "mode", "scan", "range")
 
@@ -75,6 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out = parser.add_argument_group("output")
     out.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained report")
     out.add_argument("--video", type=Path, metavar="FILE", help="write a video with both commands as arrows")
+    out.add_argument(
+        "--frames", type=Path, metavar="FILE", help="write what was predicted at every frame (.csv or .parquet)"
+    )
     out.add_argument("--json", nargs="?", const="-", metavar="FILE", help="print the figures as JSON, or write them")
 
 
@@ -123,6 +127,10 @@ def run(args: argparse.Namespace) -> int:
     report = figure_report(evaluation, "vla eval", {one.name: one.policy.description for one in policies})
     if args.html is not None:
         _write_page(args, evaluation, worst.worst_first(), untrained)
+    if args.frames is not None:
+        from mobile_vla.evaluate.frames_file import write_frames
+
+        write_frames(args.frames, evaluation)
     if args.json == "-":
         print_json(report.to_dict())
     else:
@@ -148,7 +156,11 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--end-s must be later than --start-s ({args.start_s:g}), got {args.end_s:g}")
     if args.video is not None and args.video.suffix != ".mp4":
         raise UserError(f"--video {args.video} must end in .mp4; name it so")
-    for path in (args.html, args.video, Path(args.json) if args.json not in (None, "-") else None):
+    if args.frames is not None:
+        from mobile_vla.evaluate.frames_file import check_frames_file
+
+        check_frames_file(args.frames)
+    for path in (args.html, args.video, args.frames, Path(args.json) if args.json not in (None, "-") else None):
         if path is not None and path.is_dir():
             raise UserError(f"{path} is a folder; name a file in it")
         if path is not None and not path.resolve().parent.is_dir():
@@ -239,11 +251,13 @@ def _print(evaluation: Evaluation, untrained: list[str]) -> None:
         console.print(f"[bold yellow]UNTRAINED[/] policy {name}: random weights, its figures mean nothing")
     for result in evaluation.results:
         table = Table(title=result.name, title_justify="left", box=None, header_style="bold")
-        for column in ("", "policy", "mean", "repeat", "zero"):
+        itself = any(axis.itself is not None for axis in result.axes)
+        for column in ("", "policy", *(["self"] if itself else []), "mean", "repeat", "zero"):
             table.add_column(column, justify="right" if column else "left", no_wrap=True)
         for axis in result.axes:
+            own = [axis.itself.own] if axis.itself is not None else []
             for key in ("mae", "rmse", "r2", "correlation", "direction_agreement", "within_tolerance"):
-                compared = (axis.policy, *(axis.baselines[name] for name in ("mean", "repeat", "zero")))
+                compared = (axis.policy, *own, *(axis.baselines[name] for name in ("mean", "repeat", "zero")))
                 table.add_row(f"{axis.axis} {key}", *(_shown(getattr(one, key)) for one in compared))
         console.print(table)
     columns, speed = evaluation.columns, evaluation.times_real_time

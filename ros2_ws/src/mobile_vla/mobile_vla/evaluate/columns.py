@@ -6,6 +6,7 @@ import hashlib
 from array import array
 from typing import NamedTuple
 
+from mobile_vla.bags.align import Sample
 from mobile_vla.timing import Timings
 
 
@@ -26,6 +27,15 @@ class Columns:
         self.episode = array("q")
         self.has_command = array("b")
         self.recorded = (array("d"), array("d"))
+        self.stamp_ns = array("q")
+        self.command_log_ns = array("q")
+        """When the frame's command was logged; 0 without one."""
+        self.by_policy = array("b")
+        """No person drove at this frame, as far as the bag says."""
+        self.own_at_image = (array("d"), array("d"))
+        """What the recorded policy answered to this frame, or to the one before; NaN where it is not known."""
+        self.own_in_force = (array("d"), array("d"))
+        """What the recorded controller had of it when it gave this frame's command."""
         self.predicted = [(array("d"), array("d")) for _ in range(policies)]
         self.episodes: list[Episode] = []
         self.frames = 0
@@ -43,10 +53,14 @@ class Columns:
         self,
         t: float,
         episode: int,
+        sample: Sample,
         recorded: tuple[float, float] | None,
         commands: list[tuple[float, float]],
     ) -> None:
         """One counted frame; `commands` has one pair per policy."""
+        self.stamp_ns.append(sample.frame.stamp_ns)
+        self.command_log_ns.append(sample.command.log_ns if sample.command is not None else 0)
+        self.by_policy.append(sample.mode is None or sample.mode.values.get("mode") != "teleop")
         self.t.append(t)
         self.episode.append(episode)
         self.has_command.append(recorded is not None)

@@ -60,6 +60,16 @@ def _axis(prefix: str, axis: AxisResult) -> list[Figure]:
                 spread=tuple(interval) if interval else (),
             )
         )
+        if axis.itself is not None:
+            figures.append(
+                Figure(
+                    f"{prefix}{axis.axis}.{name}.self",
+                    _known(getattr(axis.itself.own, name)),
+                    unit,
+                    better,  # type: ignore[arg-type]
+                    n=axis.itself.own.n,
+                )
+            )
         figures += [
             Figure(
                 f"{prefix}{axis.axis}.{name}.baseline_{baseline}",
@@ -81,6 +91,12 @@ def _axis(prefix: str, axis: AxisResult) -> list[Figure]:
         "mae_turning": (axis.turning_mae, axis.unit),
         "mae_straight": (axis.straight_mae, axis.unit),
     }
+    if axis.itself is not None:
+        more |= {
+            "r2.self_lost_to_delay": (axis.itself.r2_lost_to_delay, ""),
+            "r2.self_lost_to_gate": (axis.itself.r2_lost_to_gate, ""),
+            "r2.against_own_actions": (axis.itself.reproduced.r2, ""),
+        }
     figures += [Figure(f"{prefix}{axis.axis}.{name}", _known(value), unit) for name, (value, unit) in more.items()]
     return figures
 

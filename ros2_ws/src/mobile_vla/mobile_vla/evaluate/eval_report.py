@@ -26,6 +26,12 @@ _ROWS = (
     ("direction_agreement", "same direction, share of moving frames"),
     ("within_tolerance", f"within {TOLERANCE:.0%} of full speed, share"),
 )
+_ITSELF = "the policy that drove, on its own drive"
+_PERFECT = (
+    "The policy that drove cannot score 1 either: its own recorded actions are compared with the commands in the same "
+    "way. What it loses by answering late is R2 of the actions that the controller had at the command, minus R2 of "
+    "those that answer the image; the rest is the gate."
+)
 _BASELINE_NAMES = {"mean": "always the mean", "repeat": "repeat the last command", "zero": "stand still"}
 
 
@@ -58,7 +64,9 @@ def verdicts(evaluation: Evaluation) -> list[str]:
     sentences = []
     for result in evaluation.results:
         who = result.name if len(evaluation.results) > 1 else "The policy"
-        sentences += [_verdict(who, axis) for axis in result.axes if axis.policy.n]
+        for axis in result.axes:
+            if axis.policy.n:
+                sentences += [_verdict(who, axis), *_perfect(axis)]
     for name, value, interval in evaluation.paired:
         first, second = (result.name for result in evaluation.results)
         better, worse, by = (second, first, -value) if value < 0 else (first, second, value)
@@ -91,6 +99,19 @@ def _verdict(who: str, axis: AxisResult) -> str:
     )
 
 
+def _perfect(axis: AxisResult) -> list[str]:
+    """What a copy of the policy that drove would score: the mark to measure R2 against."""
+    if axis.itself is None or not math.isfinite(axis.itself.own.r2):
+        return []
+    sentence = (
+        f"{_AXIS_NAMES[axis.axis]}: R2 is {_number(axis.policy.r2)}; the policy that drove scores "
+        f"{_number(axis.itself.own.r2)} on its own drive, because commands come later than their images "
+        f"({_number(axis.itself.r2_lost_to_delay)}) and pass the gate ({_number(axis.itself.r2_lost_to_gate)}). "
+        f"Against the actions of that policy this one has R2 {_number(axis.itself.reproduced.r2)}."
+    )
+    return [sentence]
+
+
 def _tiles(evaluation: Evaluation) -> list[tuple[str, str]]:
     columns = evaluation.columns
     shown = [
@@ -113,11 +134,10 @@ def _axis_section(evaluation: Evaluation, result: PolicyResult, index: int, labe
     parts = [plots.line_plot(lines, "seconds, episode after episode", axis.unit, zero=True)]
     if axis.policy.n:
         names = list(axis.baselines)
-        rows = [
-            [text, _number(getattr(axis.policy, key)), *(_number(getattr(axis.baselines[name], key)) for name in names)]
-            for key, text in _ROWS
-        ]
-        parts.append(html.table(["", result.name, *(_BASELINE_NAMES[name] for name in names)], rows))
+        shown = [axis.policy, *([axis.itself.own] if axis.itself else []), *(axis.baselines[name] for name in names)]
+        rows = [[text, *(_number(getattr(one, key)) for one in shown)] for key, text in _ROWS]
+        heads = [result.name, *([_ITSELF] if axis.itself else []), *(_BASELINE_NAMES[name] for name in names)]
+        parts.append(html.table(["", *heads], rows))
         known = np.frombuffer(columns.has_command, np.int8).astype(bool)
         errors = np.abs(
             np.frombuffer(columns.predicted[policy][index])[known] - np.frombuffer(columns.recorded[index])[known]
@@ -223,6 +243,7 @@ def _method() -> str:
     sentences = (
         "Errors compare what the policy commands at a frame with what was recorded for it.",
         "A policy may drive well and still differ from the recording: `vla sim bench` measures success.",
+        _PERFECT,
         "Always the mean is the best constant there is for these very recordings, known only in hindsight.",
         "Repeating the last command is hard to beat on error at a high frame rate, and useless as a policy.",
         f"Direction is compared where the recorded value exceeds {DEAD_BAND:.0%} of full speed.",

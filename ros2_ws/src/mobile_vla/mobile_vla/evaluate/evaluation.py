@@ -21,7 +21,16 @@ from mobile_vla.evaluate.closed import recorded_sensors, sensors_of
 from mobile_vla.evaluate.columns import Columns
 from mobile_vla.evaluate.frames import Selection, samples_of
 from mobile_vla.evaluate.metrics import Values
-from mobile_vla.evaluate.results import AxisResult, BagFacts, Evaluation, Group, PolicyResult, notes_on
+from mobile_vla.evaluate.own_actions import OwnActions
+from mobile_vla.evaluate.results import (
+    AxisResult,
+    BagFacts,
+    Evaluation,
+    Group,
+    PolicyResult,
+    SelfReference,
+    notes_on,
+)
 from mobile_vla.evaluate.rollout import UNITS, Moment, Rollout
 from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Policy
@@ -57,7 +66,8 @@ def evaluate(
             roles = _roles(reader, chosen, options, controller, selection)
             seconds = (selection.end_s or reader.duration_s) - selection.start_s
             on_bag(str(path), min(seconds, reader.duration_s - selection.start_s))
-            samples = samples_of(reader, roles, selection)
+            own = OwnActions(controller)
+            samples = samples_of(reader, roles, selection, own.watch)
             sensors = recorded_sensors(controller, roles)
             counted = len(rollout.columns.t)
 
@@ -67,6 +77,7 @@ def evaluate(
 
             for moment in rollout.feed(str(path), reader.start_ns, samples, sensors, damaged):
                 on_moment(moment)
+            own.note(rollout.columns, counted)
             if len(rollout.columns.t) == counted:
                 _refuse_undecodable(path, reader.undecodable, roles, options)
             damage = reader.damage.sentence if reader.damage is not None else ""
@@ -101,7 +112,7 @@ def _roles(
 ) -> Roles:
     path = reader.path
     sensors = [role for role, used in sensors_of(controller).items() if used and options.closed]
-    wanted = {"image", "command", "instruction", "odometry", "mode", *sensors}
+    wanted = {"image", "command", "action", "instruction", "odometry", "mode", *sensors}
     try:
         roles = find_camera_and(reader.topics.values(), chosen, wanted)
     except UserError as error:
@@ -187,6 +198,7 @@ def _axis(rollout: Rollout, axis: int, predicted: Values, frames: _Compared) -> 
         UNITS[rollout.axes[axis]],
         full,
         metrics.agreement(compared, recorded, full),
+        _self_reference(rollout.columns, axis, compared, frames, full),
         {name: metrics.agreement(values, recorded, full) for name, values in trivial.items()},
         metrics.bootstrap(compared, recorded, episode),
         lag_ms,
@@ -194,6 +206,26 @@ def _axis(rollout: Rollout, axis: int, predicted: Values, frames: _Compared) -> 
         metrics.character(predicted, frames.t, frames.episode, full),
         metrics.character(recorded, frames.t[known], episode, full),
         *metrics.by_turning(compared, recorded, turning),
+    )
+
+
+def _self_reference(
+    columns: Columns, axis: int, compared: Values, frames: _Compared, full: float
+) -> SelfReference | None:
+    """On the frames of which it is known what the recorded policy said."""
+    at_image = np.frombuffer(columns.own_at_image[axis])[frames.known]
+    in_force = np.frombuffer(columns.own_in_force[axis])[frames.known]
+    there = np.isfinite(at_image) & np.isfinite(in_force)
+    if not there.any():
+        return None
+    recorded = frames.recorded[axis][there]
+    own = metrics.agreement(at_image[there], recorded, full)
+    in_time = metrics.agreement(in_force[there], recorded, full)
+    return SelfReference(
+        own,
+        metrics.agreement(compared[there], at_image[there], full),
+        in_time.r2 - own.r2,
+        1.0 - in_time.r2,
     )
 
 

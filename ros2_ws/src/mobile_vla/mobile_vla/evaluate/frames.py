@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from mobile_vla.bags.align import Sample, align
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles
+from mobile_vla.bags.types import Event
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,12 +30,17 @@ class Selection(NamedTuple):
     tolerance_ms: float = 100.0
 
 
-def samples_of(reader: BagReader, roles: Roles, selection: Selection) -> Iterator[Sample]:
-    """Every frame of the selection with its command, not decoded."""
+def samples_of(
+    reader: BagReader,
+    roles: Roles,
+    selection: Selection,
+    watch: Callable[[Iterable[Event]], Iterable[Event]] = lambda events: events,
+) -> Iterator[Sample]:
+    """Every frame of the selection with its command, not decoded; `watch` sees every event on its way."""
     start_ns = reader.start_ns + int(selection.start_s * 1e9) if selection.start_s else None
     end_ns = reader.start_ns + int(selection.end_s * 1e9) if selection.end_s else None
     events = reader.events(roles, start_ns, end_ns)
-    return align(events, int(selection.delay_ms * 1e6), int(selection.tolerance_ms * 1e6))
+    return align(watch(events), int(selection.delay_ms * 1e6), int(selection.tolerance_ms * 1e6))
 
 
 def done_ahead(

@@ -17,6 +17,17 @@ from mobile_vla.evaluate.metrics import Agreement, Character, Interval
 BASELINES = ("mean", "repeat", "zero")
 
 
+class SelfReference(NamedTuple):
+    """What the policy that drove scores on its own drive: perfect, for a copy of it."""
+
+    own: Agreement
+    """Its recorded actions, in place of the evaluated policy's."""
+    reproduced: Agreement
+    """The evaluated policy against those actions: does it answer as the recorded one did?"""
+    r2_lost_to_delay: float
+    r2_lost_to_gate: float
+
+
 class AxisResult(NamedTuple):
     """One axis of one policy, with what each baseline gets on the same frames."""
 
@@ -24,6 +35,8 @@ class AxisResult(NamedTuple):
     unit: str
     full: float
     policy: Agreement
+    itself: SelfReference | None
+    """None where the bag does not say what the policy that drove wanted."""
     baselines: dict[str, Agreement]
     intervals: dict[str, Interval | None]
     lag_ms: float
@@ -118,6 +131,7 @@ def notes_on(evaluation: Evaluation, known: NDArray[np.bool_]) -> list[str]:
     elif not known.all():
         missing = int((~known).sum())
         notes.append(f"{missing} of {len(known)} frames have no recorded command within the tolerance: not compared.")
+    notes += _notes_on_own_actions(evaluation, int(known.sum()))
     if columns.not_counted:
         notes.append(
             f"{columns.not_counted} of {frames} frames were recorded while the robot was not armed: not counted."
@@ -132,3 +146,18 @@ def notes_on(evaluation: Evaluation, known: NDArray[np.bool_]) -> list[str]:
     if len(columns.episodes) < 2 and known.any():
         notes.append("There is only one episode, so nothing says how far the figures would vary: no intervals.")
     return notes
+
+
+def _notes_on_own_actions(evaluation: Evaluation, compared: int) -> list[str]:
+    """Where there is no self reference, or only of a part."""
+    reference = evaluation.results[0].axes[0].itself
+    if not compared:
+        return []
+    if reference is None:
+        silent = all(bag.topics.action is None for bag in evaluation.bags)
+        why = "no policy/action is recorded" if silent else "no frame was driven by a recorded action"
+        return [f"There is no self reference: {why}, so nothing says what the policy that drove would score."]
+    if reference.own.n < compared:
+        part = f"{reference.own.n} of {compared} compared frames"
+        return [f"The self reference is of {part}: for the others no recorded action is known, or a person drove."]
+    return []

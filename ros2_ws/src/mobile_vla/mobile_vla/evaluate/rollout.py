@@ -130,7 +130,7 @@ class Rollout:
             self._arrive(stamp_ns, planned.sample.around)
             commands = [self._command(index, stamp_ns) for index in range(len(self._policies))]
             recorded = self._recorded(planned.sample)
-            self.columns.note(planned.t, planned.episode, recorded, commands)
+            self.columns.note(planned.t, planned.episode, planned.sample, recorded, commands)
             held = list(self._held)
             yield Moment(planned.t, pixels, planned.instruction, recorded, commands, held, planned.sample)
 
