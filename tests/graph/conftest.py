@@ -79,7 +79,7 @@ class GraphUnderTest:
         received = self.listen(topic, namespace)
         return lambda: received[-1] if received else None
 
-    def arm(self, namespace: str = "", timeout_s: float = 90.0) -> None:
+    def arm(self, namespace: str = "", timeout_s: float = 150.0) -> None:
         """Ask the controller until it agrees."""
 
         client = self.node.create_client(ARM.type, f"{namespace}/{ARM.name}" if namespace else ARM.name)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import rclpy
 from rclpy.node import Node
+from retried import retried
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
@@ -18,6 +19,7 @@ from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.polled import LeftAlone, take
 
 PERIOD_S = 0.1
+SHARED = "the executor runs in this process, which gets its turn late on a busy machine"
 BUSY_SLACK_S = 0.04  # this process shares two cores with everything else that runs
 
 
@@ -104,20 +106,24 @@ def test_urgent_services_wait_for_no_tick_and_the_others_not_long(
     end = time.monotonic() + 10
     while time.monotonic() < end and not all(client.service_is_ready() for client in clients.values()):
         spin(executor, 0.1)
-    waits: dict[str, list[float]] = {"urgent": [], "seldom": []}
-    for _ in range(5):
-        for name, client in clients.items():
-            del node.ticks[:]
-            while not node.ticks:
-                executor.spin_once(0.1)
-            asked = time.monotonic()  # just after a tick: the next one is a period away
-            client.call_async(Trigger.Request())
-            node.asked.pop(name, None)
-            while name not in node.asked and time.monotonic() < asked + 5:
-                executor.spin_once(0.1)
-            waits[name].append(node.asked[name] - asked)
-    assert sorted(waits["urgent"])[2] < PERIOD_S / 2
-    assert max(waits["seldom"]) < 2 * SELDOM_NS / 1e9 + PERIOD_S + BUSY_SLACK_S
+
+    def ask() -> None:
+        waits: dict[str, list[float]] = {"urgent": [], "seldom": []}
+        for _ in range(5):
+            for name, client in clients.items():
+                del node.ticks[:]
+                while not node.ticks:
+                    executor.spin_once(0.1)
+                asked = time.monotonic()  # just after a tick: the next one is a period away
+                client.call_async(Trigger.Request())
+                node.asked.pop(name, None)
+                while name not in node.asked and time.monotonic() < asked + 5:
+                    executor.spin_once(0.1)
+                waits[name].append(node.asked[name] - asked)
+        assert sorted(waits["urgent"])[2] < PERIOD_S / 2
+        assert max(waits["seldom"]) < 2 * SELDOM_NS / 1e9 + PERIOD_S + BUSY_SLACK_S
+
+    retried(ask, SHARED)
 
 
 def test_a_tick_that_fails_is_told_to_the_node_and_the_next_one_comes(ticking: tuple[Ticking, PacedExecutor]) -> None:
@@ -140,22 +146,30 @@ def test_an_alarm_waits_for_no_tick_and_a_flood_of_them_moves_none(
     end = time.monotonic() + 10
     while time.monotonic() < end and not device.get_subscription_count():
         spin(executor, 0.1)
-    waits = []
-    for _ in range(5):
+
+    def alarm() -> None:
+        waits = []
+        for _ in range(5):
+            del node.ticks[:], node.alarmed[:]
+            while not node.ticks:
+                executor.spin_once(0.1)
+            published = time.monotonic()  # just after a tick: the next one is a period away
+            device.publish(Bool(data=True))
+            while not node.alarmed and time.monotonic() < published + 5:
+                executor.spin_once(0.1)
+            waits.append(node.alarmed[0] - published)
+        assert sorted(waits)[2] < PERIOD_S / 2
+
+    retried(alarm, SHARED)
+
+    def flood() -> None:
         del node.ticks[:], node.alarmed[:]
-        while not node.ticks:
-            executor.spin_once(0.1)
-        published = time.monotonic()  # just after a tick: the next one is a period away
-        device.publish(Bool(data=True))
-        while not node.alarmed and time.monotonic() < published + 5:
-            executor.spin_once(0.1)
-        waits.append(node.alarmed[0] - published)
-    assert sorted(waits)[2] < PERIOD_S / 2
-    del node.ticks[:], node.alarmed[:]
-    end = time.monotonic() + 1.0
-    while time.monotonic() < end:
-        device.publish(Bool(data=False))
-        executor.spin_once(0.001)
-    assert len(node.ticks) == pytest.approx(10, abs=1)
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            device.publish(Bool(data=False))
+            executor.spin_once(0.001)
+        assert len(node.ticks) == pytest.approx(10, abs=1)
+
+    retried(flood, SHARED)
     rounds = 1 + sum(after - before > ALARM_PAUSE_NS / 1e9 for before, after in pairwise(node.alarmed))
     assert rounds <= 1.0 / (ALARM_PAUSE_NS / 1e9)
