@@ -141,6 +141,7 @@ def test_unknown_names(choice: dict[str, str], sentence: str) -> None:
     ("text", "sentence"),
     [
         ("controller: {rate_hz: 30", "is not valid YAML at line"),
+        ("controller: {rate_hz: 30}\ncontroller: {rate_hz: 1}", 'line 2: "controller" was given in line 1 already'),
         ("- a\n- b", "must hold sections"),
         ("controler: {}", "unknown section 'controler'; did you mean 'controller'?"),
         ("controller: 3", "section controller must hold `name: value` lines"),

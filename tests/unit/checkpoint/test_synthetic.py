@@ -125,3 +125,9 @@ def test_a_card_and_a_tokenizer_of_somebody_else_are_kept(tmp_path: Path, capsys
     assert "tokenizer.json exists and is another tokenizer" in capsys.readouterr().err
     assert (card.read_text(), tokenizer.read_text()) == ("mine", "mine")
     assert not (tmp_path / "p.pth").exists()
+
+
+def test_a_place_that_cannot_be_a_folder_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"cannot write .*: (File exists|Not a directory); choose another place"):
+        synthesize(tmp_path / "file/p.safetensors", Order("tiny", "tanh"))

@@ -68,7 +68,10 @@ def synthesize(
     shapes = expected_shapes(layout)
     total = sum(4 * math.prod(shape) for shape in shapes.values())
     tiny_tokenizer.refuse_another(destination.parent / card.tokenizers.kosmos)
-    destination.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {destination}: {error.strerror or error}; choose another place") from None
     if (free := shutil.disk_usage(destination.parent).free) < 1.1 * total:
         raise UserError(f"{destination.parent} has {free / 1e9:.1f} GB free, {1.1 * total / 1e9:.1f} GB are needed")
 

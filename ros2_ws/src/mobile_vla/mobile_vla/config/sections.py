@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from mobile_vla.config.safe_yaml import YamlError, load_yaml
 from mobile_vla.config.schema import ConfigError
 from mobile_vla.errors import nearest
 from mobile_vla.resources import named_file
@@ -27,16 +26,14 @@ def read_sections(kind: str, name: str, known: set[str] | None = None) -> dict[s
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text())
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise ConfigError(
-            f"{path} is not valid YAML{where} ({getattr(error, 'problem', 'not text')}); correct that line"
-        ) from error
-    if not isinstance(content, dict):
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not valid YAML (not text); correct it") from error
+    except YamlError as error:
+        raise ConfigError(f"{path}{' is ' if str(error).startswith('not valid') else ': '}{error}") from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ConfigError(
             f"{path} must hold sections (camera, controller, ...), got {type(content).__name__}; see config/README.md"
         )
