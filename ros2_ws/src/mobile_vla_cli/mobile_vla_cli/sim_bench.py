@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,16 @@ The same policy is also run blind (a grey image), deaf (told another object of t
 is absent: these show that it looks and listens. The expert knows the room; the teacher is the expert with the sight and
 the memory of those who learn from it. Rooms are decided by fixed seeds that training never uses.
 
+With --suite barn no policy drives: rude drivers meet the posts of the BARN benchmark (100 layouts where
+shared/data/barn is, generated ones up to 300) through the safety gate, and touches are counted.
+
 With --graph the policy drives the same rooms through real nodes over real DDS: simulator, inference and controller as
 processes on a ROS domain of their own, in real time."""
 EPILOG = """vla sim bench --policy own --episodes 200 --html bench.html
 vla sim bench --policy own --suite unseen --json
 vla sim bench --policy own --graph --episodes 20
-vla sim bench --drivers expert --suite hard --episodes 100"""
+vla sim bench --drivers expert --suite hard --episodes 100
+vla sim bench --suite barn --drivers straight,random,hunter"""
 DRIVERS = ("policy", "expert", "teacher", "straight", "random", "blind", "deaf", "absent")
 THROUGH_GRAPH = ("policy", "deaf", "absent")
 
@@ -51,11 +56,53 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help=f"through real nodes, in real time (drivers: {', '.join(THROUGH_GRAPH)}; default: policy)",
     )
+    parser.set_defaults(episodes=None, limit_s=None)
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page")
 
 
 def run(args: argparse.Namespace) -> int:
+    among_posts = args.suite == "barn"
+    args.episodes = (300 if among_posts else 50) if args.episodes is None else args.episodes
+    args.limit_s = (30.0 if among_posts else 60.0) if args.limit_s is None else args.limit_s
+    return _among_posts(args) if among_posts else _in_rooms(args)
+
+
+def _among_posts(args: argparse.Namespace) -> int:
+    from mobile_vla.figures import FigureReport, executed
+    from mobile_vla_sim.posts import barn_file
+    from mobile_vla_sim.touches import DRIVERS as RUDE
+    from mobile_vla_sim.touches import Trial, drive_all, figures_of, kinds
+
+    check_job_flags(args)
+    check_writable(args.out, "--out")
+    if args.graph or args.policy or args.html or args.first or args.rate_hz or not args.gate:
+        raise UserError(
+            "--suite barn drives without a policy, through the gate; leave out --policy, --graph, --html, --first, "
+            "--rate-hz and --no-gate"
+        )
+    drivers = listed(args.drivers, RUDE, "--drivers") or list(RUDE)
+    if barn_file() is None:
+        Console(stderr=True, highlight=False).print(
+            "shared/data/barn/posts_mm.npz is not beside the checkout: every layout is generated"
+        )
+    graph, _ = graph_of(args, "", args.device)
+    controller, simulator = graph.node("controller").config, graph.node("simulator").config
+    figures, layouts = [], {}
+    with progress_bar(args.episodes * len(drivers)) as advance:
+        for name in drivers:
+            trial = Trial(name, simulator, controller, args.episodes, args.limit_s)
+            runs = drive_all(trial, args.workers, functools.partial(advance, name, None))
+            layouts = kinds(runs)
+            figures += figures_of(name, runs)
+    facts = {"suite": "barn", "layouts": layouts, "through": "safety gate", "seconds_each": args.limit_s}
+    report = FigureReport(_command(args), executed(**facts, workers=args.workers), figures)
+    if args.out is not None:
+        write_text(args.out, report.to_json() + "\n", "--out")
+    return print_figures(report, args.json)
+
+
+def _in_rooms(args: argparse.Namespace) -> int:
     from mobile_vla.figures import executed
     from mobile_vla_sim.bench_report import in_short, page_of, report_of, step_figure
     from mobile_vla_sim.benchmark import OF_POLICY, open_for

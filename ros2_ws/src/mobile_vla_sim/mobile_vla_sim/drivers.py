@@ -16,6 +16,7 @@ from mobile_vla_sim.world import World
 
 if TYPE_CHECKING:
     from mobile_vla.policy.interface import Policy
+    from mobile_vla_sim.post_world import PostWorld
 
 Action = tuple[float, float]
 
@@ -62,6 +63,16 @@ class RandomWalk:
             self._until_s = world.time_s + 1.0
             self._action = (float(self._rng.uniform(0.0, 1.0)), float(self._rng.uniform(-1.0, 1.0)))
         return self._action
+
+
+class Hunter:
+    """Full speed, always turning towards the nearest return of the scan: the rudest way to meet a range guard."""
+
+    def begin(self, world: PostWorld) -> None:
+        pass
+
+    def act(self, world: PostWorld) -> Action:
+        return 1.0, float(np.clip(2.0 * world.nearest_bearing_rad, -1.0, 1.0))
 
 
 class PolicyDriver:

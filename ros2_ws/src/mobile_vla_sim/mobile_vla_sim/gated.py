@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any, Protocol
+
 from mobile_vla.control import ControllerConfig, Gate, Now, ScanGeometry, Velocity
+from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Action
 from mobile_vla_sim.pacing import NS, Schedule
-from mobile_vla_sim.world import World
+from mobile_vla_sim.sensors import Odometry
 
 # The gate compares stamps and refuses time zero.
 _EPOCH_NS = 1000 * NS
+
+
+class Drivable(Protocol):
+    """A world that a gate can drive in."""
+
+    config: SimulatorConfig
+
+    @property
+    def lidar(self) -> Any: ...
+
+    @property
+    def time_s(self) -> float: ...
+
+    @property
+    def time_ns(self) -> int: ...
+
+    def command(self, linear_mps: float, angular_radps: float, lateral_mps: float = 0.0) -> None: ...
+
+    def advance(self, seconds: float) -> None: ...
+
+    def scan(self) -> Any: ...
+
+    def odometry(self) -> Odometry: ...
 
 
 class Gated:
@@ -23,7 +49,7 @@ class Gated:
         self._image_age_ns = round(image_age_s * NS)
         self.reasons: dict[str, int] = {}
 
-    def begin(self, world: World) -> None:
+    def begin(self, world: Drivable) -> None:
         self._gate = Gate(self._config)
         lidar = world.lidar
         self._geometry = ScanGeometry(
@@ -40,7 +66,7 @@ class Gated:
         if not outcome.ok and self._image_age_ns < self._config.staleness.action_max_s * NS:
             raise RuntimeError(f"the gate refuses to be armed in simulation: {outcome}")
 
-    def drive(self, world: World, action: Action | None, seconds: float) -> None:
+    def drive(self, world: Drivable, action: Action | None, seconds: float) -> None:
         end_s = world.time_s + seconds
         now = self._now(world)
         self._gate.offer_policy_status(True, "simulated", now)
@@ -63,7 +89,7 @@ class Gated:
             return Velocity(action[0], action[1], 0.0)
         return Velocity(action[0], 0.0, action[1])
 
-    def _feed(self, world: World, now: Now) -> None:
+    def _feed(self, world: Drivable, now: Now) -> None:
         if self._scans.due(world.time_ns):
             self._gate.offer_scan(now.ros_ns, world.scan().tolist(), self._geometry, now)
         if self._odometry.due(world.time_ns):
@@ -71,5 +97,5 @@ class Gated:
             self._gate.offer_odometry(now.ros_ns, velocity.linear_mps, velocity.angular_radps, now)
 
     @staticmethod
-    def _now(world: World) -> Now:
+    def _now(world: Drivable) -> Now:
         return Now(steady_ns=_EPOCH_NS + world.time_ns, ros_ns=_EPOCH_NS + world.time_ns)
