@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -30,16 +31,16 @@ def frame(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.clip(wave + noise, 0, 255).astype(np.uint8)
 
 
-def processor(spec: ImageSpec):
+def processor(spec: ImageSpec, pillow: bool = True):
+    """The published processor over Pillow, or the one over torchvision, which transformers 5 takes by default."""
     cure_torchvision()
-    from transformers import CLIPImageProcessor
+    import transformers
 
-    try:
-        from transformers import CLIPImageProcessorPil
-
-        original = CLIPImageProcessorPil
-    except ImportError:  # 4.x: the processor is Pillow's
-        original = CLIPImageProcessor
+    usual = transformers.CLIPImageProcessor
+    if pillow:
+        original = getattr(transformers, "CLIPImageProcessorPil", usual)  # 4.x: the usual one is Pillow's
+    else:
+        original = usual if hasattr(transformers, "CLIPImageProcessorPil") else transformers.CLIPImageProcessorFast
     size = (
         {"height": spec.size_px, "width": spec.size_px} if spec.resize == "squash" else {"shortest_edge": spec.size_px}
     )
@@ -63,6 +64,19 @@ def test_equal_to_the_published_processor(shape: tuple[int, int], resize: str, s
     assert ours.dtype == np.float32
     assert ours.shape == (3, side, side)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=ROUNDING)
+
+
+@pytest.mark.skipif(find_spec("torchvision") is None, reason="the other processors need torchvision")
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("resize", ["squash", "crop"])
+def test_torchvisions_processor_is_a_grey_level_away_at_most(shape: tuple[int, int], resize: str) -> None:
+    """It is not the reference: it resizes with other rounding. A grey level is 1/255 before normalisation."""
+    spec = clip_normalised(224, resize)
+    picture = frame(*shape)
+    theirs = np.asarray(processor(spec, pillow=False)(picture, return_tensors="pt")["pixel_values"][0])
+    levels = (Preprocess(spec)(picture) - theirs) * np.array(spec.std, np.float32)[:, None, None] * 255
+    allowed = 1 if min(shape) >= spec.size_px else 2  # two where a small picture is enlarged, in 1 of 100,000 pixels
+    assert np.abs(levels).max() <= allowed + 255 * ROUNDING
 
 
 def test_one_grey_level_would_be_seen() -> None:
