@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mobile_vla.config.safe_yaml import MAX_DEPTH, YamlError, dump_flow, load_yaml
@@ -108,6 +108,8 @@ TEXTS = st.one_of(
 
 
 @given(st.one_of(TEXTS, st.floats(allow_nan=False), st.integers(-(10**17), 10**17), st.booleans(), st.none()))
+@example("\x85")
+@example("a\u2028b")
 def test_what_is_written_is_read_back_here_and_elsewhere(value: Any) -> None:
     for written in (value, [value, value]):
         text = f"key: {dump_flow(written)}"

@@ -62,7 +62,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if _AMBIGUOUS.fullmatch(text) or _plain_value(text) != text else None
+    quoted = not text.isprintable() or _AMBIGUOUS.fullmatch(text) or _plain_value(text) != text
+    style = '"' if quoted else None  # line breaks of Unicode outside double quotes are read as others
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
