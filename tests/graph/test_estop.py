@@ -97,8 +97,7 @@ def test_another_device_does_not_open_the_stop_of_a_pressed_one(graph: Any, ente
     tell(graph, other, "ok 0")
     wait_answer(graph, "still pressed: /stop_device_stand_in;")
     tell(graph, pressed, "changes 0")
-    graph.spin(0.3)
-    assert graph.call(RESET_ESTOP).success
+    graph.wait(lambda: graph.call(RESET_ESTOP).success, 10.0, "the reset once both are released")
     bench.wait_mode("disarmed")
 
 
