@@ -48,15 +48,15 @@ class Ahead:
 
 
 def scan(messages: Messages, stamp_ns: int, ahead_m: float) -> bytes:
-    """Nine beams over 40 degrees around straight ahead; all but the middle one see nothing."""
-    ranges = np.full(9, np.inf, np.float32)
-    ranges[4] = ahead_m
+    """A beam in 2 degrees over half a circle around straight ahead; all but the middle one see nothing."""
+    ranges = np.full(91, np.inf, np.float32)
+    ranges[45] = ahead_m
     return messages.cdr(
         "sensor_msgs/msg/LaserScan",
         header=messages.header(stamp_ns, "scan"),
-        angle_min=-0.35,
-        angle_max=0.35,
-        angle_increment=0.0875,
+        angle_min=-np.pi / 2,
+        angle_max=np.pi / 2,
+        angle_increment=np.pi / 90,
         time_increment=0.0,
         scan_time=0.1,
         range_min=0.05,
