@@ -21,7 +21,7 @@ from std_srvs.srv import SetBool
 
 from mobile_vla.config import Config, param
 from mobile_vla_ros import qos
-from mobile_vla_ros.contained import ContainedExecutor
+from mobile_vla_ros.contained import MOST_PARAMETERS, ContainedExecutor
 from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.lifecycle import ContainedLifecycleNode
 from mobile_vla_ros.parameters import Parameters
@@ -183,6 +183,17 @@ def test_a_parameter_of_an_unknown_type_is_refused(clumsy: Graph, kind: Any) -> 
     assert results[-1].reason
     assert clumsy.named(f"service {name}")
     assert clumsy.node.get_parameter("number").value == (7 if kind is SetParameters else 1)
+
+
+@pytest.mark.parametrize("kind", [SetParameters, SetParametersAtomically])
+def test_a_request_with_very_many_parameters_is_refused(clumsy: Graph, kind: Any) -> None:
+    number = Parameter(name="number", value=ParameterValue(type=2, integer_value=7))
+    name = "clumsy/set_parameters" + ("_atomically" if kind is SetParametersAtomically else "")
+    answer = clumsy.call(kind, name, kind.Request(parameters=[number] * (MOST_PARAMETERS + 1)))
+    results = answer.results if kind is SetParameters else [answer.result]
+    assert {result.successful for result in results} == {False}
+    assert "129 parameters in one request, at most 128" in results[0].reason
+    assert clumsy.node.get_parameter("number").value == 1
 
 
 class Stumbling(ContainedLifecycleNode):

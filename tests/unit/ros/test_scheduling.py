@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from mobile_vla_ros.scheduling import become_realtime
+
+
+@pytest.fixture(autouse=True)
+def limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither this process's limits nor its signal handlers are changed."""
+    monkeypatch.setattr(resource, "setrlimit", lambda which, limits: None)
+    monkeypatch.setattr(signal, "signal", lambda number, handler: None)
 
 
 @pytest.fixture
@@ -63,3 +74,22 @@ def test_a_thread_that_has_ended_is_passed_over_and_what_is_not_permitted_is_sai
 
     monkeypatch.setattr(os, "sched_setscheduler", forbidden)
     assert "is not permitted, allow it with rtprio in limits.conf" in become_realtime(10)
+
+
+STUCK = """
+import os, time
+from mobile_vla_ros.scheduling import become_realtime, scheduled
+said = become_realtime(1)
+end = time.monotonic() + 20.0
+while os.sched_getscheduler(0) == os.SCHED_RR and time.monotonic() < end:
+    pass
+print(said, "|", scheduled(said))
+"""
+
+
+def test_a_thread_that_never_waits_loses_its_priority() -> None:
+    result = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=60, check=True)
+    before, _, after = result.stdout.strip().partition(" | ")
+    if not before.startswith("real-time"):
+        pytest.skip(f"scheduled as {before}")
+    assert after == "normal; ran for 0.5 s without waiting at real-time priority 1"

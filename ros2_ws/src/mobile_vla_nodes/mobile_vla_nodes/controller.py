@@ -54,7 +54,7 @@ from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.ros_time import RosTime
 from mobile_vla_ros.run_folder import run_folder
 from mobile_vla_ros.runtime import run
-from mobile_vla_ros.scheduling import become_realtime
+from mobile_vla_ros.scheduling import become_realtime, scheduled
 from mobile_vla_ros.stamps import stamp_ns
 
 WATCH_PERIOD_NS = 500_000_000
@@ -300,7 +300,7 @@ class ControllerNode(Node):
         measured = {key: value for name, unit in timings.items() for key, value in unit.as_values(name).items()}
         rate = {
             "rate_hz": f"{self._settings.value.rate_hz:g}",
-            "scheduling": self._scheduling,
+            "scheduling": scheduled(self._scheduling),
             "ticks_with_messages_left": str(self._inputs.cut_short),
         }
         if self._latch_file.trouble:

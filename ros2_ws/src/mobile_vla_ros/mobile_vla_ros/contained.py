@@ -27,6 +27,8 @@ from rclpy.timer import Timer
 from mobile_vla_ros.failures import Failures, Undecodable, failures_of
 
 _NOT_TAKEN = object()
+MOST_PARAMETERS = 128
+"""Of one request to a parameter service: each may take a millisecond, in which nothing else of the node runs."""
 
 
 class ContainedExecutor(SingleThreadedExecutor):
@@ -96,11 +98,20 @@ def answering(callback: Callable[..., Any], srv_type: Any, where: str, failures:
     @functools.wraps(callback)
     def answer(request: Any, response: Any) -> Any:
         try:
+            require_bounded(request)
             return callback(request, response)
         except Exception as error:  # noqa: BLE001 - counted, named and answered
             return refusal(srv_type, request, response, failures.add(where, error))
 
     return answer
+
+
+def require_bounded(request: Any) -> None:
+    """Raise for a request to a parameter service that would keep the node from its work."""
+    for field in ("parameters", "names", "prefixes"):
+        count = len(getattr(request, field, ()))
+        if count > MOST_PARAMETERS:
+            raise ValueError(f"{count} {field} in one request, at most {MOST_PARAMETERS} are taken; ask in parts")
 
 
 def refusal(srv_type: Any, request: Any, response: Any, sentence: str) -> Any:

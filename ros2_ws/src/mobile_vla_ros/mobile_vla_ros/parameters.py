@@ -49,12 +49,16 @@ class Parameters(Generic[C]):
         return overrides
 
     def _on_set(self, parameters: list[Parameter]) -> SetParametersResult:
-        changes = {parameter.name: parameter.value for parameter in parameters if parameter.name in self._fields}
+        current = to_mapping(self.value)
+        changes = {
+            parameter.name: parameter.value
+            for parameter in parameters
+            if parameter.name in self._fields and not _same(parameter.value, current[parameter.name])
+        }
         if not changes:
             return SetParametersResult(successful=True)
-        current = to_mapping(self.value)
         for name, value in changes.items():
-            if not self._fields[name].live and not _same(value, current[name]):
+            if not self._fields[name].live:
                 reason = f"{name} cannot be changed while the node runs; restart it with {name}:={value}"
                 return SetParametersResult(successful=False, reason=reason)
         try:

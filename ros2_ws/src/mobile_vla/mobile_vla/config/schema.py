@@ -192,8 +192,14 @@ def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+_HINTS: dict[type[Config], dict[str, Any]] = {}
+
+
 def _hints(cls: type[Config]) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
+    """Type hints are texts, and resolving them takes most of the time of making a configuration."""
+    if cls not in _HINTS:
+        _HINTS[cls] = typing.get_type_hints(cls)
+    return _HINTS[cls]
 
 
 def _coerce(name: str, value: Any, hint: Any) -> Value:
