@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 import rclpy
 from rclpy.node import Node
 from sensor_msgs.msg import LaserScan
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 
 from mobile_vla_ros import qos
 from mobile_vla_ros.failures import failures_of
-from mobile_vla_ros.polled import MOST_BYTES, PolledSubscriptions
+from mobile_vla_ros.kept_wait import KeptWait
+from mobile_vla_ros.polled import MOST_BYTES, PolledSubscriptions, unserved
 from mobile_vla_ros.topics import Topic
 
 COST_NS = 1_000_000
@@ -82,3 +84,17 @@ def test_a_message_too_large_to_decode_in_a_tick_is_refused_by_name(rig: Rig) ->
     rig.inputs.poll()
     assert [len(scan.ranges) for scan in scans] == [3600]
     assert "more than the 32768" in failures_of(rig.node).values()["failed./scan.Undecodable"]
+
+
+def test_a_publisher_that_does_not_match_ends_no_wait(rig: Rig) -> None:
+    """Its event is taken by nobody: with an event handler every wait would end at once, in a loop that never rests."""
+    rig.node.create_publisher(Bool, "stop", qos.NEWEST_RELIABLE)
+    subscription = rig.node.create_subscription(Bool, "stop", lambda _: None, qos.LATCHED, **unserved())
+    wait = KeptWait(rig.node.context, [subscription])
+    end = time.monotonic() + 10.0
+    while not rig.node.count_publishers("stop") and time.monotonic() < end:
+        wait.ready(0.05)
+    wait.ready(0.5)  # whatever matching itself wakes
+    before = time.monotonic()
+    assert wait.ready(0.3) == set()
+    assert time.monotonic() - before > 0.25

@@ -15,7 +15,7 @@ from rclpy.subscription import Subscription
 
 from mobile_vla_nodes.unheard import name_of_publisher
 from mobile_vla_ros.failures import Undecodable, failures_of
-from mobile_vla_ros.polled import LeftAlone, decoded, sequence_number_of, take, writer_of
+from mobile_vla_ros.polled import decoded, sequence_number_of, take, unserved, writer_of
 from mobile_vla_ros.topics import ESTOP
 
 OVERRUN = "more messages on estop than can be read, one of those lost may be a press; correct the publisher that floods"
@@ -43,9 +43,7 @@ class StopInput:
         self._known: dict[bytes, bool] = {}
         self._names: dict[str, str] = {}
         self._sequence: dict[tuple[str, int], int] = {}
-        self.subscriptions: tuple[Subscription, ...] = ESTOP.subscriptions(
-            node, lambda _: None, callback_group=LeftAlone()
-        )
+        self.subscriptions: tuple[Subscription, ...] = ESTOP.subscriptions(node, lambda _: None, **unserved())
 
     def drain(self) -> Drained:
         """Take what waits, at most a queue each."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.node import Node
+from rclpy.node import Node, SubscriptionEventCallbacks
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
@@ -55,7 +55,7 @@ class PolledSubscriptions:
         self._node = node
         self._cpu_ns = cpu_ns
         self._turn = 0
-        self._group = LeftAlone()
+        self._options = unserved()
         self._failures = failures_of(node)
         self._callbacks: dict[Subscription, Callable[[Any], None]] = {}
         self.changes = 0
@@ -65,18 +65,18 @@ class PolledSubscriptions:
 
     def add(self, topic: Topic, callback: Callable[[Any], None]) -> Subscription:
         """Subscribe to a topic of the contract."""
-        return self._keep(topic.subscription(self._node, callback, callback_group=self._group), callback)
+        return self._keep(topic.subscription(self._node, callback, **self._options), callback)
 
     def add_both(self, topic: Topic, callback: Callable[[Any], None]) -> tuple[Subscription, ...]:
         """Subscribe for every kind of writer; the callback must bear to hear a message twice."""
-        made = topic.subscriptions(self._node, callback, callback_group=self._group)
+        made = topic.subscriptions(self._node, callback, **self._options)
         return tuple(self._keep(subscription, callback) for subscription in made)
 
     def add_raw(
         self, message_class: type, name: str, callback: Callable[[bytes], None], qos: QoSProfile
     ) -> Subscription:
         """Subscribe to any topic; the callback gets the messages as they were on the wire."""
-        made = self._node.create_subscription(message_class, name, callback, qos, callback_group=self._group, raw=True)
+        made = self._node.create_subscription(message_class, name, callback, qos, raw=True, **self._options)
         return self._keep(made, callback)
 
     @property
@@ -150,6 +150,16 @@ def decoded(data: bytes, message_class: type) -> Any:
         return deserialize_message(data, message_class)
     except Exception as error:
         raise Undecodable(f"{len(data)} bytes that are no {message_class.__name__}") from error
+
+
+def unserved() -> dict[str, Any]:
+    """Options of a subscription that no executor serves. It has no event handlers either: an event that nobody takes
+    (a publisher with an incompatible quality of service) ends every wait for the subscription at once, for good.
+    """
+    return {
+        "callback_group": LeftAlone(),
+        "event_callbacks": SubscriptionEventCallbacks(use_default_callbacks=False),
+    }
 
 
 class LeftAlone(CallbackGroup):
