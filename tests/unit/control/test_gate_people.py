@@ -148,6 +148,24 @@ def test_a_source_that_was_disabled_in_control_gives_back_by_a_release_once_enab
     assert rig.until(Mode.AUTONOMY, 1.5)
 
 
+def test_a_source_enabled_with_its_stick_held_drives_only_after_the_stick_was_at_rest(rig: Rig) -> None:
+    rig.drive()
+    rig.stick = Velocity(0.2, 0.0, 0.0)
+    rig.run(1.0)
+    rig.gate.reconfigure(with_values(rig.config, {"teleop.joy.enabled": False}))
+    rig.run(1.0)
+    rig.gate.reconfigure(rig.config)
+    rig.run(2.0)
+    assert (rig.last.mode, speed(rig)) == (Mode.HOLD, 0.0)
+    assert rig.gate.rejections.counts["joy.held"] > 0
+    rig.stick = STILL
+    rig.run(0.5)
+    rig.stick = Velocity(0.2, 0.0, 0.0)
+    rig.run(1.0)
+    assert rig.last.mode is Mode.TELEOP
+    assert speed(rig) > 0.1
+
+
 def test_disabling_a_source_without_control_changes_nothing(rig: Rig) -> None:
     rig.drive()
     rig.gate.reconfigure(with_values(rig.config, {"teleop.joy.enabled": False}))

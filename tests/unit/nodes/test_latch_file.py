@@ -85,3 +85,20 @@ def test_a_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytes
     unit = make(tmp_path)
     unit.load()
     assert "belongs to another user" in unit.trouble
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "loop", "large"])
+def test_what_is_no_small_file_is_a_stop_and_read_no_further(tmp_path: Path, kind: str) -> None:
+    path = make(tmp_path).path
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "large":
+        with path.open("wb") as file:
+            file.truncate(3 << 30)
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else path.name)
+    unit = make(tmp_path)
+    latched = unit.load()
+    assert latched is not None
+    assert "cannot be read" in latched.cause
+    assert unit.trouble

@@ -11,7 +11,9 @@ import os
 from pathlib import Path
 
 from mobile_vla.control import Latched, Pressed
+from mobile_vla.regular import FileError, read_text
 
+MOST_BYTES = 100_000
 BEFORE = " (latched before this controller started)"
 
 
@@ -27,16 +29,17 @@ class LatchFile:
         """What another process left latched; None when nothing. Says already now when nothing can be left here."""
         try:
             self._own_folder()
-            text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            self._check_writable()
-            return None
+            if not os.path.lexists(self.path):
+                self._check_writable()
+                return None
+            text = read_text(self.path, MOST_BYTES)
         except OSError as error:
             self._blame("read", error)
+            return None
+        except FileError as error:
+            self._blame("read", str(error))
             self._kept = Latched(f"the file of the last emergency stop, {self.path}, cannot be read")
-            return self._kept if _exists(self.path) else None
-        except UnicodeDecodeError:
-            text = ""
+            return self._kept
         try:
             self._kept = _parsed(text)
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -81,13 +84,6 @@ class LatchFile:
             f"an emergency stop would not outlive this controller: {self.path} cannot be {what} ({reason}); "
             "set MOBILE_VLA_RUN_FOLDER to a folder of this user"
         )
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        return False
 
 
 def _parsed(text: str) -> Latched:

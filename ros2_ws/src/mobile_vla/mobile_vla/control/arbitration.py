@@ -27,11 +27,15 @@ class _Source:
         self.velocity = STILL
         self.neutral = True
         self.released = True
+        self.enabled = True
+        self.must_rest = False
+        """Enabled again: a stick that is held from before does not count until it was seen at rest."""
         self.arrival_ns: int | None = None
         self.changed_ns = 0
         self.stamp_ns = 0
 
     def configure(self, config: TeleopSource) -> None:
+        self.must_rest |= config.enabled and not self.enabled
         self.enabled = config.enabled
         self.priority = config.priority
         self.timeout_ns = to_ns(config.timeout_s)
@@ -76,6 +80,9 @@ class Arbiter:
                 f"{name} command is {age_ns / NS_PER_S:.3f} s old on arrival; check clocks and network",
             )
         velocity = check_teleop(name, velocity, self._config)
+        if source.must_rest and not self.neutral(velocity):
+            raise Rejected(f"{name}.held", f"{name} was enabled with its stick held; release it once")
+        source.must_rest = False
         if stamp_ns <= self._interrupted_ros_ns and not (released and self.neutral(velocity)):
             raise Rejected(f"{name}.before_gap", f"{name} command was sent before or while the controller did not run")
         if velocity != source.velocity or not source.fresh(now.steady_ns):  # silence says nothing about the stick
