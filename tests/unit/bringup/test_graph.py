@@ -50,6 +50,22 @@ def test_layers_and_overrides() -> None:
     assert graph.node("inference").parameters()["instruction"] == "go to the cup"
 
 
+@pytest.mark.parametrize(
+    ("robot", "node", "reason"),
+    [
+        ("diff", "controler", "unknown node 'controler'; did you mean 'controller'?"),
+        ("diff", "nope", "unknown node 'nope'; known: camera, controller,"),
+        ("sim", "keyboard", "unknown node 'keyboard'"),
+        ("diff", "simulator", "simulator is set and robot diff is not simulated"),
+        ("sim", "camera", "camera is set and robot sim is simulated"),
+    ],
+)
+def test_a_value_for_a_node_that_does_not_run_is_refused(robot: str, node: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        describe(Choice(robot=robot, policy="small"), {node: {"x": 1}})
+    assert reason in str(refused.value)
+
+
 def test_only_differences_become_parameters() -> None:
     assert "limits.linear.jerk_mps3" not in describe(Choice()).node("controller").parameters()
 

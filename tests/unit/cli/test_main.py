@@ -49,6 +49,7 @@ def test_no_command_prints_help_and_is_a_usage_error(capsys: pytest.CaptureFixtu
         (["sim", "trace", "--driver", "me"], "argument --driver: invalid choice: 'me'"),
         (["up", "--robot", "sin"], "unknown robot 'sin'; did you mean 'sim'?"),
         (["up", "--set", "controller.rate_hz=1"], "controller: rate_hz must be >= 5, got 1"),
+        (["up", "--set", "controler.rate_hz=9"], "unknown node 'controler'; did you mean 'controller'?"),
         (["up", "--set", "rate=1"], "--set rate=1: expected NODE.NAME=VALUE"),
         (["params", "camra"], "unknown node 'camra'; did you mean 'camera'?"),
         (["up", "--bag", "/proc/x", "--dry-run"], "/proc/x cannot be made: /proc is on no disk"),

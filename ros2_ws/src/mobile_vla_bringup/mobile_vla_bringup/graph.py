@@ -20,6 +20,7 @@ from mobile_vla.checkpoint.named import SYNTHETIC, card_beside, refuse_untrained
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
 from mobile_vla.config.sections import merged, read_sections
 from mobile_vla.control.config import ControllerConfig
+from mobile_vla.errors import nearest
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.resources import SHIPPED_POLICY
 from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig
@@ -101,6 +102,8 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     """The graph for a choice; `overrides` (section -> values) is laid over all files. Raises `ConfigError`."""
     kinds = dict(KINDS)
     robot = read_sections("robots", choice.robot, {*kinds, "simulator"})
+    overrides = overrides or {}
+    _refuse_unknown_nodes(overrides, kinds, choice.robot, robot)
     policy = choice.policy or _policy_of_a_newcomer(choice.robot, robot)
     sections = merged(
         robot,
@@ -108,7 +111,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
         read_sections("devices", choice.device, {"inference"}),
         {"inference": {"instruction": choice.instruction}} if choice.instruction else {},
         _recorder_section(choice.bag),
-        {section: dict(values) for section, values in (overrides or {}).items()},
+        {section: dict(values) for section, values in overrides.items()},
     )
     if "simulator" in sections:
         kinds["simulator"] = _simulator_kind()
@@ -136,6 +139,23 @@ def node_configs(robot: str) -> dict[str, Config]:
         name: from_mapping(kind.config, sections.get(name, {}), f"robot {robot}: {name}")
         for name, kind in KINDS.items()
     }
+
+
+def _refuse_unknown_nodes(
+    overrides: Mapping[str, Any], kinds: Mapping[str, NodeKind], name: str, robot: Mapping[str, Any]
+) -> None:
+    """A value for a node that will not run would be ignored, and a lower limit with it."""
+    for node in overrides:
+        if node not in kinds and node != "simulator":
+            raise ConfigError(f"unknown node '{node}'; {nearest(node, {*kinds, 'simulator'})}")
+        if node == "simulator" and node not in robot:
+            raise ConfigError(
+                f"simulator is set and robot {name} is not simulated; name a simulated one, or leave it out"
+            )
+        if node == "camera" and "simulator" in robot:
+            raise ConfigError(
+                f"camera is set and robot {name} is simulated, so no camera node runs; set simulator.camera instead"
+            )
 
 
 def _policy_of_a_newcomer(name: str, robot: Mapping[str, Any]) -> str:

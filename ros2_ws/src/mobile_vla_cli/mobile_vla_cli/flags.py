@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
-import yaml
-
 from mobile_vla.config import Config, ConfigError, fields_of, from_mapping
+from mobile_vla.config.safe_yaml import YamlError, load_yaml
 
 C = TypeVar("C", bound=Config)
-_POWER_OF_TEN = re.compile(r"[+-]?\d+e[+-]?\d+", re.IGNORECASE)
+MAX_VALUE_CHARACTERS = 4096
+"""Of one value on the command line; the longest that any setting needs is a path."""
 
 
 def checkpoint(text: str) -> Path:
@@ -30,7 +29,7 @@ def add_config_flags(parser: argparse.ArgumentParser, cls: type[Config], title: 
         if field.name in skip:
             continue
         shown = "" if field.default in ("", ()) else f" (default: {_shown(field.default)})"
-        flag = f"--{field.name.replace('_', '-').replace('.', '-')}"
+        flag = _flag(field.name)
         options: dict[str, Any] = {
             "dest": f"config.{field.name}",
             "default": argparse.SUPPRESS,
@@ -46,7 +45,7 @@ def config_from(args: argparse.Namespace, cls: type[C], **fixed: Any) -> C:
     """The configuration the flags describe; `fixed` values are not open to the user."""
     values = {name.removeprefix("config."): value for name, value in vars(args).items() if name.startswith("config.")}
     types = {field.name: field.type for field in fields_of(cls)}
-    parsed = {name: _parsed(value, types[name]) for name, value in values.items()}
+    parsed = {name: _parsed(value, types[name], _flag(name)) for name, value in values.items()}
     return from_mapping(cls, {**parsed, **fixed}, "command line")
 
 
@@ -70,25 +69,28 @@ def overrides_from(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
         section, dot, rest = name.partition(".")
         if not (equals and dot and rest):
             raise ConfigError(f"--set {text}: expected NODE.NAME=VALUE, for example controller.rate_hz=50")
-        sections.setdefault(section, {})[rest] = _parse(value)
+        sections.setdefault(section, {})[rest] = _parse(value, f"--set {name}")
     return sections
 
 
-def _parsed(value: Any, hint: Any) -> Any:
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-').replace('.', '-')}"
+
+
+def _parsed(value: Any, hint: Any, flag: str) -> Any:
     if hint in (str, bool):
         return value
     if get_origin(hint) is tuple and not value.lstrip().startswith("["):
         return [item.strip() for item in value.split(",") if item.strip()]
-    return _parse(value)
+    return _parse(value, flag)
 
 
-def _parse(text: str) -> Any:
-    if _POWER_OF_TEN.fullmatch(text):  # YAML takes 3e-4 without a dot for a word
-        return float(text)
+def _parse(text: str, flag: str) -> Any:
+    """The value as a robot or policy file would say it, bounds and refusals included."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        return text
+        return load_yaml(text, max_bytes=MAX_VALUE_CHARACTERS)
+    except YamlError as error:
+        raise ConfigError(f"{flag}: {str(error).removeprefix('line 1: ')}") from None
 
 
 def _metavar(hint: Any) -> str:
