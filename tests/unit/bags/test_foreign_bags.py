@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -165,6 +167,39 @@ def test_topics_whose_qos_reads_otherwise_in_the_metadata_are_not_lost(
     (folder / "metadata.yaml").write_text(yaml.safe_dump(information))
     with BagReader(folder) as reader:
         assert len(list(reader.raw())) == reader.message_count == 41
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f"x: {'[' * 3000}{']' * 3000}\n", "line [0-9]+: more than 20 levels of nesting"),
+        ("x: " + "[" * 20_000, "line [0-9]+: more than 20 levels of nesting"),
+        (":\n" * 20_000, "not valid YAML at line [0-9]+"),
+        ("x:\n" + "- [a, b]\n" * 30_000, "line [0-9]+: more than 60000 values and groups"),
+        ("a: &a [b]\nc: *a\n", "line [0-9]+: an alias is not followed"),
+        ("# " + "x" * 2_000_000, "is larger than 1048576 bytes"),
+    ],
+    ids=["deep", "open", "colons", "many", "alias", "large"],
+)
+def test_a_metadata_file_that_would_not_end_is_not_used(
+    tmp_path: Path, messages: Messages, text: str, sentence: str
+) -> None:
+    folder = write_folder(tmp_path / "bag", drive_topics(messages))
+    file = folder / "metadata.yaml"
+    file.write_text(file.read_text() + text)
+    started = time.process_time()
+    assert read(folder) == (FRAMES, FRAMES)
+    assert time.process_time() - started < 5.0
+    with BagReader(folder) as reader:
+        assert reader.damage is not None
+        assert re.search(rf"metadata.yaml cannot be used: .*{sentence}", reader.damage.sentence)
+
+
+def test_quality_of_service_in_a_metadata_file_is_bounded(tmp_path: Path, messages: Messages) -> None:
+    folder = write_folder(tmp_path / "bag", drive_topics(messages))
+    file = folder / "metadata.yaml"
+    file.write_text(file.read_text().replace("offered_qos_profiles: ''", f"offered_qos_profiles: '{'[' * 3000}'"))
+    assert read(folder) == (FRAMES, FRAMES)
 
 
 @pytest.mark.parametrize("name", ["bag_0.mcap", "bag_0.db3", "bag_0.mcap.zstd", "metadata.yaml"])

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mobile_vla.config.safe_yaml import MAX_DEPTH, YamlError, dump_flow, load_yaml
+from mobile_vla.config.safe_yaml import MAX_DEPTH, YamlError, check_bounds, dump_flow, load_yaml
 from mobile_vla.errors import UserError
 
 
@@ -78,6 +78,10 @@ def test_scalars_mean_what_they_look_like(text: str, value: Any) -> None:
         ("1_000", "is another number to other readers"),
         ("a: [1", "not valid YAML at line 1; correct it"),
         ("a: \x1b[31m", "not valid YAML: character U+001B at position 3 is not text"),
+        (r'a: "\U00110000"', "not valid YAML at line 1; correct it"),
+        (r'"\UFFFFFFFF": 1', "not valid YAML at line 1; correct it"),
+        (r'a: "\ud800"', "not valid YAML at line 1; correct it"),
+        (f"%YAML {'9' * 5000}.1\n---\na: 1", "not valid YAML at line 1; correct it"),
         ("a: " + "x" * 300_000, "the text is 300003 characters long, at most 262144 are read"),
     ],
 )
@@ -98,6 +102,25 @@ def test_no_repetition_takes_long(filler: str) -> None:
     with contextlib.suppress(UserError):
         load_yaml((filler * 65536)[:65536], 65536)
     assert time.process_time() - started < 5.0
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x: " + "[" * 3000 + "]" * 3000, f"line 1: more than {MAX_DEPTH} levels of nesting"),
+        ("x: " + "[" * 20_000, f"line 1: more than {MAX_DEPTH} levels of nesting"),
+        (":\n" * 20_000, "not valid YAML at line"),
+        ("- 1\n" * 12_000, "more than 10000 values and groups"),
+        ("a: &x [1]\nb: *x", "line 2: an alias is not followed"),
+        ("a: " + "x" * 70_000, "the text is 70003 characters long, at most 65536 are read"),
+        (r'a: "\U00110000"', "not valid YAML at line 1"),
+    ],
+)
+def test_another_parser_is_given_nothing_unbounded(text: str, sentence: str) -> None:
+    started = time.process_time()
+    with pytest.raises(YamlError, match=sentence):
+        check_bounds(text, 65536, 10_000)
+    assert time.process_time() - started < 2.0
 
 
 TEXTS = st.one_of(

@@ -10,10 +10,16 @@ from typing import Any, NamedTuple
 import yaml
 
 from mobile_vla.bags.types import CDR, Qos
+from mobile_vla.config.safe_yaml import YamlError, check_bounds
+from mobile_vla.regular import FileError, read_text
 
 NEWEST_VERSION = 9
 HUMBLE_VERSION = 8
 FILE_NAME = "metadata.yaml"
+_ROOT = "rosbag2_bagfile_information"
+# 1,000 files and 200 topics need a third of it; the parser that `rosbags` has takes 5 s for so many values
+_MAX_BYTES = 1 << 20
+_MAX_EVENTS = 60_000
 _FOREVER = {"sec": 9223372036, "nsec": 854775807}
 _NUMBERS = {
     "reliability": {"reliable": 1, "best_effort": 2},
@@ -125,9 +131,7 @@ def bag_information(
 def write(folder: Path, information: dict[str, Any]) -> None:
     """Write metadata.yaml in one step: it is there whole or not at all."""
     temporary = folder / f"{FILE_NAME}.tmp"
-    temporary.write_text(
-        yaml.safe_dump({"rosbag2_bagfile_information": information}, sort_keys=False), encoding="utf-8"
-    )
+    temporary.write_text(yaml.safe_dump({_ROOT: information}, sort_keys=False), encoding="utf-8")
     temporary.replace(folder / FILE_NAME)
 
 
@@ -137,16 +141,27 @@ class Listed(NamedTuple):
     messages: int | None
     formats: dict[str, str]
     """Serialization format by topic, where it is not CDR."""
+    refusal: str = ""
+    """Why no other parser may be given the file: it might not come to an end."""
 
 
 def read_listed(folder: Path) -> Listed:
-    """Of a bag folder; nothing where the file is missing or damaged."""
+    """Of a bag folder; nothing where the file is missing or damaged. Parsed once, within bounds."""
     try:
-        information = yaml.safe_load((folder / FILE_NAME).read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
+        text = read_text(folder / FILE_NAME, _MAX_BYTES)
+        check_bounds(text, _MAX_BYTES, _MAX_EVENTS)
+        information = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))[_ROOT]  # noqa: S506
         topics = [entry["topic_metadata"] for entry in information["topics_with_message_count"]]
+        for topic in topics:
+            if isinstance(profiles := topic.get("offered_qos_profiles"), str):  # YAML in YAML before version 9
+                check_bounds(profiles, _MAX_BYTES, _MAX_EVENTS)
         formats = {str(topic["name"]): str(topic["serialization_format"]) for topic in topics}
-        return Listed(
-            int(information["message_count"]), {name: form for name, form in formats.items() if form not in ("", CDR)}
-        )
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError):
+        count = int(information["message_count"])
+    except FileError as error:
+        missing = isinstance(error.__cause__, OSError)
+        return Listed(None, {}, "" if missing else f"{FILE_NAME} cannot be used: {str(error).partition('; ')[0]}")
+    except YamlError as error:
+        return Listed(None, {}, f"{FILE_NAME} cannot be used: {str(error).partition('; ')[0]}")
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError, OverflowError):
         return Listed(None, {})
+    return Listed(count, {name: form for name, form in formats.items() if form not in ("", CDR)})

@@ -50,6 +50,7 @@ class BagReader:
         self._formats: dict[str, str] = {}
         self._expected: int | None = None
         refuse_what_is_no_bag(path)
+        self._listed = metadata.read_listed(path) if path.is_dir() else metadata.Listed(None, {})
         self._open()
         if refusal := self._nothing_to_read():
             self.close()
@@ -131,7 +132,7 @@ class BagReader:
 
     def _open(self) -> None:
         try:
-            self._sound = sound = SoundBag(self.path)
+            self._sound = sound = self._open_sound()
         except UnsoundError as error:
             if self.ros1:
                 raise UserError(
@@ -144,6 +145,12 @@ class BagReader:
         self.start_ns, self.end_ns, self._expected = sound.start_ns, sound.end_ns, sound.message_count
         self._formats = sound.formats
         self.topics = {name: self._judged(topic) for name, topic in sorted(sound.topics.items())}
+
+    def _open_sound(self) -> SoundBag:
+        """Through `rosbags`, which parses metadata.yaml itself: only when that comes to an end."""
+        if self._listed.refusal:
+            raise UnsoundError(self._listed.refusal)
+        return SoundBag(self.path)
 
     def _judged(self, topic: TopicInfo) -> TopicInfo:
         """The topic, with the reason why it cannot be decoded where there is one."""
@@ -181,7 +188,7 @@ class BagReader:
         """Read everything once: which topics there are, from when to when, and what is lost."""
         start, end, counts = 2**63, 0, dict.fromkeys(self.topics, 0)
         kinds = {topic.name: topic.type for topic in self.topics.values()}
-        listed = metadata.read_listed(self.path)
+        listed = self._listed
         self._formats.update(listed.formats)
         for file in self._files:
             for message in file.messages():

@@ -7,6 +7,7 @@ parser's events are read one by one, so each bound is checked before anything is
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Hashable, Iterator
@@ -37,9 +38,32 @@ def load_yaml(text: str, max_bytes: int = MAX_BYTES) -> Any:
     document, deep nesting, long texts and long integers. Dates, `yes`, `on` and `1:30` stay texts."""
     if len(text) > max_bytes:
         raise YamlError(f"the text is {len(text)} characters long, at most {max_bytes} are read; name another file")
-    stream = yaml.parse(text, Loader=yaml.SafeLoader)
+    with _sentences():
+        return _document(yaml.parse(text, Loader=_Loader))
+
+
+def check_bounds(text: str, max_bytes: int, max_events: int) -> None:
+    """Raise `YamlError` for a text that another library must not be given: too long, too deep, too many values, or
+    with aliases, which may expand without end. Reads as fast as libyaml does."""
+    if len(text) > max_bytes:
+        raise YamlError(f"the text is {len(text)} characters long, at most {max_bytes} are read")
+    depth = 0
+    with _sentences():
+        for count, event in enumerate(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", _Loader))):
+            if isinstance(event, events.AliasEvent):
+                raise _refusal(event, "an alias is not followed")
+            depth += isinstance(event, events.CollectionStartEvent) - isinstance(event, events.CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                raise _refusal(event, f"more than {MAX_DEPTH} levels of nesting")
+            if count > max_events:
+                raise _refusal(event, f"more than {max_events} values and groups")
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """What the parser complains of, as `YamlError`."""
     try:
-        return _document(stream)
+        yield
     except yaml.reader.ReaderError as error:
         code = ord(error.character) if isinstance(error.character, str) else error.character
         raise YamlError(
@@ -55,6 +79,28 @@ def dump_flow(value: Any) -> str:
     """A scalar or a list on one line, so that `load_yaml` and YAML 1.1 readers read the same value back."""
     text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=float("inf"), allow_unicode=True)
     return text.removesuffix("...\n").strip()
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses what PyYAML's scanner turns into characters and numbers that Python does not have."""
+
+    def scan_flow_scalar_non_spaces(self, double: bool, start_mark: Any) -> list[str]:
+        with _scanning("an escape that is no character", start_mark):
+            chunks: list[str] = super().scan_flow_scalar_non_spaces(double, start_mark)
+            "".join(chunks).encode()  # half of a surrogate pair can be written nowhere
+        return chunks
+
+    def scan_yaml_directive_number(self, start_mark: Any) -> int:
+        with _scanning("a version that is no number", start_mark):
+            return int(super().scan_yaml_directive_number(start_mark))
+
+
+@contextlib.contextmanager
+def _scanning(problem: str, mark: Any) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, OverflowError):
+        raise yaml.scanner.ScannerError(None, None, problem, mark) from None
 
 
 class _Dumper(yaml.SafeDumper):
