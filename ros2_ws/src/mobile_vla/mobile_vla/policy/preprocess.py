@@ -1,8 +1,7 @@
 """A frame as each tower wants it: equal to the Hugging Face image processors over Pillow, faster.
 
-Those are the reference: the towers were trained with them. The processors over torchvision, which transformers 5 takes
-by default, round a resize differently, by one grey level at most (two where a picture
-smaller than the tower's is enlarged).
+Those are the reference. The processors over torchvision, which transformers 5 takes by default, round a resize
+differently, by one grey level at most (two where a picture smaller than the tower's is enlarged).
 
 The two towers may differ in geometry, not only in normalisation: Kosmos-2's processor squashes to a square, CLIP's
 scales the short edge and cuts the centre. Pillow resizes with antialiasing as the processors do; normalisation is a
