@@ -70,6 +70,71 @@ def test_a_mistake_is_one_sentence_and_exit_2(
     assert captured.out == ""
 
 
+LONG = "x" * 5000 + ".pth"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["checkpoint", "inspect", LONG],
+        ["checkpoint", "inspect", "a.pth", "--card", LONG],
+        ["checkpoint", "verify", LONG],
+        ["checkpoint", "diff", LONG, "b.pth"],
+        ["checkpoint", "convert", LONG, "o.safetensors", "--dtype", "fp32"],
+        ["checkpoint", "convert", "a.pth", LONG, "--dtype", "fp32"],
+        ["checkpoint", "card", "new", LONG],
+        ["checkpoint", "card", "new", "a.pth", "--out", LONG],
+        ["checkpoint", "synthesize", LONG, "--size", "tiny", "--layout", "documented"],
+        ["record", "--recover", LONG],
+        ["record", "--name", "x" * 5000],
+        ["eval", LONG],
+        ["dataset", "check", LONG],
+        ["dataset", "import", LONG, "--out", "o", "--instruction", "x"],
+    ],
+    ids=lambda arguments: " ".join(word[:12] for word in arguments),
+)
+def test_a_path_that_is_too_long_is_a_mistake_like_any_other(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("vla: ")
+    assert captured.err.count("\n") == 1
+    assert len(captured.err) < 400
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("length", [225, 240, 245, 250])
+@pytest.mark.parametrize("make", [["synthesize", "--size", "tiny", "--layout", "documented"], ["convert"]], ids=str)
+def test_a_name_that_leaves_no_room_for_the_card_is_refused_before_anything_is_written(
+    make: list[str], length: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / f"{'x' * length}.safetensors"[-length:])
+    words = ["a.pth", out, "--dtype", "fp32"] if make == ["convert"] else [out, *make[1:]]
+    assert main(["checkpoint", make[0], *words]) == 2
+    assert "characters long, its card needs a longer one; choose a name of at most 220" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_to_itself_is_a_mistake_and_never_a_missing_card(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = tmp_path / "a.safetensors"
+    assert main(["checkpoint", "synthesize", str(checkpoint), "--size", "tiny", "--layout", "documented"]) == 0
+    card = tmp_path / "a.safetensors.card.yaml"
+    card.unlink()
+    card.symlink_to(card.name)
+    capsys.readouterr()
+    assert main(["checkpoint", "card", "new", str(checkpoint)]) == 2
+    assert "exists; edit it" in capsys.readouterr().err
+    assert card.is_symlink()
+    assert main(["checkpoint", "verify", str(checkpoint)]) == 2
+    assert "Too many levels of symbolic links" in capsys.readouterr().err
+    assert main(["checkpoint", "inspect", str(card)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "mobile_vla_bringup", None)
     monkeypatch.delitem(sys.modules, "mobile_vla_bringup.graph", raising=False)

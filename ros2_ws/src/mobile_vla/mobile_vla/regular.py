@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -15,10 +16,29 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+_LONGEST_SHOWN = 200
 
 
 class FileError(UserError):
     """A file that cannot be read; one sentence that begins with its path."""
+
+
+def refuse_path(path: Path) -> None:
+    """Raise `FileError` for a path that can name no file, whatever it is for: too long, a loop of links, a null."""
+    try:
+        path.stat()
+    except ValueError:
+        raise FileError(f"{str(path)!r} is not a path (it contains a null character); check the path") from None
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise FileError(path_sentence(error)) from None
+
+
+def path_sentence(error: OSError) -> str:
+    """What the system said of a file, as one sentence that begins with the path."""
+    named = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
+    shown = named if len(named) <= _LONGEST_SHOWN else f"{named[:_LONGEST_SHOWN]}... ({len(named)} characters)"
+    return f"{shown}: {error.strerror or error}; check the path"
 
 
 def open_regular(path: Path) -> int:

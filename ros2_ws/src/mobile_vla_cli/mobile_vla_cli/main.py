@@ -10,12 +10,14 @@ import platform
 import signal
 import sys
 import termios
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.errors import UserError, nearest
+from mobile_vla.regular import path_sentence, refuse_path
 from mobile_vla_cli.screen_text import plain
 from mobile_vla_cli.subcommands import Parser, add_module_command
 
@@ -50,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not hasattr(args, "run"):
             _parser([]).print_help()
             return 2
+        for path in _paths(args):
+            refuse_path(path)
         return int(args.run(args))
     except UserError as error:
         _say(str(error))
@@ -63,13 +67,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except OSError:
-        if not _terminal_is_lost():
+    except OSError as error:
+        if _terminal_is_lost():
+            return 128 + signal.SIGHUP
+        if error.filename is None:  # no file of the user's: a defect, which is to be seen whole
             raise
-        return 128 + signal.SIGHUP
+        _say(path_sentence(error))
+        return 2
     except KeyboardInterrupt:
         Console(stderr=True).print("[yellow]stopped[/]")
         return 130
+
+
+def _paths(args: argparse.Namespace) -> Iterator[Path]:
+    """Every path on the command line."""
+    for value in vars(args).values():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, Path):
+                yield item
 
 
 class _Version(argparse.Action):

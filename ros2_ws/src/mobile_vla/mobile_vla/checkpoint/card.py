@@ -4,6 +4,7 @@ where a robot would have to guess (action space, features, windows, image geomet
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -17,6 +18,8 @@ CARD_METADATA = "mobile_vla.card"
 
 # beyond it, scale and offset could overflow to infinity and cancel to NaN; trained ones are around 1
 MAX_SCALE = 1000.0
+# of 255 that file systems allow; `.NAME.card.yaml.PID.partial` is the longest name that is made
+MAX_FILE_NAME = 220
 # 10,000 frames are 17 minutes at 10 Hz
 MAX_WINDOW = 10_000
 ACTION_SPACES = ("diff", "omni", "ackermann")
@@ -239,3 +242,17 @@ def split_feature(feature: str) -> tuple[str, str]:
 def card_path(checkpoint: Path) -> Path:
     """Where the card of a weights file is looked for."""
     return checkpoint.with_name(checkpoint.name + SUFFIX)
+
+
+def card_present(card: Path) -> bool:
+    """Whether something has that name: a link that leads nowhere is a card that cannot be read, not a missing one."""
+    return os.path.lexists(card)
+
+
+def refuse_long_name(checkpoint: Path) -> None:
+    """Raise `UserError` for a new weights file whose card and temporary files could not be named after it."""
+    if len(os.fsencode(checkpoint.name)) > MAX_FILE_NAME:
+        raise UserError(
+            f"the file name {checkpoint.name[:40]}... is {len(checkpoint.name)} characters long, its card needs a "
+            f"longer one; choose a name of at most {MAX_FILE_NAME}"
+        )

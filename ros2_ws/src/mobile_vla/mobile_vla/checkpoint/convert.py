@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from mobile_vla.checkpoint import probe as probes
-from mobile_vla.checkpoint.card import CARD_METADATA, Card, Probe, card_path
+from mobile_vla.checkpoint.card import CARD_METADATA, Card, Probe, card_path, card_present, refuse_long_name
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.conversion_folder import conversion_folder
@@ -123,9 +123,10 @@ def check_destination(job: Job) -> None:
         raise UserError(f"--dtype {job.dtype} is not known; choose one of {', '.join(FORMATS)}")
     if job.destination.suffix != ".safetensors":
         raise UserError(f"{job.destination} must end in .safetensors, the only format written; rename it")
+    refuse_long_name(job.destination)
     if job.destination.exists() and (job.destination.is_dir() or not job.force):
         raise UserError(f"{job.destination} exists; remove it, choose another name, or give --force")
-    if (card := card_path(job.destination)).exists() and not job.force:
+    if card_present(card := card_path(job.destination)) and not job.force:
         raise UserError(
             f"{card} exists and would be overwritten by the result's card; move it away, choose another name, "
             f"or give --force"

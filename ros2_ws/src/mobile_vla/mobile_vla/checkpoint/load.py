@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
+from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path, card_present
 from mobile_vla.checkpoint.card_text import all_required_fields, load_card, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.held import HeldFile
@@ -63,7 +63,7 @@ def find_card(source: TensorSource, card_file: Path | None) -> tuple[Card, Path]
     Looked for in this order: the named file, `<checkpoint>.card.yaml`, the file's own metadata. There is no default.
     """
     beside = card_path(source.path)
-    if card_file is not None or beside.exists():
+    if card_file is not None or card_present(beside):
         chosen = card_file or beside
         return load_card(chosen), chosen.parent
     if text := source.container.metadata.get(CARD_METADATA):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
+from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path, card_present
 from mobile_vla.checkpoint.card_text import MAX_BYTES, all_required_fields, load_card, missing_fields, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.int8 import is_scale
@@ -108,7 +108,7 @@ def _card(contents: Contents, card_file: Path | None) -> tuple[Card | None, str,
     beside = card_file or card_path(source.path)
     inside = source.container.metadata.get(CARD_METADATA)
     try:
-        if card_file is not None or beside.exists():
+        if card_file is not None or card_present(beside):
             return load_card(beside), "", ()
         if inside:
             return parse_card(inside, f"the card inside {source.path}"), "", ()

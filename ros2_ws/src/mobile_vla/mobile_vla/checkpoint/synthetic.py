@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from mobile_vla.checkpoint import tiny_tokenizer
-from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path
+from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path, refuse_long_name
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
 from mobile_vla.checkpoint.wild import write_pth
@@ -64,6 +64,7 @@ def synthesize(
     destination: Path, order: Order, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Card:
     """Write a .safetensors, .pth or .pt file, its card, and its tokenizer folder beside it."""
+    refuse_long_name(destination)
     layout, card = synthetic_layout(order.size, order.head), synthetic_card(order.size, order.head)
     shapes = expected_shapes(layout)
     total = sum(4 * math.prod(shape) for shape in shapes.values())

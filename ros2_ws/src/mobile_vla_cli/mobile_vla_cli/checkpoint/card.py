@@ -44,13 +44,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _new(args: argparse.Namespace) -> int:
-    from mobile_vla.checkpoint.card import card_path
+    from mobile_vla.checkpoint.card import card_path, card_present
     from mobile_vla.checkpoint.card_draft import draft
     from mobile_vla.checkpoint.write import write_text
     from mobile_vla_cli.checkpoint.progress import stages
 
     path = args.out or card_path(args.checkpoint)
-    if path.exists() and not args.force:
+    if card_present(path) and not args.force:
         raise UserError(f"{path} exists; edit it, choose another name with --out, or give --force")
     with stages() as report:
         text, to_fill = draft(args.checkpoint, lambda done, total: report("hash", done, total))

@@ -30,13 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Generate and say where."""
-    from mobile_vla.checkpoint.card import card_path
+    from mobile_vla.checkpoint.card import card_path, card_present, refuse_long_name
     from mobile_vla.checkpoint.synthetic import Order, synthesize
     from mobile_vla_cli.checkpoint.progress import stages
 
+    refuse_long_name(args.out)
     if args.out.exists() and (args.out.is_dir() or not args.force):
         raise UserError(f"{args.out} exists; remove it, choose another name, or give --force")
-    if card_path(args.out).exists() and not args.force:
+    if card_present(card_path(args.out)) and not args.force:
         raise UserError(f"{card_path(args.out)} exists and would be overwritten; move it away, or give --force")
     order = Order(args.size, args.layout, args.seed, args.container == "wild")
     with stages() as report:
