@@ -89,6 +89,14 @@ def test_unseen_directions_are_slow() -> None:
 DEG = math.radians(1)
 
 
+def change(unit: RangeGuard, ranges: list[float], geometry: ScanGeometry, at_ms: int) -> None:
+    """Another scanner from now on: its first scans are refused for a second."""
+    with pytest.raises(Rejected, match="one scanner per topic"):
+        unit.offer_scan(ROS + at_ms * MS, ranges, geometry, Now(NOW.steady_ns + at_ms * MS, ROS + at_ms * MS))
+    later = at_ms + 1000
+    unit.offer_scan(ROS + later * MS, ranges, geometry, Now(NOW.steady_ns + later * MS, ROS + later * MS))
+
+
 @pytest.mark.parametrize(
     ("first_deg", "step_deg", "count", "yaw_deg", "seen"),
     [
@@ -122,9 +130,9 @@ def test_a_scanner_that_changes_is_looked_at_anew() -> None:
     unit = guard()
     unit.offer_scan(ROS - MS, [math.inf] * 181, AHEAD_ONLY, NOW)
     assert unit.covered == (math.inf, None, None, None)
-    scan(unit, {})
+    change(unit, [math.inf] * 360, FULL_CIRCLE, 0)
     assert None not in unit.covered
-    unit.offer_scan(ROS + MS, [math.inf] * 40, AHEAD_ONLY, NOW)
+    change(unit, [math.inf] * 40, AHEAD_ONLY, 2000)
     assert unit.covered == (-math.inf,) * 4, "what was covered once and is not any more is lost"
     assert unit.limit(Velocity(-0.05, 0.0, 0.0)) == (Velocity(-0.0, 0.0, 0.0), "range_unseen")
 

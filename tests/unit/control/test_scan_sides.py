@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig, Now, ScanGeometry, Velocity
+from mobile_vla.control.clock import Rejected
 from mobile_vla.control.range_guard import RangeGuard
 from mobile_vla.control.scan_sides import ScanReducer
 
@@ -156,9 +157,13 @@ def test_what_is_never_looked_at_stays_slow_and_what_was_lost_stops() -> None:
     ahead = CIRCLE._replace(angle_min_rad=-math.pi / 2)
     unit.offer_scan(ROS, [math.inf] * 181, ahead, NOW)
     assert forward(unit, -0.2) == (-0.1, "range_unseen")
-    unit.offer_scan(ROS + MS, ring([]), CIRCLE, NOW)
-    assert forward(unit, -0.2) == (-0.2, "")
-    unit.offer_scan(ROS + 2 * MS, [math.inf] * 181, ahead, NOW)
+    for at_ms, ranges, geometry in ((10, ring([]), CIRCLE), (2000, [math.inf] * 181, ahead)):
+        if at_ms == 2000:
+            assert forward(unit, -0.2) == (-0.2, "")
+        with pytest.raises(Rejected, match="one scanner per topic"):
+            unit.offer_scan(ROS + at_ms * MS, ranges, geometry, Now(at_ms * MS, ROS + at_ms * MS))
+        later_ms = at_ms + 1000
+        unit.offer_scan(ROS + later_ms * MS, ranges, geometry, Now(later_ms * MS, ROS + later_ms * MS))
     assert forward(unit, -0.2) == (-0.0, "range_unseen")
 
 

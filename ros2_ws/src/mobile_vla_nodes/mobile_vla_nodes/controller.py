@@ -138,7 +138,7 @@ class ControllerNode(Node):
 
     def _on_scan(self, message: LaserScan) -> None:
         geometry = ScanGeometry(message.angle_min, message.angle_increment, message.range_min, message.range_max)
-        self._gate.offer_scan(stamp_ns(message), message.ranges, geometry, self._now())
+        self._gate.offer_scan(stamp_ns(message), message.ranges, geometry, self._now(), message.header.frame_id)
 
     def _on_range(self, message: Range) -> None:
         self._gate.offer_range(stamp_ns(message), message.range, message.min_range, message.max_range, self._now())

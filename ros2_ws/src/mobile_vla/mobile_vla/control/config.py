@@ -86,7 +86,7 @@ class RangeGuardConfig(Config):
         0.5, "A scan with a larger share of NaN beams does not count as alive.", ge=0, le=1, live=True
     )
     zero_is_clear: bool = param(
-        False, "A beam of exactly 0 means no echo; otherwise it is an obstacle at range_min.", live=True
+        False, "A beam of exactly 0 means no echo; otherwise it is an obstacle, as any below range_min.", live=True
     )
 
     def cross_check(self) -> None:

@@ -70,9 +70,11 @@ class Gate:
         """A person's command in m/s and rad/s (steering angle on an Ackermann base), or a zero that gives back."""
         self._take(lambda: self._offer_teleop(source, stamp_ns, velocity, now, released))
 
-    def offer_scan(self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now) -> None:
+    def offer_scan(
+        self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now, frame_id: str = ""
+    ) -> None:
         """A laser scan."""
-        self._take(lambda: self._guard.offer_scan(stamp_ns, ranges, geometry, now))
+        self._take(lambda: self._guard.offer_scan(stamp_ns, ranges, geometry, now, frame_id))
 
     def offer_range(self, stamp_ns: int, distance_m: float, min_m: float, max_m: float, now: Now) -> None:
         """One distance straight ahead."""

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from mobile_vla.control.clock import Now, Rejected, to_ns
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.decode import STILL, Velocity
-from mobile_vla.control.scan_sides import OPEN, UNSEEN, ScanGeometry, ScanReducer, Seen, Sides
+from mobile_vla.control.scan_sides import OPEN, UNSEEN, ScanGeometry, ScanReducer, Seen, Sides, check_geometry
+from mobile_vla.control.scan_source import ScanSource
 from mobile_vla.control.staleness import Watchdog
 from mobile_vla.control.swept import Footprint, Twist, nearest_first, share
 
@@ -27,6 +28,8 @@ class RangeGuard:
         self.range = Watchdog("range")
         self._seen = Seen(OPEN, UNSEEN, [])
         self._ever_covered = [False] * len(UNSEEN)
+        self._scan_source = ScanSource()
+        self._refused_scan = ""
         self._range_front: float | None = None
         self.configure(config)
 
@@ -47,13 +50,34 @@ class RangeGuard:
             + math.hypot(guard.scan_x_m, guard.scan_y_m)
             + guard.half_width_m
         )
-        self._scans = ScanReducer(guard, self._reach_m)
+        limits, sideways = config.limits, config.base.kind == "omni"
+        used = (
+            limits.linear.velocity_mps > 0.0,
+            limits.linear.reverse_mps > 0.0,
+            sideways and limits.lateral.velocity_mps > 0.0,
+            sideways and limits.lateral.reverse_mps > 0.0,
+        )
+        self._scans = ScanReducer(guard, self._reach_m, used)
         self._base = config.base
         self._footprint = Footprint.of(guard)
         self._near = nearest_first(self._seen.points, self._footprint)
 
-    def offer_scan(self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now) -> None:
+    def offer_scan(
+        self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now, frame_id: str = ""
+    ) -> None:
         """Take a scan; raises `Rejected` when it proves nothing about the surroundings."""
+        try:
+            self._offer_scan(stamp_ns, ranges, geometry, now, frame_id)
+        except Rejected as error:
+            self._refused_scan = f" (scans are refused: {error})"
+            raise
+        self._refused_scan = ""
+
+    def _offer_scan(
+        self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now, frame_id: str
+    ) -> None:
+        check_geometry(geometry, len(ranges))
+        self._scan_source.check(frame_id, geometry, len(ranges), now.steady_ns)
         seen = self._scans.reduce(ranges, geometry)
         self.scan.offer(stamp_ns, now, self._timeout_ns, self._future_ns)
         self._seen = seen
@@ -81,6 +105,11 @@ class RangeGuard:
         if self._config.use_range and not self.range.alive(steady_ns, self._timeout_ns):
             return "range"
         return ""
+
+    def why_dead(self, steady_ns: int) -> str:
+        """The same, with why its messages are refused, where they are."""
+        dead = self.dead(steady_ns)
+        return dead + self._refused_scan if dead == "scan" else dead
 
     @property
     def clearance(self) -> Sides:

@@ -15,8 +15,11 @@ from typing import NamedTuple
 
 from mobile_vla.control.clock import Rejected
 from mobile_vla.control.config import RangeGuardConfig
+from mobile_vla.control.swept import Footprint
 
 MAX_BEAMS = 20_000
+AT_EDGE_M = 0.001
+"""Outside the body, so that turning towards it counts as a contact."""
 Point = tuple[float, float]
 
 
@@ -61,14 +64,34 @@ class Corridor(NamedTuple):
     high: float
 
 
+def check_geometry(geometry: ScanGeometry, count: int) -> None:
+    """Raises `Rejected` for what no scanner is like."""
+    nearest, farthest = geometry.range_min_m, geometry.range_max_m
+    if (
+        not all(map(math.isfinite, geometry))
+        or geometry.angle_increment_rad == 0.0
+        or not 0.0 <= nearest < farthest
+        or not 0 < count <= MAX_BEAMS
+    ):
+        raise Rejected(
+            "scan.invalid", f"scan has {count} beams and geometry {tuple(geometry)}; the driver must fill all fields"
+        )
+
+
 class ScanReducer:
     """Reduces scans; what depends on the sensor's geometry alone is worked out once."""
 
-    def __init__(self, guard: RangeGuardConfig, reach_m: float) -> None:
+    def __init__(
+        self, guard: RangeGuardConfig, reach_m: float, used: tuple[bool, bool, bool, bool] = (True, True, True, True)
+    ) -> None:
+        """`used`: whether the robot drives forward, backward, left, right at all."""
         self._guard = guard
         self._reach_m = reach_m
+        self._used = used
+        self._footprint = Footprint.of(guard)
         self._geometry: ScanGeometry | None = None
         self._table: list[Point] = []
+        self._too_near: list[list[Point]] = []
         x, y, half, front, rear = guard.scan_x_m, guard.scan_y_m, guard.half_width_m, guard.front_m, guard.rear_m
         self._corridors = (
             Corridor(0.0, (1.0, 0.0), front - x, -half - y, half - y),
@@ -90,7 +113,8 @@ class ScanReducer:
         return Seen(self._clear(points), covered, points)
 
     def _measured(self, ranges: Sequence[float], geometry: ScanGeometry) -> tuple[list[Point], list[int]]:
-        """Measured points within reach, and which beams measured nothing. Too near to measure is there."""
+        """Measured points within reach, and which beams measured nothing. What is nearer than the scanner can measure
+        is taken to be at the body's edge and at `range_min`."""
         guard, nearest = self._guard, geometry.range_min_m
         reach = min(self._reach_m, geometry.range_max_m)
         x, y = guard.scan_x_m, guard.scan_y_m
@@ -102,8 +126,9 @@ class ScanReducer:
             if distance < nearest:
                 if distance == 0.0 and guard.zero_is_clear:
                     continue
-                distance = nearest  # noqa: PLW2901
-            elif distance != distance:  # noqa: PLR0124  (NaN, without a call)
+                points += self._too_near[index]
+                continue
+            if distance != distance:  # noqa: PLR0124  (NaN, without a call)
                 invalid.append(index)
                 continue
             cosine, sine = self._table[index]
@@ -128,25 +153,38 @@ class ScanReducer:
         return Sides(front, rear, left, right)
 
     def _prepare(self, geometry: ScanGeometry, count: int) -> None:
+        check_geometry(geometry, count)
         start, step, nearest, farthest = geometry
-        if (
-            not all(map(math.isfinite, geometry))
-            or step == 0.0
-            or not 0.0 <= nearest < farthest
-            or not 0 < count <= MAX_BEAMS
-        ):
-            raise Rejected(
-                "scan.invalid",
-                f"scan has {count} beams and geometry {tuple(geometry)}; the driver must fill all fields",
-            )
         angles = [start + step * index + self._guard.scan_yaw_rad for index in range(count)]
         self._table = [(math.cos(angle), math.sin(angle)) for angle in angles]
+        self._too_near = [self._nearer_than(nearest, *direction) for direction in self._table]
         self._step = abs(step)
         self._whole = math.tau - self._step * (count - 1) <= 1.5 * self._step
         sight = min(farthest, _hidden_from(self._guard.narrow_m, self._step / 2))
         low, high = min(angles[0], angles[-1]), max(angles[0], angles[-1])
         self._covered = Sides(*(self._geometric(corridor, low, high, sight) for corridor in self._corridors))
+        self._check_stop_line(nearest)
         self._geometry = geometry
+
+    def _check_stop_line(self, nearest: float) -> None:
+        """A scanner must still see what stands at the stop line of every way that it guards."""
+        for name, used, corridor, way in zip(Sides._fields, self._used, self._corridors, self._covered, strict=True):
+            line = corridor.edge + self._guard.stop_distance_m
+            if used and way is not None and nearest > abs(line):
+                self._geometry = None
+                raise Rejected(
+                    "scan.range_min",
+                    f"scan has range_min {nearest:.3g} m, but the stop line ({name}) is {line:.3g} m from the scanner: "
+                    "what stands there is not seen; use a scanner that measures nearer, correct its range_min or "
+                    "mounting, or raise range_guard.stop_distance_m",
+                )
+
+    def _nearer_than(self, nearest: float, cosine: float, sine: float) -> list[Point]:
+        """Where an obstacle counts that a beam sees nearer than `range_min`: at the body's edge, and there."""
+        x, y = self._guard.scan_x_m, self._guard.scan_y_m
+        crossed = self._footprint.crossed(x, y, cosine, sine)
+        edge = 0.0 if crossed is None or crossed[0] > 0.0 else crossed[1] + AT_EDGE_M
+        return [(x + distance * cosine, y + distance * sine) for distance in sorted({min(edge, nearest), nearest})]
 
     def _geometric(self, corridor: Corridor, low: float, high: float, sight: float) -> float | None:
         """How far a corridor is covered when every beam is valid; None when the scan does not look there."""

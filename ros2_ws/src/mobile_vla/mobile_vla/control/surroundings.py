@@ -100,7 +100,7 @@ class Surroundings:
     def detail(self, reason: str, steady_ns: int) -> str:
         """Which source, or who, to add to the sentence of a reason."""
         details = {
-            "range_dead": self._guard.dead(steady_ns),
+            "range_dead": self._guard.why_dead(steady_ns),
             "second_publisher": "; ".join(self.second_publishers.values()),
             "unheard": self.unheard.get("estop", ""),
         }

@@ -50,6 +50,26 @@ class Footprint(NamedTuple):
             return max(math.hypot(x - (self.front - self.rear) / 2, y) - self.half, 0.0)
         return math.hypot(max(x - self.front, -self.rear - x, 0.0), max(abs(y) - self.half, 0.0))
 
+    def crossed(self, x: float, y: float, dx: float, dy: float) -> tuple[float, float] | None:
+        """From where to where a ray (unit direction) is in the body: (0, way out) from within, None when it misses."""
+        if self.round:
+            x -= (self.front - self.rear) / 2
+            middle = -(x * dx + y * dy)
+            square = self.half**2 - (x * x + y * y - middle * middle)
+            if square <= 0.0:
+                return None
+            begins, ends = max(middle - math.sqrt(square), 0.0), middle + math.sqrt(square)
+            return (begins, ends) if ends >= 0.0 else None
+        begins, ends = 0.0, math.inf
+        for place, step, low, high in ((x, dx, -self.rear, self.front), (y, dy, -self.half, self.half)):
+            if step == 0.0:
+                if not low <= place <= high:
+                    return None
+                continue
+            one, other = (low - place) / step, (high - place) / step
+            begins, ends = max(begins, min(one, other)), min(ends, max(one, other))
+        return (begins, ends) if begins <= ends else None
+
     def grown(self, by: float) -> Footprint:
         """With a margin all around (with square corners, as a rectangle)."""
         return Footprint(self.front + by, self.rear + by, self.half + by, self.round)

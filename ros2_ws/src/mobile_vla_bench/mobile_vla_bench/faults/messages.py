@@ -62,6 +62,7 @@ _SENSORS = (
     ("scan", SCAN, RANGE_S, "range_dead", "zero_stamp", Word.WRONG, "scans with stamp zero", "scan.zero_stamp"),
     ("scan", SCAN, RANGE_S, "range_dead", "future_stamp", Word.WRONG, "scans from the future", "scan.future_stamp"),
     ("scan", SCAN, RANGE_S, "range_dead", "out_of_order", Word.WRONG, "scan stamps run backwards", "scan.out_of_order"),
+    ("scan", SCAN, RANGE_S, "range_dead", "two", Word.WRONG, "scans of two scanners in turn", "scan.changing"),
     ("scan", SCAN, RANGE_S, "range_dead", "wrong_type", Word.WRONG, "scan offered with another message type", ""),
     ("range", RANGE, RANGE_S, "range_dead", "nan", Word.GARBAGE, "a range of NaN", "range.invalid"),
     ("odom", ODOMETRY, ODOMETRY_S, "odometry_dead", "nan", Word.GARBAGE, "odometry of NaN", "odometry.not_finite"),

@@ -84,6 +84,7 @@ class Scanner(Role):
     name = "scan"
     topic = topics.SCAN
     wrong_type = Range
+    _odd = False
 
     def message(self, behaviour: str, now_ns: int) -> Any:
         if behaviour == "wrong_type":
@@ -101,6 +102,8 @@ class Scanner(Role):
             ranges=ranges,
         )
         message.header.stamp = stamp(self.stamp_ns(behaviour, now_ns))
+        self._odd = not self._odd
+        message.header.frame_id = "laser_rear" if behaviour == "two" and self._odd else "laser"
         return message
 
 
