@@ -1,6 +1,6 @@
 """Start the simulated robot with everything that would run on a real one.
 
-ros2 launch mobile_vla_bringup sim.launch.py instruction:="go to the red ball"
+ros2 launch mobile_vla_bringup sim.launch.py instruction:="go to the red cube"
 """
 
 from launch import LaunchDescription

@@ -21,7 +21,7 @@ Inference, controller, simulator and recorder run as processes of their own on a
 first object a trained policy is told to go to another one. The result is a folder with the bag (mcap), a video with
 overlay, a self-contained HTML report and the metrics."""
 EPILOG = """vla demo
-vla demo --seconds 30 --instruction "go to the blue ball" --open
+vla demo --seconds 30 --instruction "go to the red cube" --open
 vla demo --set simulator.seed=7 --then "go to the red cube" --out /data/demo7"""
 
 

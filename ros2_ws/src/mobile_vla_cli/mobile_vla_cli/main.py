@@ -33,8 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "eval": ("eval", "replay bags through a policy and report how well it agrees"),
     "dataset": ("dataset", "turn recordings into training data"),
     "train": ("train", "fit a policy's head on recordings, or train the small policy"),
-    "bench": ("bench", "measure: graph, load, eval"),
-    "sim": ("sim", "the simulated robot: closed-loop benchmark, recordings"),
+    "bench": ("bench", "measure: graph, load, eval, estop"),
+    "sim": ("sim", "the simulated robot: closed-loop benchmark, robustness, traces, recordings"),
     "faults": ("faults", "the fault battery against the real command path"),
     "params": ("params", "every parameter of every node, as text or as the reference page"),
 }
@@ -119,7 +119,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = Parser(
         prog="vla",
         description="Let a vision-language-action policy drive a mobile robot.",
-        epilog="vla demo --seconds 20\nvla up --robot sim --instruction 'go to the red ball'",
+        epilog="vla demo --seconds 20\nvla up --robot sim --instruction 'go to the red cube'",
         formatter_class=RawDescriptionRichHelpFormatter,
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and stop")

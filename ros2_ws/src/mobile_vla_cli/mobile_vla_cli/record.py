@@ -18,7 +18,8 @@ The folder opens in `ros2 bag`, Foxglove and the `rosbags` library. While it is 
 <name>.recording; after a crash --recover completes it."""
 EPILOG = """vla record
 vla record --name lab --profile driving --images jpeg --split-s 600
-vla record --no-continuous --ring-s 30     # keep 30 s in memory; `ros2 service call /recorder/save` writes them
+vla record --no-continuous --ring-s 30     # keep 30 s in memory until they are asked for:
+ros2 service call /recorder/save std_srvs/srv/Trigger
 vla record --recover recordings/lab.recording"""
 
 

@@ -30,8 +30,9 @@ The same policy is also run blind (a grey image), deaf (told another object of t
 is absent: these show that it looks and listens. The expert knows the room; the teacher is the expert with the sight and
 the memory of those who learn from it. Rooms are decided by fixed seeds that training never uses.
 
-With --suite barn no policy drives: rude drivers meet the posts of the BARN benchmark (100 layouts where
-shared/data/barn is, generated ones up to 300) through the safety gate, and touches are counted.
+With --suite barn no policy drives: drivers that look at nothing (straight, random) or steer at what is nearest (hunter)
+meet the posts of the BARN benchmark (100 layouts where shared/data/barn is, generated ones up to 300) through the gate,
+and touches are counted.
 
 With --graph the policy drives the same rooms through real nodes over real DDS: simulator, inference and controller as
 processes on a ROS domain of their own, in real time."""
@@ -49,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--drivers",
         metavar="A,B",
-        help=f"who drives (default: all with a policy, else expert,straight,random): {', '.join(DRIVERS)}",
+        help=f"who drives (default: all with a policy, else expert,straight,random): {', '.join(DRIVERS)}; "
+        "with --suite barn: straight, random, hunter",
     )
     parser.add_argument(
         "--graph",

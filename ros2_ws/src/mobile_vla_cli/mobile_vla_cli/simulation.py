@@ -36,7 +36,9 @@ def add_room_flags(parser: argparse.ArgumentParser, episodes: int) -> None:
     """Which policy, in which rooms, under which rules."""
     parser.add_argument("--policy", metavar="NAME", help="a name from config/policies, or a path to a YAML file")
     parser.add_argument("--device", default="cpu", metavar="NAME", help="a name from config/devices (default: cpu)")
-    parser.add_argument("--suite", default="standard", help="standard, hard, unseen or paraphrase (default: standard)")
+    parser.add_argument(
+        "--suite", default="standard", help="standard, hard, unseen, paraphrase or barn (default: standard)"
+    )
     parser.add_argument(
         "--episodes",
         type=int,

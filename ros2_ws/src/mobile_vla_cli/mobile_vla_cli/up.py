@@ -15,7 +15,7 @@ HELP = """Start the graph of a robot: camera (or simulator), inference and contr
 
 This does what `ros2 launch mobile_vla_bringup robot.launch.py` does, from the same description of the graph, and
 needs no `launch`. Ctrl-C stops the robot first and then every process."""
-EPILOG = """vla up --robot sim --instruction "go to the red ball"
+EPILOG = """vla up --robot sim --instruction "go to the red cube"
 vla up --robot diff --policy ./my_policy.yaml --device orin_nx_16 --namespace robot1
 vla up --robot sim --set controller.limits.linear.velocity_mps=0.2"""
 
