@@ -12,12 +12,14 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.errors import UserError
 from mobile_vla_cli.render import print_json
+from mobile_vla_cli.screen_text import plain
 
 HELP = "Turn recordings into training data: aligned episodes with a manifest, checked, split by episode, exported."
 EPILOG = """vla dataset build recordings/* --out data/lab
 vla dataset check data/lab
 vla dataset export data/lab --format lerobot --out data/lab_lerobot
 vla dataset import episode.h5 --out recordings/old --instruction "go to the door" """
+_MAX_HZ = 1000
 FORMATS = ("lerobot", "hdf5", "npz")
 
 
@@ -130,7 +132,7 @@ def _check(args: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     for finding in findings:
         color = "red" if finding.level == "error" else "yellow"
-        console.print(f"[{color}]{finding.level}[/] {finding.sentence}")
+        console.print(f"[{color}]{finding.level}[/] {plain(finding.sentence)}")
     console.print("not usable" if bad else "usable" if findings else "nothing to complain about")
     return int(bad)
 
@@ -144,10 +146,10 @@ def _export(args: argparse.Namespace) -> int:
     if args.format == "lerobot":
         from mobile_vla.bags.dataset import lerobot
 
-        rate = float(manifest.built["rate_hz"])
-        if rate != round(rate) or rate <= 0:
+        rate = manifest.built.get("rate_hz", 0.0)
+        if not isinstance(rate, (int, float)) or not 0 < rate < _MAX_HZ or rate != round(rate):
             raise UserError(
-                f"lerobot needs a constant whole rate, the data set was built with rate_hz {rate:g}; build it again"
+                f"lerobot needs a constant whole rate, the data set was built with rate_hz {rate!r:.40}; build it again"
             )
         lerobot.export(manifest, args.out, fps=round(rate))
     elif args.format == "hdf5":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mobile_vla.bags.dataset.build import motion_shares
 from mobile_vla.bags.dataset.episode import Episode
 from mobile_vla.bags.dataset.manifest import EpisodeEntry, Manifest
+from mobile_vla.errors import UserError
 
 STUCK_S = 1.0
 """A picture that stays identical this long while the robot is commanded to move."""
@@ -37,7 +38,7 @@ def check(manifest: Manifest) -> list[Finding]:
     actions: list[NDArray[np.float32]] = []
     for entry in manifest.episodes:
         episode = manifest.read(entry)
-        hashes = np.array([_fingerprint(jpeg) for jpeg in episode.jpegs], np.uint64)
+        hashes = np.array([_fingerprint(jpeg, entry) for jpeg in episode.jpegs], np.uint64)
         prints[entry.split].append(hashes)
         findings += _broken(entry, episode) + _stuck(entry, episode, hashes)
         if entry.split == "train":
@@ -146,9 +147,14 @@ def _instructions(manifest: Manifest) -> list[Finding]:
     return found
 
 
-def _fingerprint(jpeg: bytes) -> int:
+def _fingerprint(jpeg: bytes, entry: EpisodeEntry) -> int:
     """64 bits: is each cell of a 9 x 8 thumbnail brighter than its right neighbour."""
-    grey = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    try:
+        grey = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_8)
+    except cv2.error:  # nothing at all, or a size beyond every camera's
+        grey = None
+    if grey is None:
+        raise UserError(f"{entry.file} has a frame that is no picture; build the data set again")
     small = cv2.resize(grey, (9, 8), interpolation=cv2.INTER_AREA)
     bits = (small[:, :-1] > small[:, 1:]).reshape(-1)
     return int(np.packbits(bits).view(np.uint64)[0])

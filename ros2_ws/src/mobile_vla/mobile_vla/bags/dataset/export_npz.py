@@ -21,7 +21,7 @@ def export(manifest: Manifest, folder: Path, on_episode: Callable[[str], None] =
         with temporary.open("wb") as file:
             np.savez_compressed(
                 file,
-                images=np.stack(list(episode.frames())),
+                images=np.stack(list(manifest.pictures(entry, episode))),
                 actions=episode.actions,
                 stamps_ns=episode.stamps_ns,
                 instruction=np.array(episode.instruction),

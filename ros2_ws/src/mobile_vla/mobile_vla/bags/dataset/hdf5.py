@@ -8,6 +8,7 @@ frame, `start_action` where the command changes to something that moves, `stop_a
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from mobile_vla.bags.definitions import standard_types
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
+from mobile_vla.regular import open_regular
 
 _STILL = 1e-3
 _IMPORT_START_NS = 1_600_000_000_000_000_000
@@ -41,7 +43,7 @@ def export(manifest: Manifest, folder: Path, on_episode: Callable[[str], None] =
             images = file.create_dataset(
                 "images", shape, np.uint8, chunks=(1, *shape[1:]), compression="gzip", compression_opts=1
             )
-            for index, picture in enumerate(episode.frames()):
+            for index, picture in enumerate(manifest.pictures(entry, episode)):
                 images[index] = picture
             file["actions"] = episode.actions
             file["action_event_types"] = np.array(event_types(episode.actions), dtype=h5py.string_dtype())
@@ -99,6 +101,7 @@ def import_episode(path: Path, folder: Path, rate_hz: float, instruction: str = 
 
 def read(path: Path, rate_hz: float, instruction: str = "") -> Episode:
     """An HDF5 episode; two-column actions are linear x and angular z. Its own duration beats `rate_hz`."""
+    os.close(open_regular(path))  # a pipe would never open
     try:
         with h5py.File(path, "r") as file:
             for name in ("images", "actions"):
@@ -118,8 +121,6 @@ def read(path: Path, rate_hz: float, instruction: str = "") -> Episode:
                 cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
                 for picture in images
             ]
-    except FileNotFoundError as error:
-        raise UserError(f"there is no file {path}; check the path") from error
     except OSError as error:
         raise UserError(f"{path} is not an HDF5 file ({error}); name a .h5 episode") from error
     if not text:

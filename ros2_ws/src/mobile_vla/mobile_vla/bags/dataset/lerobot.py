@@ -50,7 +50,9 @@ def export(
         for number, entry in enumerate(ordered):
             episode = manifest.read(entry)
             begin = len(rows["action"])
-            for index, (picture, action) in enumerate(zip(episode.frames(), episode.actions.tolist(), strict=True)):
+            for index, (picture, action) in enumerate(
+                zip(manifest.pictures(entry, episode), episode.actions.tolist(), strict=True)
+            ):
                 video.write(picture)
                 pictures.add(picture)
                 values = (action, index / fps, index, number, tasks.index(entry.instruction))
