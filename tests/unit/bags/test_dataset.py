@@ -418,7 +418,7 @@ def test_nothing_but_damaged_pictures_is_one_sentence_and_leaves_nothing(tmp_pat
     with pytest.raises(
         UserError, match=r"bag: none of 60 messages on /camera/image_raw can be decoded .* leave it out"
     ):
-        build([bag], tmp_path / "set", SMALL)
+        build([bag], tmp_path / "new/a/set", SMALL)
     assert sorted(tmp_path.iterdir()) == before
 
 

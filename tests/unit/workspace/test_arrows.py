@@ -11,7 +11,7 @@ import pytest
 
 LIBRARY = Path(__file__).resolve().parents[3] / "ros2_ws" / "src" / "mobile_vla" / "mobile_vla"
 # What a room may use besides itself; a room that is not listed may use any but the command line.
-SHARED = {"errors", "config", "timing", "resources", "regular", "figures"}
+SHARED = {"errors", "config", "timing", "resources", "regular", "parents", "figures"}
 TORCH_SIDE = {"policy", "checkpoint", "engine", "device"}
 ALLOWED = {
     "control": {"config", "errors"},

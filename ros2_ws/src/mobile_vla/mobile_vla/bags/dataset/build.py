@@ -23,6 +23,7 @@ from mobile_vla.bags.roles import find_camera_and
 from mobile_vla.bags.types import Frame
 from mobile_vla.camera.encodings import ImageError
 from mobile_vla.errors import UserError
+from mobile_vla.parents import made_parents
 
 DRIVING = ("autonomy", "teleop", "hold")
 _GAP_NS = 1_000_000_000
@@ -81,12 +82,14 @@ def build(
     unfinished = whole.with_name(f".{whole.name}.part")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        manifest = _build(bags, unfinished, options, chosen, on_episode)
-        unfinished.rename(whole)
+        with made_parents(unfinished):
+            try:
+                manifest = _build(bags, unfinished, options, chosen, on_episode)
+                unfinished.rename(whole)
+            finally:
+                shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
         raise UserError(f"{folder} cannot be written ({error.strerror or error}); choose another place") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     manifest.folder = folder
     return manifest
 
