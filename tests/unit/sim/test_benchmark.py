@@ -250,7 +250,10 @@ def test_the_command_line_offers_every_driver() -> None:
         (["--drivers", "policy"], "name one with --policy"),
         (["--policy", "nobody"], "unknown policy 'nobody'"),
         (["--workers", "0"], "--workers must be >= 1"),
-        (["--html", "nowhere/page.html", "--drivers", "expert"], "the folder nowhere does not exist"),
+        (
+            ["--html", "nowhere/page.html", "--drivers", "expert"],
+            "page.html cannot be written: there is no folder",
+        ),
         (["--graph", "--drivers", "blind", "--policy", "untrained"], "--drivers: unknown name 'blind'"),
         (["--graph", "--no-gate", "--policy", "untrained"], "--graph drives through the controller"),
         (["--graph"], "name one with --policy"),

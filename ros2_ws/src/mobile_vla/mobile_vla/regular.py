@@ -49,7 +49,7 @@ def open_regular(path: Path) -> int:
         raise FileError(f"{str(path)!r} is not a path (it contains a null character); check the path") from None
     except OSError as error:
         # a socket cannot be opened at all
-        kind = _kind(path)
+        kind = kind_of(path)
         raise FileError(
             f"{path} is {kind}, not a file; name a file"
             if kind
@@ -83,7 +83,8 @@ def read_text(path: Path, max_bytes: int) -> str:
         raise FileError(f"{path} is not a text file; name another file") from None
 
 
-def _kind(path: Path) -> str:
+def kind_of(path: Path) -> str:
+    """What a path is that is no regular file, in words; empty for a file and for nothing."""
     try:
         mode = path.stat().st_mode
     except OSError:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 
 from mobile_vla.errors import UserError
+from mobile_vla_cli.outputs import OutputFile
 from mobile_vla_cli.render import print_figures
 
 HELP = """Measure the time from an emergency stop to the first zero that stays.
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--presses", type=int, default=200, metavar="N", help="presses of each kind (default: 200)")
     parser.add_argument("--load", action="store_true", help="keep every core busy beside it, one process each")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
+    parser.add_argument("--out", type=OutputFile, metavar="FILE", help="also write the JSON to a file")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mobile_vla.errors import UserError
+from mobile_vla_cli.outputs import OutputFile
 from mobile_vla_cli.render import print_figures
 
 HELP = """Measure transport, latency, jitter and load of the real graph.
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--policy", default="", metavar="NAME", help="policy to run (default: the one that ships)")
     parser.add_argument("--load", action="store_true", help="keep every core busy beside it, one process each")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
+    parser.add_argument("--out", type=OutputFile, metavar="FILE", help="also write the JSON to a file")
 
 
 def run(args: argparse.Namespace) -> int:

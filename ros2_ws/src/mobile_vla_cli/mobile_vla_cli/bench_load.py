@@ -10,6 +10,7 @@ from rich.console import Console
 
 from mobile_vla.errors import UserError
 from mobile_vla_cli.flags import checkpoint
+from mobile_vla_cli.outputs import OutputFile
 from mobile_vla_cli.render import print_figures
 
 HELP = """Find the smallest memory in which a checkpoint is converted and loaded, beside the naive recipe.
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="only the promised limits, not how far down it goes")
     parser.add_argument("--work", type=Path, metavar="DIR", help="folder for the files (default: a temporary one)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
+    parser.add_argument("--out", type=OutputFile, metavar="FILE", help="also write the JSON to a file")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,12 +14,15 @@ from rich.table import Table
 
 from mobile_vla.errors import UserError
 from mobile_vla.resources import SHIPPED_POLICY
+from mobile_vla_cli.flags import checkpoint
+from mobile_vla_cli.outputs import OutputFile, check_outputs, checkpoint_files, output_or_screen, write_output
 from mobile_vla_cli.render import print_json
 
 if TYPE_CHECKING:
     from mobile_vla.control import ControllerConfig
     from mobile_vla.evaluate.evaluation import NamedPolicy
     from mobile_vla.evaluate.results import Evaluation
+    from mobile_vla.policy.config import InferenceConfig
 
 HELP = """Run a policy over recordings, without a graph, and compare its commands with the recorded ones.
 
@@ -74,16 +77,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=argparse.SUPPRESS if role == "mode" else f"the {role} topic",
         )
     out = parser.add_argument_group("output")
-    out.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained report")
-    out.add_argument("--video", type=Path, metavar="FILE", help="write a video with both commands as arrows")
+    out.add_argument("--html", type=OutputFile, metavar="FILE", help="write a self-contained report")
+    out.add_argument("--video", type=OutputFile, metavar="FILE", help="write a video with both commands as arrows")
     out.add_argument(
-        "--frames", type=Path, metavar="FILE", help="write what was predicted at every frame (.csv or .parquet)"
+        "--frames", type=OutputFile, metavar="FILE", help="write what was predicted at every frame (.csv or .parquet)"
     )
-    out.add_argument("--json", nargs="?", const="-", metavar="FILE", help="print the figures as JSON, or write them")
+    out.add_argument(
+        "--json",
+        nargs="?",
+        const="-",
+        type=output_or_screen,
+        metavar="FILE",
+        help="print the figures as JSON, or write them",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
+    check_outputs(args, also_read=_files_read(args))
     from mobile_vla.evaluate.eval_figures import figure_report
     from mobile_vla.evaluate.evaluation import check_bags, evaluate
     from mobile_vla.evaluate.frames import Selection
@@ -135,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(report.to_dict())
     else:
         if args.json:
-            _write(Path(args.json), report.to_json() + "\n")
+            write_output(args.json, report.to_json() + "\n")
         _print(evaluation, untrained)
     return 0
 
@@ -160,11 +171,6 @@ def _check(args: argparse.Namespace) -> None:
         from mobile_vla.evaluate.frames_file import check_frames_file
 
         check_frames_file(args.frames)
-    for path in (args.html, args.video, args.frames, Path(args.json) if args.json not in (None, "-") else None):
-        if path is not None and path.is_dir():
-            raise UserError(f"{path} is a folder; name a file in it")
-        if path is not None and not path.resolve().parent.is_dir():
-            raise UserError(f"{path} cannot be written: there is no folder {path.resolve().parent}; make it first")
 
 
 def controller_of(robot: str) -> ControllerConfig:
@@ -178,7 +184,7 @@ def controller_of(robot: str) -> ControllerConfig:
 
 def _policies(args: argparse.Namespace) -> list[NamedPolicy]:
     """Open and check what was named. No robot moves here, so an untrained policy may run; reports say so."""
-    policies = [open_checked(args.policy, checkpoint, args.threads) for checkpoint in args.checkpoint or [""]]
+    policies = [open_checked(args.policy, file, args.threads) for file in args.checkpoint or [""]]
     if len(policies) == 2 and policies[0].name == policies[1].name:
         policies = [one._replace(name=f"{one.name} ({place})") for place, one in zip("AB", policies, strict=True)]
     return policies
@@ -186,40 +192,49 @@ def _policies(args: argparse.Namespace) -> list[NamedPolicy]:
 
 def open_checked(name: str, checkpoint: str, threads: int) -> NamedPolicy:
     """A policy of config/policies (the shipped one unless named), with another checkpoint if given; self-checked."""
-    from mobile_vla.config import from_mapping
-    from mobile_vla.config.sections import read_sections
     from mobile_vla.engine import open_policy
     from mobile_vla.evaluate.evaluation import NamedPolicy
-    from mobile_vla.policy.config import InferenceConfig
 
     name = name or SHIPPED_POLICY
-    settings: dict[str, Any] = read_sections("policies", name, {"inference"}).get("inference", {})
     label = Path(checkpoint).stem if checkpoint else name
+    policy = open_policy(_inference_config(name, label, checkpoint, threads))
+    policy.self_check()
+    return NamedPolicy(label, policy)
+
+
+def _inference_config(name: str, label: str, checkpoint: str, threads: int) -> InferenceConfig:
+    from mobile_vla.config import from_mapping
+    from mobile_vla.config.sections import read_sections
+    from mobile_vla.policy.config import InferenceConfig
+
+    settings: dict[str, Any] = read_sections("policies", name, {"inference"}).get("inference", {})
     values = {
         **settings,
         "allow_untrained": True,
         "threads": threads,
         **({"checkpoint": checkpoint} if checkpoint else {}),
     }
-    policy = open_policy(from_mapping(InferenceConfig, values, f"policy {label}"))
-    policy.self_check()
-    return NamedPolicy(label, policy)
+    return from_mapping(InferenceConfig, values, f"policy {label}")
+
+
+def _files_read(args: argparse.Namespace) -> list[Path]:
+    """What is read beside the bags: the files of robot and policy, and all that belongs to the checkpoints."""
+    from mobile_vla.resources import named_file
+
+    name = args.policy or SHIPPED_POLICY
+    files = [named_file("robots", args.robot), named_file("policies", name)]
+    for text in args.checkpoint or [""]:
+        config = _inference_config(name, text or name, text, args.threads)
+        files += checkpoint_files(
+            checkpoint(config.checkpoint), Path(config.card).expanduser() if config.card else None
+        )
+    return files
 
 
 def _write_page(args: argparse.Namespace, evaluation: Evaluation, worst: list[Any], untrained: list[str]) -> None:
     from mobile_vla.evaluate.eval_report import evaluation_page
 
-    _write(args.html, evaluation_page(evaluation, worst, untrained=untrained, video=args.video))
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another place") from error
+    write_output(args.html, evaluation_page(evaluation, worst, untrained=untrained, video=args.video))
 
 
 @contextlib.contextmanager

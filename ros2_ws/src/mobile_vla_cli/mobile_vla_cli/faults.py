@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from mobile_vla.errors import UserError
+from mobile_vla_cli.outputs import OutputFile, write_output
 from mobile_vla_cli.render import print_json
 
 WIDTH = 120
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--load", action="store_true", help="keep every core busy beside it, one process each")
     parser.add_argument("--list", action="store_true", help="list the faults and run none")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
+    parser.add_argument("--out", type=OutputFile, metavar="FILE", help="also write the JSON to a file")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,8 +50,6 @@ def run(args: argparse.Namespace) -> int:
 
     if (args.repeats is not None and args.repeats < 1) or args.lanes < 0:
         raise UserError(f"--repeats and --lanes must be >= 1, got {args.repeats} and {args.lanes}")
-    if args.out is not None and not args.out.parent.is_dir():
-        raise UserError(f"--out {args.out}: the folder {args.out.parent} does not exist; make it first")
     faults = battery.chosen(args.only, args.quick)
     if args.list:
         return _list(faults, args.json)
@@ -75,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     facts = {"repeats": repeats, "seconds": round(time.monotonic() - started_s, 1), "load_before": round(busy, 2)}
     report = battery.report(results, "vla faults", **facts, busy_processes=burning)
     if args.out is not None:
-        args.out.write_text(report.to_json() + "\n")
+        write_output(args.out, report.to_json() + "\n")
     if args.json:
         print(report.to_json())
     else:

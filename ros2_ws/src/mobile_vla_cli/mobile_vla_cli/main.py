@@ -18,6 +18,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.regular import path_sentence, refuse_path
+from mobile_vla_cli.outputs import check_outputs
 from mobile_vla_cli.screen_text import plain
 from mobile_vla_cli.subcommands import Parser, add_module_command
 
@@ -54,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         for path in _paths(args):
             refuse_path(path)
+        check_outputs(args)
         return int(args.run(args))
     except UserError as error:
         _say(str(error))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +10,7 @@ from rich.table import Table
 from mobile_vla.config import fields_of
 from mobile_vla.config.reference import as_markdown, limits_text
 from mobile_vla.errors import UserError, nearest
+from mobile_vla_cli.outputs import OutputFile, write_output
 from mobile_vla_cli.render import print_json
 
 HELP = "List the parameters of every node with defaults, ranges and meaning; or write the reference page."
@@ -21,7 +21,7 @@ vla params --markdown docs/reference/parameters.md"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("node", nargs="?", help="only this node")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the reference page")
+    parser.add_argument("--markdown", type=OutputFile, metavar="FILE", help="write the reference page")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"unknown node '{args.node}'; {nearest(args.node, configs)}")
         configs = {args.node: configs[args.node]}
     if args.markdown is not None:
-        args.markdown.write_text(as_markdown(configs))
+        write_output(args.markdown, as_markdown(configs))
         return 0
     if args.json:
         print_json(

@@ -11,17 +11,16 @@ from typing import Any
 from rich.console import Console
 
 from mobile_vla.errors import UserError
+from mobile_vla_cli.outputs import OutputFile, write_output
 from mobile_vla_cli.render import print_figures
 from mobile_vla_cli.simulation import (
     add_job_flags,
     check_job_flags,
-    check_writable,
     command_line,
     graph_of,
     listed,
     make_job,
     progress_bar,
-    write_text,
 )
 
 HELP = """Closed-loop benchmark: a policy in the rooms of a suite, beside drivers to compare it with.
@@ -59,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"through real nodes, in real time (drivers: {', '.join(THROUGH_GRAPH)}; default: policy)",
     )
     parser.set_defaults(episodes=None, limit_s=None)
-    parser.add_argument("--out", type=Path, metavar="FILE", help="also write the JSON to a file")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a self-contained page")
+    parser.add_argument("--out", type=OutputFile, metavar="FILE", help="also write the JSON to a file")
+    parser.add_argument("--html", type=OutputFile, metavar="FILE", help="write a self-contained page")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,7 +76,6 @@ def _among_posts(args: argparse.Namespace) -> int:
     from mobile_vla_sim.touches import Trial, drive_all, figures_of, kinds
 
     check_job_flags(args)
-    check_writable(args.out, "--out")
     if args.graph or args.policy or args.html or args.first or args.rate_hz or not args.gate:
         raise UserError(
             "--suite barn drives without a policy, through the gate; leave out --policy, --graph, --html, --first, "
@@ -100,7 +98,7 @@ def _among_posts(args: argparse.Namespace) -> int:
     facts = {"suite": "barn", "layouts": layouts, "through": "safety gate", "seconds_each": args.limit_s}
     report = FigureReport(_command(args), executed(**facts, workers=args.workers), figures)
     if args.out is not None:
-        write_text(args.out, report.to_json() + "\n", "--out")
+        write_output(args.out, report.to_json() + "\n")
     return print_figures(report, args.json)
 
 
@@ -110,8 +108,6 @@ def _in_rooms(args: argparse.Namespace) -> int:
     from mobile_vla_sim.benchmark import OF_POLICY, open_for
 
     check_job_flags(args)
-    check_writable(args.out, "--out")
-    check_writable(args.html, "--html")
     drivers = listed(args.drivers, THROUGH_GRAPH if args.graph else DRIVERS, "--drivers") or _default_drivers(args)
     needs_policy = bool(set(drivers) & set(OF_POLICY))
     job, facts = make_job(args, drivers[0], needs_policy)
@@ -126,9 +122,9 @@ def _in_rooms(args: argparse.Namespace) -> int:
     if needs_policy:
         report.figures.append(step_figure(open_for(job)))
     if args.html is not None:
-        write_text(args.html, page_of(outcomes, report), "--html")
+        write_output(args.html, page_of(outcomes, report))
     if args.out is not None:
-        write_text(args.out, report.to_json() + "\n", "--out")
+        write_output(args.out, report.to_json() + "\n")
     return print_figures(report if args.json else in_short(report), args.json)
 
 

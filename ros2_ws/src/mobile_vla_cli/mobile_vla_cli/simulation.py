@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -160,17 +159,3 @@ def progress_bar(total: int) -> Iterator[Any]:
     with Progress(*_COLUMNS, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=total)
         yield lambda name, _: bar.update(task, advance=1, description=name)
-
-
-def check_writable(path: Path | None, flag: str) -> None:
-    """Before hours of driving, not after them."""
-    if path is not None and not path.parent.is_dir():
-        raise UserError(f"{flag} {path}: the folder {path.parent} does not exist; make it first")
-
-
-def write_text(path: Path, text: str, flag: str) -> None:
-    """A file in one piece, or one sentence."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{flag} {path} cannot be written ({error.strerror}); choose another place") from error

@@ -10,6 +10,7 @@ from rich.console import Console
 from mobile_vla.errors import UserError
 from mobile_vla.train.head.config import FitConfig
 from mobile_vla_cli.flags import add_config_flags, checkpoint, config_from
+from mobile_vla_cli.outputs import OutputInNewFolder, check_outputs, checkpoint_files
 from mobile_vla_cli.render import print_json
 
 HELP = """Fit fusion, LSTM and MLP of a checkpoint on a data set of `vla dataset build`; the towers stay as they are.
@@ -26,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--card", type=Path, metavar="FILE", help="its card, where it is not beside it")
     parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="a data set made by vla dataset build")
-    parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="the new checkpoint (.safetensors)")
+    parser.add_argument(
+        "--out", required=True, type=OutputInNewFolder, metavar="FILE", help="the new checkpoint (.safetensors)"
+    )
     parser.add_argument(
         "--robot", default="diff", metavar="NAME", help="robot whose full speeds mean 1 (default: diff)"
     )
@@ -48,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--threads must be >= 1, got {args.threads}")
     torch.set_num_threads(args.threads)
     config = config_from(args, FitConfig)
+    check_outputs(args, also_read=checkpoint_files(args.checkpoint, args.card))
     manifest = load_manifest(args.data)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     total = len(manifest.of_split("train")) + len(manifest.of_split("val"))

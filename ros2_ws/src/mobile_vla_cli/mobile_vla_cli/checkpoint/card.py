@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
+from mobile_vla.config.safe_yaml import MAX_BYTES
 from mobile_vla.errors import UserError
+from mobile_vla.regular import read_text
 from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
+from mobile_vla_cli.outputs import OutputInNewFolder, check_place
 from mobile_vla_cli.screen_text import plain
 
 HELP = "Write or check the card: what a checkpoint's tensors cannot say, and a robot must not guess."
 EPILOG = """vla checkpoint card new policy.pth
 vla checkpoint card check policy.pth.card.yaml --checkpoint policy.pth"""
+_CARD = re.compile(r"^format\s*:", re.MULTILINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         formatter_class=RawDescriptionRichHelpFormatter,
     )
     new.add_argument("checkpoint", type=checkpoint, metavar="CHECKPOINT", help="weights file")
-    new.add_argument("--out", type=Path, metavar="CARD", help="where (default: CHECKPOINT.card.yaml)")
+    new.add_argument("--out", type=OutputInNewFolder, metavar="CARD", help="where (default: CHECKPOINT.card.yaml)")
     new.add_argument("--force", action="store_true", help="replace CARD when it exists")
     new.set_defaults(run=_new)
     check = actions.add_parser(
@@ -44,14 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _new(args: argparse.Namespace) -> int:
-    from mobile_vla.checkpoint.card import card_path, card_present
+    from mobile_vla.checkpoint.card import card_path
     from mobile_vla.checkpoint.card_draft import draft
     from mobile_vla.checkpoint.write import write_text
     from mobile_vla_cli.checkpoint.progress import stages
 
     path = args.out or card_path(args.checkpoint)
-    if card_present(path) and not args.force:
-        raise UserError(f"{path} exists; edit it, choose another name with --out, or give --force")
+    _check_card_place(path, args.force)
     with stages() as report:
         text, to_fill = draft(args.checkpoint, lambda done, total: report("hash", done, total))
     write_text(path, text)
@@ -60,6 +64,19 @@ def _new(args: argparse.Namespace) -> int:
     for name in to_fill:
         out.print(f"  {name}")
     return 0
+
+
+def _check_card_place(path: Path, force: bool) -> None:
+    """Only a card is replaced: this name may be given to any file."""
+    from mobile_vla.checkpoint.card import card_present
+
+    if path.suffix not in {".yaml", ".yml"}:
+        raise UserError(f"{path} must end in .card.yaml; rename it")
+    if card_present(path) and not force:
+        raise UserError(f"{path} exists; edit it, choose another name with --out, or give --force")
+    check_place(path)
+    if path.exists() and not _CARD.search(read_text(path, MAX_BYTES)):
+        raise UserError(f"{path} exists and is no card (it has no line `format:`); choose another name with --out")
 
 
 def _check(args: argparse.Namespace) -> int:

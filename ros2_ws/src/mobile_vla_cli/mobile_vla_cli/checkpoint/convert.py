@@ -8,6 +8,7 @@ from pathlib import Path
 from mobile_vla.errors import UserError
 from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
+from mobile_vla_cli.outputs import OutputInNewFolder, check_outputs, checkpoint_files
 from mobile_vla_cli.render import print_json
 from mobile_vla_cli.screen_text import plain
 
@@ -24,7 +25,7 @@ vla checkpoint convert policy.pth half.safetensors --dtype bf16 --keep kosmos.te
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """SRC DST --dtype --card --keep --weights --force --threads --json."""
     parser.add_argument("source", type=checkpoint, metavar="SRC", help="checkpoint")
-    parser.add_argument("destination", type=Path, metavar="DST", help="new .safetensors file")
+    parser.add_argument("destination", type=OutputInNewFolder, metavar="DST", help="new .safetensors file")
     parser.add_argument("--dtype", required=True, choices=("fp32", "fp16", "bf16", "int8"), help="stored number format")
     parser.add_argument("--card", type=Path, metavar="CARD", help="the source's card (default: SRC.card.yaml)")
     parser.add_argument(
@@ -44,6 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Convert and print what was done."""
     keep = dict(_keep(text) for text in args.keep)
+    from mobile_vla.checkpoint.card import card_path, refuse_long_name
+
+    refuse_long_name(args.destination)
+    card = OutputInNewFolder(card_path(args.destination))
+    check_outputs(args, also_read=checkpoint_files(args.source, args.card), also_written=[card])
     import torch
 
     from mobile_vla.checkpoint.convert import Job, convert

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mobile_vla.errors import UserError
 from mobile_vla_cli.checkpoint.screen import console
+from mobile_vla_cli.outputs import OutputInNewFolder, check_outputs
 from mobile_vla_cli.screen_text import plain
 
 HELP = """Write a checkpoint of the exact shapes with random weights, its card (marked untrained) and its tokenizer.
@@ -18,7 +18,7 @@ vla checkpoint synthesize --size full --layout reconstructed --container wild fu
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """OUT --size --layout --container --seed --force."""
-    parser.add_argument("out", type=Path, metavar="OUT", help="new .safetensors, .pth or .pt file")
+    parser.add_argument("out", type=OutputInNewFolder, metavar="OUT", help="new .safetensors, .pth or .pt file")
     parser.add_argument("--size", required=True, choices=("tiny", "small", "full"), help="1 MB, about 70 MB, or 7 GB")
     parser.add_argument("--layout", required=True, choices=("documented", "reconstructed", "tanh"), help="the head")
     parser.add_argument(
@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla_cli.checkpoint.progress import stages
 
     refuse_long_name(args.out)
+    check_outputs(args, also_written=[OutputInNewFolder(card_path(args.out))])
     if args.out.exists() and (args.out.is_dir() or not args.force):
         raise UserError(f"{args.out} exists; remove it, choose another name, or give --force")
     if card_present(card_path(args.out)) and not args.force:
