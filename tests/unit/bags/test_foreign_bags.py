@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import re
+import sqlite3
 import time
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from mobile_vla.bags.config import ReplayConfig
 from mobile_vla.bags.dataset.build import BuildOptions, build
 from mobile_vla.bags.playback import Playback
 from mobile_vla.bags.reader import BagReader
+from mobile_vla.bags.recover import recover
 from mobile_vla.bags.roles import find_camera_and, find_roles
 from mobile_vla.bags.types import Command, Frame
 from mobile_vla.errors import UserError
@@ -200,6 +202,66 @@ def test_quality_of_service_in_a_metadata_file_is_bounded(tmp_path: Path, messag
     file = folder / "metadata.yaml"
     file.write_text(file.read_text().replace("offered_qos_profiles: ''", f"offered_qos_profiles: '{'[' * 3000}'"))
     assert read(folder) == (FRAMES, FRAMES)
+
+
+ENDLESS = "as with recursive r(x) as (select 1 union all select x+1 from r) select x id"
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        (f"drop table messages; create view messages {ENDLESS}, 1 topic_id, x timestamp, '' data from r", "is a view"),
+        (
+            f"drop table topics; create view topics {ENDLESS}, 'a' name, 'b' type, 'cdr' serialization_format from r",
+            "`topics` is a view",
+        ),
+        (f"drop table message_definitions; create view message_definitions {ENDLESS} from r", "is a view"),
+        (
+            "drop table messages; create table messages(id integer, topic_id integer, timestamp integer, data as (1))",
+            "`messages.data` is not the column that rosbag2 makes (BLOB)",
+        ),
+        ("alter table messages rename column data to dates", "`messages.data` is not the column"),
+        (f"update topics set offered_qos_profiles = '{'[' * 3000}'", "`topics.offered_qos_profiles` cannot be used"),
+    ],
+    ids=["messages", "topics", "definitions", "generated", "renamed", "profiles"],
+)
+@pytest.mark.parametrize("named", ["folder", "file"])
+def test_a_database_that_rosbag2_did_not_write(
+    tmp_path: Path, messages: Messages, named: str, script: str, sentence: str
+) -> None:
+    folder = write_drive(tmp_path / "bag", messages, storage="sqlite3")
+    file = next(folder.glob("*.db3"))
+    change(file, script)
+    with pytest.raises(UserError, match=re.escape(sentence)) as error:
+        BagReader(folder if named == "folder" else file)
+    assert "is not what rosbag2 writes" in str(error.value)
+    with pytest.raises(UserError, match="is not what rosbag2 writes"):
+        recover(folder)
+
+
+@pytest.mark.parametrize("value", ["data = 'text'", "data = 5", "data = null", "timestamp = 'noon'"])
+def test_rows_that_are_no_messages_are_skipped_and_counted(tmp_path: Path, messages: Messages, value: str) -> None:
+    folder = write_drive(tmp_path / "bag", messages, storage="sqlite3")
+    change(
+        next(folder.glob("*.db3")),
+        "pragma writable_schema = on;"
+        "update sqlite_master set sql = replace(sql, 'data BLOB NOT NULL', 'data BLOB') where name = 'messages'",
+        f"update messages set {value} where id = 7",
+    )
+    with BagReader(folder) as reader:
+        events = list(reader.events(find_roles(reader.topics.values())))
+        assert reader.damage is not None
+        assert "has messages that are not bytes with a time" in reader.damage.sentence
+        assert reader.message_count == len(events) == 40
+
+
+def change(file: Path, *scripts: str) -> None:
+    """Edit a database, each script in a connection of its own."""
+    for script in scripts:
+        database = sqlite3.connect(file)
+        database.executescript(script)
+        database.commit()
+        database.close()
 
 
 @pytest.mark.parametrize("name", ["bag_0.mcap", "bag_0.db3", "bag_0.mcap.zstd", "metadata.yaml"])

@@ -15,6 +15,7 @@ from mcap.writer import MCAP0_MAGIC
 
 from mobile_vla.bags.bag_types import plain_type
 from mobile_vla.bags.chunks import ChunkError, record_of, records_of
+from mobile_vla.bags.sqlite_tables import foreign_tables
 from mobile_vla.bags.types import CDR, RawMessage
 
 _HEADER = struct.Struct("<BQ")
@@ -110,6 +111,9 @@ class LenientFile:
         try:
             database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
             database.execute("PRAGMA writable_schema = ON")  # else a file shorter than its header says is refused whole
+            if foreign := foreign_tables(database):
+                self._lose(self.bytes_total, f"is not what rosbag2 writes: {foreign}")
+                return
             topics = {}
             for number, *words in database.execute("SELECT id, name, type, serialization_format FROM topics"):
                 if all(isinstance(word, str) for word in words):
@@ -120,8 +124,13 @@ class LenientFile:
             for topic_id, log_ns, data in database.execute(
                 "SELECT topic_id, timestamp, data FROM messages ORDER BY id"
             ):
-                if topic_id in topics and isinstance(data, bytes) and isinstance(log_ns, int):
+                if not isinstance(data, bytes) or not isinstance(log_ns, int):
+                    self._lose(len(str(data)), "has messages that are not bytes with a time")
+                elif topic_id in topics:
                     read += len(data)
+                    if read > self.bytes_total:  # pages that are listed again and again
+                        self._lose(0, "is damaged (it holds more than its size)")
+                        return
                     yield RawMessage(*topics[topic_id], log_ns, data)
             database.close()
         except sqlite3.Error as error:

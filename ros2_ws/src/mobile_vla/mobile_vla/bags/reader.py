@@ -21,6 +21,7 @@ from mobile_vla.bags.damage import Damage, Undecodable
 from mobile_vla.bags.lenient import LenientFile
 from mobile_vla.bags.roles import Roles
 from mobile_vla.bags.sound import SoundBag, UnsoundError
+from mobile_vla.bags.sqlite_tables import foreign_file
 from mobile_vla.bags.storage_files import compressed_files, refuse_what_is_no_bag, storage_files
 from mobile_vla.bags.types import CDR, Event, RawMessage, TopicInfo
 from mobile_vla.errors import UserError
@@ -147,9 +148,12 @@ class BagReader:
         self.topics = {name: self._judged(topic) for name, topic in sorted(sound.topics.items())}
 
     def _open_sound(self) -> SoundBag:
-        """Through `rosbags`, which parses metadata.yaml itself: only when that comes to an end."""
+        """Through `rosbags`, which parses metadata.yaml and asks for every row: only where that ends."""
         if self._listed.refusal:
             raise UnsoundError(self._listed.refusal)
+        for file in storage_files(self.path) if self.path.is_dir() else [self.path]:
+            if file.suffix == ".db3" and (foreign := foreign_file(file)):
+                raise UnsoundError(f"{file.name} is not what rosbag2 writes: {foreign}")
         return SoundBag(self.path)
 
     def _judged(self, topic: TopicInfo) -> TopicInfo:

@@ -11,6 +11,7 @@ from mobile_vla.bags.definitions import definition_of
 from mobile_vla.bags.lenient import LenientFile
 from mobile_vla.bags.mcap_seal import seal
 from mobile_vla.bags.sound import SoundBag, UnsoundError
+from mobile_vla.bags.sqlite_tables import foreign_tables
 from mobile_vla.bags.storage_files import storage_files
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import SUFFIX
@@ -65,6 +66,8 @@ def _settle(path: Path) -> None:
     """Opening a killed sqlite3 file for writing rolls its journal back."""
     try:
         with sqlite3.connect(path) as database:
+            if foreign := foreign_tables(database):
+                raise UserError(f"{path} cannot be recovered: it is not what rosbag2 writes: {foreign}; copy it again")
             database.execute("SELECT count(*) FROM topics").fetchone()
     except sqlite3.Error as error:
         raise UserError(f"{path} cannot be recovered: {error}") from error

@@ -56,6 +56,8 @@ class SoundBag:
         kinds = {connection.msgtype: plain_type(connection.msgtype) for connection in wanted}
         try:
             for connection, log_ns, data in self._reader.messages(wanted, start=start_ns, stop=end_ns):
+                if not isinstance(data, (bytes, memoryview)) or not isinstance(log_ns, int):
+                    raise TypeError(f"{connection.topic} has a message that is not bytes with a time")
                 yield RawMessage(connection.topic, kinds[connection.msgtype], log_ns, data)
         except Exception as error:
             raise _unsound(error) from error
