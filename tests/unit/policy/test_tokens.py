@@ -13,6 +13,7 @@ from mobile_vla.checkpoint.card import Tokenizers
 from mobile_vla.errors import UserError
 from mobile_vla.policy.clip import TransformersClip
 from mobile_vla.policy.features import FeatureSet, Pixels
+from mobile_vla.policy.instruction import MAX_CHARACTERS
 from mobile_vla.policy.preprocess import Preprocess
 from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.policy.upstream import CLIPModel
@@ -48,6 +49,13 @@ def test_kosmos_ids_are_the_published_processors(loaded, text: str) -> None:
         token for token, is_image in zip(theirs["input_ids"], mask, strict=True) if not is_image
     ]
     assert mask.index(1) == len(ids.before)
+
+
+def test_an_instruction_is_bounded_before_it_becomes_tokens(loaded) -> None:
+    tokens = tokens_of(loaded.card, loaded.model.layout, loaded.base)
+    tokens("a" * MAX_CHARACTERS)
+    with pytest.raises(UserError, match=r"the instruction is 1001 characters long, at most 1000 are followed; shorten"):
+        tokens("a" * (MAX_CHARACTERS + 1))
 
 
 def test_rows_equal_the_input_ids_path_bit_for_bit(loaded) -> None:

@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger
 from mobile_vla.camera.health import FrameHealth
 from mobile_vla.errors import UserError
 from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.policy.instruction import too_long
 from mobile_vla.policy.interface import Policy, weights_trouble
 from mobile_vla.policy.worker import FAILURES_BEFORE_ERROR, InferenceWorker, Job
 from mobile_vla.timing import RateMeter, Timings
@@ -57,6 +58,7 @@ class InferenceNode(ContainedLifecycleNode):
         self._reset_service = POLICY_RESET.server(self, self._on_reset)
         self._diagnostics = Diagnostics(self, self._report)
         self._wanted_instruction = self._settings.value.instruction
+        self._refused_instruction = ""
         self._autostart = self.create_timer(AUTOSTART_DELAY_S, self._start_by_itself)
 
     # lifecycle
@@ -158,7 +160,14 @@ class InferenceNode(ContainedLifecycleNode):
         return Job(taken_ns, lambda: image_to_rgb(message), message.encoding)
 
     def _on_instruction(self, message: String) -> None:
-        """A transient-local writer is heard twice: the worker takes the same sentence again for nothing new."""
+        """A transient-local writer is heard twice: the worker takes the same sentence again for nothing new. One
+        that is too long changes nothing, and is said once."""
+        if problem := too_long(message.data):
+            if not self._refused_instruction:
+                self.get_logger().warning(problem)
+            self._refused_instruction = problem
+            return
+        self._refused_instruction = ""
         if self._worker is not None:
             self._worker.instruct(message.data)
         if message.data != self._wanted_instruction:
@@ -226,7 +235,8 @@ class InferenceNode(ContainedLifecycleNode):
             if now_ns - self._listening_since_ns < FIRST_FRAME_NS:
                 return Status(OK, f"{label}waiting for the first camera frame", values)
             return Status(WARN, f"{label}no camera frames arrive on {CAMERA_IMAGE.name}", values)
-        return Status(WARN if state.trouble else OK, f"{label}{state.trouble or 'running'}", values)
+        trouble = state.trouble or self._refused_instruction
+        return Status(WARN if trouble else OK, f"{label}{trouble or 'running'}", values)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -6,6 +6,7 @@ import dataclasses
 
 from mobile_vla.camera.config import HealthConfig
 from mobile_vla.config.schema import Config, ConfigError, param, section
+from mobile_vla.policy.instruction import MAX_CHARACTERS, too_long
 
 ENGINES = ("torch",)
 DTYPES = ("stored", "fp32", "bf16", "fp16")
@@ -35,7 +36,9 @@ class InferenceConfig(Config):
         "stored", "number format of weights and arithmetic; `stored` keeps the file's own", choices=DTYPES
     )
     threads: int = param(1, "CPU threads of the arithmetic; more than the free cores makes it slower", ge=1, le=256)
-    instruction: str = param("", "the sentence to follow until another one arrives", live=True)
+    instruction: str = param(
+        "", f"the sentence to follow until another one arrives, at most {MAX_CHARACTERS} characters", live=True
+    )
     rate_hz: float = param(
         0.0, "steps per second at most; 0: the rate the card says the policy was trained at", ge=0.0, le=200.0
     )
@@ -46,7 +49,9 @@ class InferenceConfig(Config):
     autostart: bool = param(True, "configure and activate on start; false: wait for the lifecycle services")
 
     def cross_check(self) -> None:
-        """Refuse what would run, but wrongly slow."""
+        """Refuse what would run, but wrongly slow, or not at all."""
+        if problem := too_long(self.instruction):
+            raise ConfigError(problem)
         if self.device == "cpu" and self.dtype == "fp16":
             raise ConfigError(
                 "dtype fp16 on device cpu is slower than fp32, got fp16; use bf16 or fp32, or device cuda"

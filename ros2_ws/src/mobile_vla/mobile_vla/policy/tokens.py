@@ -14,6 +14,7 @@ from mobile_vla.checkpoint.card import Card
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.tokenizer_files import FAST, MAX_BYTES, OPEN_CLIP
 from mobile_vla.errors import UserError
+from mobile_vla.policy.instruction import too_long
 from mobile_vla.policy.model import tower_facts
 from mobile_vla.regular import read_text
 
@@ -60,7 +61,9 @@ class Tokens:
         self._rows = {"kosmos": layout.kosmos.vocabulary, "clip": layout.clip.vocabulary}
 
     def __call__(self, instruction: str) -> PromptIds:
-        """Ids of one instruction put into the card's prompt templates."""
+        """Ids of one instruction put into the card's prompt templates; `UserError` for one that is too long."""
+        if problem := too_long(instruction):
+            raise UserError(problem)
         text = self._card.prompt.replace("{instruction}", instruction.strip()).strip()
         ids = self._kosmos(f"{BEGIN}{IMAGE} {IMAGE} {END_IMAGE} {text}")
         # begin, image, one placeholder for all latents, end of image, text
