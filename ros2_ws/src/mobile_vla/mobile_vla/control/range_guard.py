@@ -3,7 +3,8 @@
 A scan is reduced on arrival to one free way per side (front, rear, left, right): from the footprint's edge inside a
 corridor as wide as the footprint, to the nearest measured obstacle and to the nearest place where one may stand unseen.
 On the tick, speed towards a free way c is limited to (c - stop_distance) / slow_ttc, so the stop zone is never nearer
-than `slow_ttc_s` in time. Moving away is always free. Then the arc of the whole motion has to be free, too (`swept`).
+than `slow_ttc_s` in time. Moving away is always free. Then the arc of the whole motion has to be free, too (`swept`),
+of what was measured and of what no beam sees (`blind_spots`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from mobile_vla.control.scan_source import ScanSource
 from mobile_vla.control.staleness import Watchdog
 from mobile_vla.control.swept import Footprint, Twist, nearest_first, share
 
+LEAST_SHARE = 0.02
+
 
 class RangeGuard:
     """Clearances from the configured range sources, their watchdogs, and the speed they allow."""
@@ -26,7 +29,7 @@ class RangeGuard:
     def __init__(self, config: ControllerConfig) -> None:
         self.scan = Watchdog("scan")
         self.range = Watchdog("range")
-        self._seen = Seen(OPEN, UNSEEN, [])
+        self._seen = Seen(OPEN, UNSEEN, [], [])
         self._ever_covered = [False] * len(UNSEEN)
         self._scan_source = ScanSource()
         self._refused_scan = ""
@@ -60,7 +63,8 @@ class RangeGuard:
         self._scans = ScanReducer(guard, self._reach_m, used)
         self._base = config.base
         self._footprint = Footprint.of(guard)
-        self._near = nearest_first(self._seen.points, self._footprint)
+        self._with_margin = self._footprint.grown(guard.margin_m)
+        self._sort_points()
 
     def offer_scan(
         self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now, frame_id: str = ""
@@ -81,7 +85,7 @@ class RangeGuard:
         seen = self._scans.reduce(ranges, geometry)
         self.scan.offer(stamp_ns, now, self._timeout_ns, self._future_ns)
         self._seen = seen
-        self._near = nearest_first(seen.points, self._footprint)
+        self._sort_points()
         self._ever_covered = [
             ever or way is not None for ever, way in zip(self._ever_covered, seen.covered, strict=True)
         ]
@@ -140,9 +144,11 @@ class RangeGuard:
         left, why_left = self._along(wanted.left, clear[aside], covered[aside])
         reasons = (why_forward, why_left)
         reason = next((name for name in ("range_stop", "range_unseen", "range_slow") if name in reasons), "")
-        limited = self._swept(Velocity(forward, left, wanted.turn), present)
+        limited, unseen = self._swept(Velocity(forward, left, wanted.turn), present)
         if limited is None:
             return Velocity(forward, left, wanted.turn), reason
+        if unseen and reason != "range_stop":
+            return limited, "range_unseen"
         stands = limited.forward == limited.left == 0.0 and (limited.turn == 0.0 or forward != 0.0 or left != 0.0)
         return limited, reason if reason == "range_stop" else "range_stop" if stands else "range_slow"
 
@@ -151,35 +157,52 @@ class RangeGuard:
         self.scan.forget_stamp()
         self.range.forget_stamp()
 
-    def _swept(self, wanted: Velocity, present: Velocity) -> Velocity | None:
-        """The same arc driven slower, where its footprint is not free; None where it is.
+    def _sort_points(self) -> None:
+        self._near = nearest_first(self._seen.points, self._footprint)
+        self._hidden = [near for near in nearest_first(self._seen.hidden, self._with_margin) if near.gap > 0.0]
+
+    def _swept(self, wanted: Velocity, present: Velocity) -> tuple[Velocity | None, bool]:
+        """The same arc driven slower, where its footprint is not free; None where it is. And whether that is for what
+        no beam sees.
 
         While the arc is not free, the robot may turn more tightly than on it, if that is free at the speed it has now:
         so it turns away from what it stands before.
         """
-        if not self._near or not any(wanted):
-            return None
+        if not (self._near or self._hidden) or not any(wanted):
+            return None, False
         if self._base.kind == "ackermann":
-            most = min(self._share(self._steered(wanted.forward, turn)) for turn in (wanted.turn, present.turn))
-            return None if most >= 1.0 else wanted._replace(forward=wanted.forward * most)
+            most, unseen = min(self._share(self._steered(wanted.forward, turn)) for turn in (wanted.turn, present.turn))
+            return None if most >= 1.0 else wanted._replace(forward=wanted.forward * most), unseen
         arc = Twist(*wanted)
-        most = self._share(arc)
+        most, unseen = self._share(arc)
         if most >= 1.0:
-            return None
+            return None, False
         slower = arc.scaled(most)
         if arc.turn == 0.0:
-            return Velocity(*slower)
+            return Velocity(*slower), unseen
         speed = math.hypot(arc.forward, arc.left)
         rolling = max(most, min(math.hypot(present.forward, present.left) / speed, 1.0)) if speed > 0.0 else 0.0
-        tighter = self._share(Twist(arc.forward * rolling, arc.left * rolling, arc.turn))
-        return Velocity(slower.forward, slower.left, arc.turn * max(most, tighter))
+        tighter, _ = self._share(Twist(arc.forward * rolling, arc.left * rolling, arc.turn))
+        return Velocity(slower.forward, slower.left, arc.turn * max(most, tighter)), unseen
 
     def _steered(self, forward: float, steering_rad: float) -> Twist:
         return Twist(forward, 0.0, forward * math.tan(steering_rad) / self._base.wheelbase_m)
 
-    def _share(self, twist: Twist) -> float:
+    def _share(self, twist: Twist) -> tuple[float, bool]:
+        """The share of a motion that is free, and whether what no beam sees allows less than what was measured."""
         guard = self._config
-        return share(twist, self._near, self._footprint, guard.margin_m, guard.slow_ttc_s)
+        measured = share(twist, self._near, self._footprint, guard.margin_m, guard.slow_ttc_s)
+        if not self._hidden or self._nearly_straight(twist):
+            return measured, False
+        # They move along with the robot: less than a fiftieth would creep for ever.
+        hidden = share(twist, self._hidden, self._with_margin, 0.0, guard.slow_ttc_s)
+        return min((measured, False), (hidden if hidden >= LEAST_SHARE else 0.0, True))
+
+    def _nearly_straight(self, twist: Twist) -> bool:
+        """Whether an arc leaves its tangent by no more than the margin up to the stop line: that is seen ahead."""
+        guard = self._config
+        way_m = guard.stop_distance_m + max(guard.front_m, guard.rear_m, guard.half_width_m)
+        return abs(twist.turn) * way_m * way_m <= 2.0 * guard.margin_m * math.hypot(twist.forward, twist.left)
 
     def _along(self, speed: float, clear: float | None, covered: float | None) -> tuple[float, str]:
         if speed == 0.0:

@@ -13,14 +13,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from mobile_vla.control.blind_spots import Beams, BlindSpots, hidden_from
 from mobile_vla.control.clock import Rejected
 from mobile_vla.control.config import RangeGuardConfig
-from mobile_vla.control.swept import Footprint
+from mobile_vla.control.swept import AT_EDGE_M, Footprint, Point
 
 MAX_BEAMS = 20_000
-AT_EDGE_M = 0.001
-"""Outside the body, so that turning towards it counts as a contact."""
-Point = tuple[float, float]
 
 
 class ScanGeometry(NamedTuple):
@@ -47,11 +45,12 @@ UNSEEN = Sides(None, None, None, None)
 
 class Seen(NamedTuple):
     """One scan: ways to the nearest measured obstacles, ways up to which nothing can hide (None: never looked at by
-    this geometry), and what was measured within reach, in the robot's frame."""
+    this geometry), what was measured within reach, and where something can hide near the body, in the robot's frame."""
 
     clear: Sides
     covered: Sides
     points: list[Point]
+    hidden: list[Point]
 
 
 class Corridor(NamedTuple):
@@ -109,8 +108,10 @@ class ScanReducer:
             raise Rejected(
                 "scan.invalid", f"scan has {len(invalid)} NaN beams of {len(ranges)}; clean or repair the scanner"
             )
-        covered = self._covered if not invalid else self._without(invalid)
-        return Seen(self._clear(points), covered, points)
+        if not invalid:
+            return Seen(self._clear(points), self._covered, points, self._blind.always)
+        margins = list(self._margins(invalid))
+        return Seen(self._clear(points), self._without(margins), points, self._blind.without(margins))
 
     def _measured(self, ranges: Sequence[float], geometry: ScanGeometry) -> tuple[list[Point], list[int]]:
         """Measured points within reach, and which beams measured nothing. What is nearer than the scanner can measure
@@ -160,9 +161,10 @@ class ScanReducer:
         self._too_near = [self._nearer_than(nearest, *direction) for direction in self._table]
         self._step = abs(step)
         self._whole = math.tau - self._step * (count - 1) <= 1.5 * self._step
-        sight = min(farthest, _hidden_from(self._guard.narrow_m, self._step / 2))
+        sight = min(farthest, hidden_from(self._guard.narrow_m, self._step / 2))
         low, high = min(angles[0], angles[-1]), max(angles[0], angles[-1])
         self._covered = Sides(*(self._geometric(corridor, low, high, sight) for corridor in self._corridors))
+        self._blind = BlindSpots(self._guard, Beams(self._table, self._step, self._whole, farthest), self._reach_m)
         self._check_stop_line(nearest)
         self._geometry = geometry
 
@@ -202,11 +204,11 @@ class ScanReducer:
         slack = self._step / 2
         return any(low - slack <= right + turn and left + turn <= high + slack for turn in (-math.tau, 0.0, math.tau))
 
-    def _without(self, invalid: list[int]) -> Sides:
+    def _without(self, margins: list[tuple[int, float]]) -> Sides:
         """Coverage without some beams: up to the nearest place in each corridor where a narrow post can stand."""
         ways = list(self._covered)
-        for index, aside_rad in self._margins(invalid):
-            hidden = _hidden_from(self._guard.narrow_m, aside_rad)
+        for index, aside_rad in margins:
+            hidden = hidden_from(self._guard.narrow_m, aside_rad)
             for side, corridor in enumerate(self._corridors):
                 covered = ways[side]
                 if covered is not None:
@@ -250,8 +252,3 @@ class ScanReducer:
                 since = since + 1.0 if bad[index] else 0.0
                 found[index] = since
         return found
-
-
-def _hidden_from(narrow_m: float, aside_rad: float) -> float:
-    """Where a post can begin unseen in a direction whose nearest valid beams are that angle away."""
-    return 0.0 if aside_rad >= math.pi / 2 else narrow_m / 2 * (1.0 / math.sin(aside_rad) - 1.0)

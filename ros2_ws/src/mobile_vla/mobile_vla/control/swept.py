@@ -17,6 +17,8 @@ from mobile_vla.control.config import RangeGuardConfig
 
 Point = tuple[float, float]
 _STRAIGHT_RADPS = 1e-6
+AT_EDGE_M = 0.001
+"""Outside the body, so that turning towards it counts as a contact."""
 
 
 class Twist(NamedTuple):
