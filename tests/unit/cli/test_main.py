@@ -70,6 +70,14 @@ def test_a_mistake_is_one_sentence_and_exit_2(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize("keep", ["kosmos.text=" + "9" * 5000, "kosmos.text=-1", "kosmos.text=\u00b2"])
+def test_layers_to_keep_are_a_small_number(keep: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["checkpoint", "convert", "a.pth", "o.safetensors", "--dtype", "fp32", "--keep", keep]) == 2
+    said = capsys.readouterr().err
+    assert "is not STACK=N" in said
+    assert len(said) < 300
+
+
 LONG = "x" * 5000 + ".pth"
 
 

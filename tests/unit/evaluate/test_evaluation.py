@@ -296,6 +296,9 @@ def test_a_recorder_whose_clock_was_set_back_is_suspected(tmp_path: Path, messag
         (("--html", "/nonexistent/x.html"), "there is no folder /nonexistent"),
         (("--html", "/tmp"), "/tmp is a folder; name a file in it"),
         (("--seed", "-1"), "--seed must not be negative, got -1"),
+        (("--seed", "9" * 4000), "--seed must be at most 1000000000, got 9{24}$"),
+        (("--closed", "--latency-ms", "1e308"), r"--latency-ms must be at most 60000, got 1e\+308"),
+        (("--start-s", "1e308"), r"--start-s must be at most 1000000000, got 1e\+308"),
     ],
 )
 def test_flags_that_make_no_sense(flags: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.errors import UserError
+from mobile_vla_cli.flags import check_numbers
 from mobile_vla_cli.render import print_json
 from mobile_vla_cli.screen_text import plain
 
@@ -19,7 +19,7 @@ EPILOG = """vla dataset build recordings/* --out data/lab
 vla dataset check data/lab
 vla dataset export data/lab --format lerobot --out data/lab_lerobot
 vla dataset import episode.h5 --out recordings/old --instruction "go to the door" """
-_MAX_HZ = 1000
+_LEAST_HZ, _MAX_HZ = 0.001, 1000
 FORMATS = ("lerobot", "hdf5", "npz")
 
 
@@ -90,12 +90,7 @@ def _build(args: argparse.Namespace) -> int:
     for name in ("val_share", "test_share"):
         if not 0 <= vars(args)[name] < 0.5:
             raise UserError(f"--{name.replace('_', '-')} must be from 0 to below 0.5, got {vars(args)[name]:g}")
-    for name in ("rate_hz", "delay_ms", "tolerance_ms", "width", "seed"):
-        value, flag = vars(args)[name], f"--{name.replace('_', '-')}"
-        if not math.isfinite(value):
-            raise UserError(f"{flag} must be a finite number, got {value:g}")
-        if value < 0 and name != "delay_ms":
-            raise UserError(f"{flag} must not be negative, got {value:g}")
+    check_numbers(args, ("rate_hz", "delay_ms", "tolerance_ms", "width", "seed"), signed=("delay_ms",))
     names = [name for name in BuildOptions._fields if name in vars(args)]
     options = BuildOptions(**{name: vars(args)[name] for name in names})
     chosen = {role: name for role in ("image", "command") if (name := vars(args)[f"{role}_topic"])}
@@ -167,8 +162,8 @@ def _export(args: argparse.Namespace) -> int:
 def _import(args: argparse.Namespace) -> int:
     from mobile_vla.bags.dataset.hdf5 import import_episode
 
-    if not 0 < args.rate_hz < math.inf:
-        raise UserError(f"--rate-hz must be a finite number > 0, got {args.rate_hz:g}")
+    if not _LEAST_HZ <= args.rate_hz <= _MAX_HZ:
+        raise UserError(f"--rate-hz must be from {_LEAST_HZ} to {_MAX_HZ}, got {args.rate_hz:g}")
     for path in args.files:
         folder = args.out if len(args.files) == 1 else args.out / path.stem
         import_episode(path, folder, args.rate_hz, args.instruction)

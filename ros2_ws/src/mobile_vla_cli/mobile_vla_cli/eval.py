@@ -14,7 +14,7 @@ from rich.table import Table
 
 from mobile_vla.errors import UserError
 from mobile_vla.resources import SHIPPED_POLICY
-from mobile_vla_cli.flags import checkpoint
+from mobile_vla_cli.flags import check_numbers, checkpoint
 from mobile_vla_cli.outputs import OutputFile, check_outputs, checkpoint_files, output_or_screen, write_output
 from mobile_vla_cli.render import print_json
 
@@ -156,13 +156,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--checkpoint was given {len(args.checkpoint)} times; one is evaluated, two are compared")
     if not 0 <= args.drop < 1:
         raise UserError(f"--drop must be from 0 to below 1, got {args.drop:g}")
-    for name in ("latency_ms", "start_s", "end_s", "tolerance_ms", "delay_ms", "seed"):
-        value = vars(args)[name]
-        flag = f"--{name.replace('_', '-')}"
-        if not math.isfinite(value):
-            raise UserError(f"{flag} must be a finite number, got {value:g}")
-        if value < 0 and name != "delay_ms":
-            raise UserError(f"{flag} must not be negative, got {value:g}")
+    check_numbers(args, ("latency_ms", "start_s", "end_s", "tolerance_ms", "delay_ms", "seed"), signed=("delay_ms",))
     if args.end_s and args.end_s <= args.start_s:
         raise UserError(f"--end-s must be later than --start-s ({args.start_s:g}), got {args.end_s:g}")
     if args.video is not None and args.video.suffix != ".mp4":

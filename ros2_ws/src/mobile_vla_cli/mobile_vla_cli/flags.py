@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 from mobile_vla.config import Config, ConfigError, fields_of, from_mapping
 from mobile_vla.config.safe_yaml import YamlError, load_yaml
+from mobile_vla.errors import UserError
 
 C = TypeVar("C", bound=Config)
 MAX_VALUE_CHARACTERS = 4096
@@ -47,6 +49,26 @@ def config_from(args: argparse.Namespace, cls: type[C], **fixed: Any) -> C:
     types = {field.name: field.type for field in fields_of(cls)}
     parsed = {name: _parsed(value, types[name], _flag(name)) for name, value in values.items()}
     return from_mapping(cls, {**parsed, **fixed}, "command line")
+
+
+# what nanoseconds in 64 bits hold, and more than any use has
+_MOST = {"latency_ms": 60_000, "tolerance_ms": 60_000, "delay_ms": 60_000, "rate_hz": 1000, "width": 16384}
+_MOST_OTHERWISE = 1_000_000_000
+
+
+def check_numbers(args: argparse.Namespace, names: Sequence[str], signed: Sequence[str] = ()) -> None:
+    """Raise `UserError` for a flag whose number is not finite, negative (unless `signed`) or beyond all use."""
+    for name in names:
+        value, most = vars(args)[name], _MOST.get(name, _MOST_OTHERWISE)
+        flag, shown = f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)[:24]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{flag} must be a finite number, got {shown}")
+        if value < 0 and name not in signed:
+            raise UserError(f"{flag} must not be negative, got {shown}")
+        if abs(value) > most:
+            raise UserError(f"{flag} must be at most {most}, got {shown}")
+        if name == "rate_hz" and 0 < value < 1 / most:
+            raise UserError(f"{flag} must be 0 or at least {1 / most:g}, got {shown}")
 
 
 def add_set_flag(parser: argparse.ArgumentParser) -> None:

@@ -23,6 +23,9 @@ from mobile_vla.bags.types import (
     Scan,
 )
 
+_BEYOND_SPEED = 1e4
+"""m/s or rad/s: what no robot does, and what squares and sums of it stand."""
+
 Deserialize = Callable[[bytes, str], Any]
 
 
@@ -40,7 +43,7 @@ def decode(role: str, message: RawMessage, ros1: bool, deserialize: Deserialize)
     except (cdr.CdrError, SerdeError) as error:
         raise DecodeError(f"not a {message.type}: {error or 'the bytes do not fit the type'}") from error
     for event in events:
-        if isinstance(event, Command | Action) and not all(map(math.isfinite, event[3:6])):
+        if isinstance(event, Command | Action) and not all(abs(v) < _BEYOND_SPEED for v in event[3:6]):
             raise DecodeError(f"its speeds are {event[3]:g}, {event[4]:g} and {event[5]:g}")
     return events
 

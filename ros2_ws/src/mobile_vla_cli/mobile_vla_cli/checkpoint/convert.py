@@ -83,8 +83,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+_MOST_DIGITS = 4
+
+
 def _keep(text: str) -> tuple[str, int]:
     stack, _, count = text.partition("=")
-    if not count.isdecimal():
-        raise UserError(f"--keep {text} is not STACK=N; write for example --keep kosmos.text=12")
+    if not count.isdecimal() or len(count) > _MOST_DIGITS:
+        raise UserError(f"--keep {text[:60]} is not STACK=N; write for example --keep kosmos.text=12")
     return stack, int(count)
