@@ -427,7 +427,7 @@ def test_nothing_but_damaged_pictures_is_one_sentence_and_leaves_nothing(tmp_pat
     [
         (("--rate-hz", "nan"), "--rate-hz must be a finite number, got nan"),
         (("--rate-hz", "1e-308"), "--rate-hz must be 0 or at least 0.001, got 1e-308"),
-        (("--delay-ms", "-1e308"), "--delay-ms must be at most 60000, got -1e+308"),
+        (("--delay-ms=-1e308",), "--delay-ms must be at most 60000, got -1e+308"),
         (("--tolerance-ms", "-1"), "--tolerance-ms must not be negative, got -1"),
         (("--width", "-640"), "--width must not be negative, got -640"),
         (("--seed", "-1"), "--seed must not be negative, got -1"),
