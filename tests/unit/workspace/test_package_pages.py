@@ -14,7 +14,6 @@ SOURCES = ROOT / "ros2_ws" / "src"
 PACKAGES = sorted(path.parent.name for path in SOURCES.glob("*/package.xml"))
 PAGES = ("README.md", "CHANGELOG.rst", "LICENSE", "QUALITY_DECLARATION.md")
 README_SECTIONS = ("Features", "Design", "Parameters", "Topics", "Test", "Quality")
-LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)")
 
 
 def console_scripts(name: str) -> list[str]:
@@ -22,12 +21,6 @@ def console_scripts(name: str) -> list[str]:
     config.read(SOURCES / name / "setup.cfg")
     lines = config.get("options.entry_points", "console_scripts", fallback="").strip().splitlines()
     return [line.partition("=")[0].strip() for line in lines]
-
-
-def anchors(page: Path) -> set[str]:
-    """Anchors of a page's headings, as they are made where the pages are shown."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("name", PACKAGES)
@@ -81,18 +74,3 @@ def test_the_quality_declaration_answers_every_section_of_rep_2004(name: str) ->
         "Security",
     )
     assert [section for section in sections if f" {section} [" not in text] == []
-
-
-@pytest.mark.parametrize(
-    "page", [*(f"ros2_ws/src/{name}/{page}" for name in PACKAGES for page in PAGES if page.endswith(".md"))]
-)
-def test_links_lead_to_files_and_headings_that_exist(page: str) -> None:
-    path = ROOT / page
-    wrong = []
-    for target, anchor in LINK.findall(path.read_text()):
-        if target.startswith(("http://", "https://", "mailto:")):
-            continue
-        linked = (path.parent / target).resolve()
-        if not linked.exists() or (anchor and anchor not in anchors(linked)):
-            wrong.append(f"{target}#{anchor}")
-    assert wrong == []
