@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from mobile_vla_cli.screen_text import plain
+from mobile_vla_cli.screen_text import MAX_MESSAGE, message, plain
 
 
 def printed(text: str) -> str:
@@ -27,3 +27,14 @@ def test_control_characters_are_written_out() -> None:
 @given(st.text(max_size=50))
 def test_no_text_fails_or_controls_the_terminal(text: str) -> None:
     assert all(character.isprintable() or character in "\n\t" for character in printed(text))
+
+
+def test_a_message_is_one_line() -> None:
+    assert message("unknown name 'a\nb\t\x1b\u2028c'") == "unknown name 'a\\nb\\t\\x1b\\u2028c'"
+
+
+def test_a_long_message_keeps_its_begin_and_its_remedy() -> None:
+    shown = message("the anchor " + "x" * 60_000 + " is not read; write the value out")
+    assert shown.startswith("the anchor xxx")
+    assert shown.endswith(" is not read; write the value out")
+    assert len(shown) < MAX_MESSAGE + 100

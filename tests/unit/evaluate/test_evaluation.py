@@ -306,6 +306,14 @@ def test_flags_that_make_no_sense(flags: tuple[str, ...], sentence: str, capsys:
     assert re.search(sentence, " ".join(capsys.readouterr().err.split()))
 
 
+def test_an_instruction_that_is_too_long_is_one_sentence(
+    tmp_path: Path, messages: Messages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write(tmp_path / "bag", messages)
+    assert main(["eval", str(bag), "--instruction", "x" * 100_000]) == 2
+    assert "the instruction is 100000 characters long" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_bag_without_a_camera(tmp_path: Path, messages: Messages) -> None:
     with BagWriter(tmp_path / "bag") as bag:
         bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from mobile_vla.errors import UserError
 from mobile_vla.resources import SHIPPED_POLICY
-from mobile_vla_cli.flags import check_numbers, checkpoint
+from mobile_vla_cli.flags import check_numbers, checkpoint, threads
 from mobile_vla_cli.outputs import OutputFile, check_outputs, checkpoint_files, output_or_screen, write_output
 from mobile_vla_cli.render import print_json
 
@@ -50,7 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--robot", default="diff", metavar="NAME", help="robot whose scales and limits apply (default: diff)"
     )
     what.add_argument("--instruction", default="", metavar="TEXT", help="instead of the recorded instruction")
-    what.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of the arithmetic (default: 1)")
+    what.add_argument(
+        "--threads", type=threads, default=1, metavar="N", help="CPU threads of the arithmetic (default: 1)"
+    )
     what.add_argument(
         "--closed",
         action="store_true",

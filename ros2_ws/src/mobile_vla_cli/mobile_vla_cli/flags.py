@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_origin
 from mobile_vla.config import Config, ConfigError, fields_of, from_mapping
 from mobile_vla.config.safe_yaml import YamlError, load_yaml
 from mobile_vla.errors import UserError
+from mobile_vla.policy.config import MAX_THREADS
 
 C = TypeVar("C", bound=Config)
 MAX_VALUE_CHARACTERS = 4096
@@ -22,6 +23,13 @@ def checkpoint(text: str) -> Path:
     from mobile_vla.checkpoint.named import checkpoint_file
 
     return checkpoint_file(text)
+
+
+def threads(text: str) -> int:
+    """The number of a `--threads` argument, within the same bounds in every command."""
+    if not (len(text) <= 3 and text.isdecimal() and 1 <= int(text) <= MAX_THREADS):
+        raise UserError(f"--threads must be a whole number from 1 to {MAX_THREADS}, got {text}")
+    return int(text)
 
 
 def add_config_flags(parser: argparse.ArgumentParser, cls: type[Config], title: str, skip: Sequence[str] = ()) -> None:

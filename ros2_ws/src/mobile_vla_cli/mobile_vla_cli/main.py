@@ -19,7 +19,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.regular import path_sentence, refuse_path
 from mobile_vla_cli.outputs import check_outputs
-from mobile_vla_cli.screen_text import plain
+from mobile_vla_cli.screen_text import message
 from mobile_vla_cli.subcommands import Parser, add_module_command
 
 # One line per command: its module under mobile_vla_cli, loaded only when the command is asked for.
@@ -99,8 +99,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _say(message: str) -> None:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]vla:[/] {plain(message)}", highlight=False)
+def _say(text: str) -> None:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]vla:[/] {message(text)}", highlight=False)
 
 
 def _leave(number: int, _frame: object) -> None:

@@ -22,7 +22,7 @@ class OutputFile(PosixPath):
 
 
 class OutputInNewFolder(OutputFile):
-    """The same; its folder is made."""
+    """An output whose folder is made when it does not exist."""
 
 
 def output_or_screen(text: str) -> OutputFile | str:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mobile_vla.errors import UserError
 from mobile_vla.train.head.config import FitConfig
-from mobile_vla_cli.flags import add_config_flags, checkpoint, config_from
+from mobile_vla_cli.flags import add_config_flags, checkpoint, config_from, threads
 from mobile_vla_cli.outputs import OutputInNewFolder, check_outputs, checkpoint_files
 from mobile_vla_cli.render import print_json
 
@@ -34,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--robot", default="diff", metavar="NAME", help="robot whose full speeds mean 1 (default: diff)"
     )
     parser.add_argument("--work", type=Path, metavar="DIR", help="features and state (default: DATA/training)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: 1)")
+    parser.add_argument("--threads", type=threads, default=1, metavar="N", help="CPU threads (default: 1)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_config_flags(parser, FitConfig, "how it is fitted")
 
@@ -47,8 +46,6 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla.train.head.run import as_dict, fit_head
     from mobile_vla_cli.eval import controller_of
 
-    if args.threads < 1:
-        raise UserError(f"--threads must be >= 1, got {args.threads}")
     torch.set_num_threads(args.threads)
     config = config_from(args, FitConfig)
     check_outputs(args, also_read=checkpoint_files(args.checkpoint, args.card))

@@ -9,6 +9,7 @@ from mobile_vla.config.schema import Config, ConfigError, param, section
 from mobile_vla.policy.instruction import MAX_CHARACTERS, too_long
 
 ENGINES = ("torch",)
+MAX_THREADS = 256
 DTYPES = ("stored", "fp32", "bf16", "fp16")
 
 
@@ -35,7 +36,9 @@ class InferenceConfig(Config):
     dtype: str = param(
         "stored", "number format of weights and arithmetic; `stored` keeps the file's own", choices=DTYPES
     )
-    threads: int = param(1, "CPU threads of the arithmetic; more than the free cores makes it slower", ge=1, le=256)
+    threads: int = param(
+        1, "CPU threads of the arithmetic; more than the free cores makes it slower", ge=1, le=MAX_THREADS
+    )
     instruction: str = param(
         "", f"the sentence to follow until another one arrives, at most {MAX_CHARACTERS} characters", live=True
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mobile_vla.errors import UserError
 from mobile_vla_cli.checkpoint.screen import console
-from mobile_vla_cli.flags import checkpoint
+from mobile_vla_cli.flags import checkpoint, threads
 from mobile_vla_cli.outputs import OutputInNewFolder, check_outputs, checkpoint_files
 from mobile_vla_cli.render import print_json
 from mobile_vla_cli.screen_text import plain
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which weights of a .pth that holds several (ema_state_dict)",
     )
     parser.add_argument("--force", action="store_true", help="replace DST and its card when they exist")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of the probe (default: 1)")
+    parser.add_argument("--threads", type=threads, default=1, metavar="N", help="CPU threads of the probe (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

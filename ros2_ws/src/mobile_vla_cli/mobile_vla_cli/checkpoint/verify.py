@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mobile_vla_cli.checkpoint.screen import console
-from mobile_vla_cli.flags import checkpoint
+from mobile_vla_cli.flags import checkpoint, threads
 from mobile_vla_cli.render import print_json
 from mobile_vla_cli.screen_text import plain
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dtype", choices=("stored", "fp32", "bf16"), default="stored", help="arithmetic (default: stored)"
     )
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: 1)")
+    parser.add_argument("--threads", type=threads, default=1, metavar="N", help="CPU threads (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
