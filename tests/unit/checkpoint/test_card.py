@@ -85,6 +85,33 @@ def test_wrong_values_are_named_with_a_remedy(path: tuple[str, ...], value: Any,
     assert sentence in refused(changed)
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (
+            ("action", "scale"),
+            "x",
+            "action.scale must be a list, got 'x'; correct it (meaning: multiplies each output)",
+        ),
+        (("action", "scale"), [1, 5000], "must be <= 1000, got 5000; correct it (meaning: multiplies each output)"),
+        (("action", "scale"), [1], "scale must have 2 values, got 1; write one per output"),
+        (("action", "scale"), [0, 1], "could not move that axis; write 1 for no scaling"),
+        (("clip_image", "std"), [0, 1, 1], "std must be > 0, got 0; write the divisor of each channel in training"),
+        (("clip_image", "mean"), [0], "mean must have 3 values, got 1; write one per channel"),
+        (("features",), [], "features must name at least one feature; write for example kosmos_text:last"),
+        (("features",), ["clip_text:projected"] * 2, "; list each once"),
+        (("prompt",), "go", "write it where the instruction belongs"),
+    ],
+)
+def test_every_remedy_says_what_to_do(path: tuple[str, ...], value: Any, sentence: str) -> None:
+    changed = values()
+    place = changed
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    assert sentence in refused(changed)
+
+
 def test_a_number_with_an_exponent_is_a_number() -> None:
     text = dump_card(CARD).replace("layer_norm_eps: 1.0e-05", "layer_norm_eps: 1e-6")
     assert parse_card(text, "x").towers.kosmos.layer_norm_eps == 1e-6

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ def shard(state, folder: Path, **changes) -> Path:
         save_file({name: state[name].contiguous() for name in part}, folder / file)
     weight_map = {name: file for file, part in halves.items() for name in part} | changes
     index = folder / "model.safetensors.index.json"
-    index.write_text(__import__("json").dumps({"metadata": {}, "weight_map": weight_map}))
+    index.write_text(json.dumps({"metadata": {}, "weight_map": weight_map}))
     return index
 
 
@@ -122,6 +123,15 @@ def test_a_missing_shard(state, tmp_path: Path) -> None:
 def test_a_promise_the_shards_do_not_keep(state, tmp_path: Path) -> None:
     index = shard(state, tmp_path, **{"rnn.weight_ih_l9": "model-00001-of-00002.safetensors"})
     with pytest.raises(SourceError, match=r"promises rnn.weight_ih_l9 in model-00001"):
+        open_source(index)
+
+
+def test_a_tensor_that_the_index_does_not_list(state, tmp_path: Path) -> None:
+    index = shard(state, tmp_path)
+    content = json.loads(index.read_text())
+    del content["weight_map"][EMBEDDING]
+    index.write_text(json.dumps(content))
+    with pytest.raises(SourceError, match=rf"holds {EMBEDDING}, which .* does not list; copy all files of one save"):
         open_source(index)
 
 

@@ -192,8 +192,8 @@ def test_int8_is_not_converted_again(converted: Path, tmp_path: Path) -> None:
 
 
 def test_disk_space_is_checked_before(made: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(converting.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 1000}))
-    with pytest.raises(UserError, match=r"0.0 GB free, 0.0 GB are needed"):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
+    with pytest.raises(UserError, match=r"1\.0 kB free, [0-9.]+ MB are needed; free some, or choose another place"):
         convert(Job(made / "reconstructed.pth", tmp_path / "p.safetensors", "bf16"))
 
 

@@ -131,3 +131,10 @@ def test_a_place_that_cannot_be_a_folder_is_one_sentence(tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot write .*: (File exists|Not a directory); choose another place"):
         synthesize(tmp_path / "file/p.safetensors", Order("tiny", "tanh"))
+
+
+def test_a_full_disk_is_said_in_a_unit_that_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 987_000}))
+    with pytest.raises(UserError, match=r"987\.0 kB free, [0-9.]+ MB are needed; free some, or choose another place"):
+        synthesize(tmp_path / "a.safetensors", Order("tiny", "documented"))
+    assert list(tmp_path.iterdir()) == []

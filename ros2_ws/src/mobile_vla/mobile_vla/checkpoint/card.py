@@ -71,9 +71,9 @@ class ImageSpec:
     def __post_init__(self) -> None:
         for name in ("mean", "std"):
             if len(getattr(self, name)) != 3:
-                raise CardError(f"{name} must have 3 values, got {len(getattr(self, name))}")
+                raise CardError(f"{name} must have 3 values, got {len(getattr(self, name))}; write one per channel")
         if min(self.std) <= 0:
-            raise CardError(f"std must be > 0, got {min(self.std):g}")
+            raise CardError(f"std must be > 0, got {min(self.std):g}; write the divisor of each channel in training")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,9 +87,9 @@ class ActionSpec:
     def __post_init__(self) -> None:
         for name in ("scale", "offset"):
             if len(getattr(self, name)) != 2:
-                raise CardError(f"{name} must have 2 values, got {len(getattr(self, name))}")
+                raise CardError(f"{name} must have 2 values, got {len(getattr(self, name))}; write one per output")
         if 0.0 in self.scale:
-            raise CardError("scale must not contain 0: the policy could not move that axis")
+            raise CardError("scale must not contain 0: the policy could not move that axis; write 1 for no scaling")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -169,7 +169,10 @@ class Probe:
     def __post_init__(self) -> None:
         for name in ("first", "second"):
             if len(getattr(self, name)) != self.frames:
-                raise CardError(f"{name} must have one value per frame ({self.frames}), got {len(getattr(self, name))}")
+                raise CardError(
+                    f"{name} must have one value per frame ({self.frames}), got {len(getattr(self, name))}; remove the "
+                    f"probe, or convert the original again"
+                )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -204,11 +207,11 @@ class Card:
         if self.format != FORMAT:
             raise CardError(f"format must be {FORMAT}, got {self.format}; use the release that wrote this card")
         if not self.features:
-            raise CardError("features must name at least one feature")
+            raise CardError("features must name at least one feature; write for example kosmos_text:last")
         for feature in self.features:
             split_feature(feature)
         if len(set(self.features)) != len(self.features):
-            raise CardError(f"features must not repeat, got {', '.join(self.features)}")
+            raise CardError(f"features must not repeat, got {', '.join(self.features)[:200]}; list each once")
         if self.weights_sha256 and not re.fullmatch(r"[0-9a-fA-F]{64}", self.weights_sha256):
             raise CardError(
                 f"weights_sha256 must be 64 hexadecimal digits, got {len(self.weights_sha256)} characters; "
@@ -216,7 +219,10 @@ class Card:
             )
         for name in ("prompt", "clip_prompt"):
             if "{instruction}" not in getattr(self, name):
-                raise CardError(f"{name} must contain {{instruction}}, got {getattr(self, name)!r}")
+                raise CardError(
+                    f"{name} must contain {{instruction}}, got {getattr(self, name)[:60]!r}; write it where the "
+                    f"instruction belongs"
+                )
 
     @property
     def action_space(self) -> str:

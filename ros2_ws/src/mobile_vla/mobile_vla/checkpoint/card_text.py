@@ -39,6 +39,11 @@ class _Field(NamedTuple):
         choices = self.rule.choices
         return f"one of {', '.join(choices)} ({self.rule.meaning})" if choices else self.rule.meaning
 
+    @property
+    def correction(self) -> str:
+        """What to do about a wrong value."""
+        return f"write {self.remedy}" if self.rule.choices else f"correct it (meaning: {self.rule.meaning})"
+
 
 def load_card(path: Path) -> Card:
     """Read and validate a card file."""
@@ -144,7 +149,7 @@ def _value(name: str, value: Any, field: _Field, where: str) -> Any:
         return None if value is None and optional else _build(field.nested, value, where, f"{name}.")
     if typing.get_origin(field.type) is tuple:
         if not isinstance(value, (list, tuple)):
-            raise CardError(f"{where}: {name} must be a list, got {_short(value)}; write {field.remedy}")
+            raise CardError(f"{where}: {name} must be a list, got {_short(value)}; {field.correction}")
         item = field._replace(type=typing.get_args(field.type)[0])
         return tuple(_scalar(f"{name}[{index}]", element, item, where) for index, element in enumerate(value))
     return _scalar(name, value, field, where)
@@ -155,17 +160,17 @@ def _scalar(name: str, value: Any, field: _Field, where: str) -> Any:
         value = float(value)
     if type(value) is not field.type:
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}[field.type]
-        raise CardError(f"{where}: {name} must be {kind}, got {_short(value)}; write {field.remedy}")
+        raise CardError(f"{where}: {name} must be {kind}, got {_short(value)}; {field.correction}")
     if field.rule.choices and value not in field.rule.choices:
-        raise CardError(f"{where}: {name} must not be {_short(value)}; write {field.remedy}")
+        raise CardError(f"{where}: {name} must not be {_short(value)}; {field.correction}")
     if isinstance(value, str) and not value.replace("\n", "").replace("\t", "").isprintable():
-        raise CardError(f"{where}: {name} contains control characters, got {_short(value)}; write {field.remedy}")
+        raise CardError(f"{where}: {name} contains control characters, got {_short(value)}; {field.correction}")
     if isinstance(value, float) and not math.isfinite(value):
-        raise CardError(f"{where}: {name} must be a finite number, got {value}; write {field.remedy}")
+        raise CardError(f"{where}: {name} must be a finite number, got {value}; {field.correction}")
     if field.rule.ge is not None and value < field.rule.ge:
-        raise CardError(f"{where}: {name} must be >= {field.rule.ge:g}, got {value:g}; write {field.remedy}")
+        raise CardError(f"{where}: {name} must be >= {field.rule.ge:g}, got {value:g}; {field.correction}")
     if field.rule.le is not None and value > field.rule.le:
-        raise CardError(f"{where}: {name} must be <= {field.rule.le:g}, got {value:g}; write {field.remedy}")
+        raise CardError(f"{where}: {name} must be <= {field.rule.le:g}, got {value:g}; {field.correction}")
     return value
 
 

@@ -8,7 +8,6 @@ removed by the next one.
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -31,7 +30,7 @@ from mobile_vla.checkpoint.reduce import ReducedContents, kept_layers, sentence
 from mobile_vla.checkpoint.source import SourceError, sha256_of
 from mobile_vla.checkpoint.strict import require
 from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
-from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
+from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors, write_text
 from mobile_vla.errors import UserError
 from mobile_vla.policy.batch import BatchPolicy
 from mobile_vla.policy.model import expected_shapes
@@ -146,10 +145,7 @@ def _write(
     """Stream the tensors into `partial`; returns the relative error of each int8 matrix."""
     entries = list(_entries(expected_shapes(layout), dtype))
     total = sum(entry.nbytes for entry in entries)
-    if (free := shutil.disk_usage(partial.parent).free) < total:
-        raise UserError(
-            f"{partial.parent.parent} has {free / 1e9:.1f} GB free, {total / 1e9:.1f} GB are needed; free some"
-        )
+    refuse_little_space(partial.parent.parent, total)
     errors: list[float] = []
     # rows' scales of matrices already written, which may come much later in the file
     scales: dict[str, Tensor] = {}

@@ -64,6 +64,10 @@ class SafetensorsSource:
                 raise SourceError(
                     f"{path} promises {shown(min(absent))} in {file.path.name}, where it is not; copy all files again"
                 )
+            if promised is not None and (extra := entries.keys() - promised):
+                raise SourceError(
+                    f"{file.path} holds {shown(min(extra))}, which {path} does not list; copy all files of one save"
+                )
             if doubled := entries.keys() & self._placed.keys():
                 raise SourceError(f"{min(doubled)} is in two shards of {path}; keep the shards of one save only")
             self._placed.update(entries)

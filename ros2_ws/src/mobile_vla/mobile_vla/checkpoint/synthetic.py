@@ -23,7 +23,7 @@ from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path, refuse_lo
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
 from mobile_vla.checkpoint.wild import write_pth
-from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
+from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors, write_text
 from mobile_vla.errors import UserError
 from mobile_vla.policy.model import expected_shapes
 
@@ -73,8 +73,7 @@ def synthesize(
         destination.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write {destination}: {error.strerror or error}; choose another place") from None
-    if (free := shutil.disk_usage(destination.parent).free) < 1.1 * total:
-        raise UserError(f"{destination.parent} has {free / 1e9:.1f} GB free, {1.1 * total / 1e9:.1f} GB are needed")
+    refuse_little_space(destination.parent, total * 11 // 10)
 
     def tensor(name: str) -> Tensor:
         return random_tensor(name, shapes[name], order.seed)

@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ DTYPE_NAMES = {
 }
 # key of the sha256 of everything behind the header; checked at every load that has no card with the whole file's
 DATA_SHA256 = "mobile_vla.data_sha256"
+_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 _NOT_YET = "-" * 64
 ALIGNMENT = 64
 # bytes of the field before the header that holds the header's own length
@@ -121,6 +123,19 @@ def release_written(file: BinaryIO) -> None:
     file.flush()
     os.fdatasync(file.fileno())
     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def refuse_little_space(folder: Path, needed_bytes: int) -> None:
+    """Raise `UserError` where a file of that size does not fit, before anything is written."""
+    if (free := shutil.disk_usage(folder).free) < needed_bytes:
+        raise UserError(
+            f"{folder} has {_size(free)} free, {_size(needed_bytes)} are needed; free some, or choose another place"
+        )
+
+
+def _size(count: int) -> str:
+    unit, name = next(((unit, name) for unit, name in _UNITS if count >= unit), _UNITS[-1])
+    return f"{count / unit:.1f} {name}"
 
 
 @contextmanager
