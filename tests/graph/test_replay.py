@@ -75,7 +75,7 @@ def test_topics_that_cannot_be_published_are_left_out_by_name(graph: Any, tmp_pa
     ("arguments", "sentence"),
     [
         (["replay", "missing"], "there is no bag at missing"),
-        (["replay", "missing", "--rate", "0"], "rate must be > 0, got 0"),
+        (["replay", "missing", "--rate", "0"], "rate must be >= 0.01, got 0"),
         (["record", "--recover", "missing"], "--recover missing is not a folder"),
         (["record", "--storage", "zip"], "storage must be one of mcap, sqlite3, got 'zip'"),
     ],

@@ -66,6 +66,29 @@ def test_a_value_for_a_node_that_does_not_run_is_refused(robot: str, node: str, 
     assert reason in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["a b", "/../x", "\x1b[31m", "1robot", "a//b", "a\n"])
+def test_a_namespace_that_ends_every_node_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="namespace must be a name such as robot1"):
+        Choice(namespace=name)
+
+
+@pytest.mark.parametrize("name", ["", "/", "robot1", "/fleet/robot_1/"])
+def test_a_namespace_of_ros_is_accepted(name: str) -> None:
+    Choice(namespace=name)
+
+
+@pytest.mark.parametrize(("node", "value"), [("gamepad", "mapping"), ("simulator", "scenario")])
+def test_a_file_that_a_node_could_not_read_is_refused_before_anything_starts(
+    node: str, value: str, tmp_path: Path
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("nonsense: 1")
+    with pytest.raises(UserError, match=r"bad\.yaml: unknown name 'nonsense'"):
+        describe(Choice(), {node: {value: str(bad)}})
+    with pytest.raises(UserError, match="nothing"):
+        describe(Choice(), {node: {value: "nothing"}})
+
+
 def test_only_differences_become_parameters() -> None:
     assert "limits.linear.jerk_mps3" not in describe(Choice()).node("controller").parameters()
 

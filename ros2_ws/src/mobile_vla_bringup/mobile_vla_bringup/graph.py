@@ -18,12 +18,14 @@ from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.camera.config import CameraConfig, DepthScanConfig
 from mobile_vla.checkpoint.named import SYNTHETIC, card_beside, refuse_untrained
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
+from mobile_vla.config.namespace import check_namespace
 from mobile_vla.config.sections import merged, read_sections
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import nearest
 from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.resources import SHIPPED_POLICY
 from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig
+from mobile_vla.teleop.mapping import load_mapping
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,10 @@ class Choice(Config):
     bag: str = param("", "record everything into this new folder; empty: do not record")
     respawn: bool = param(True, "start a process again when it ends unexpectedly")
 
+    def cross_check(self) -> None:
+        """Refuse a namespace that ends every node."""
+        check_namespace(self.namespace)
+
 
 def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Graph:
     """The graph for a choice; `overrides` (section -> values) is laid over all files. Raises `ConfigError`."""
@@ -122,6 +128,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
         for name in names
     )
     graph = Graph(choice.namespace.strip("/"), nodes, policy, respawn=choice.respawn)
+    _refuse_unreadable_files(graph)
     _refuse_untrained(graph)
     _refuse_another_action_space(graph, choice.robot)
     _refuse_blind_feet(graph, choice.robot)
@@ -176,6 +183,16 @@ def _recorder_section(bag: str) -> dict[str, dict[str, Any]]:
         return {}
     path = Path(bag).expanduser()
     return {"recorder": {"out_dir": str(path.parent), "name": path.name}}
+
+
+def _refuse_unreadable_files(graph: Graph) -> None:
+    """A gamepad's mapping or a simulator's scenario, which its node would refuse after everything has started."""
+    for node in graph.nodes:
+        if isinstance(node.config, GamepadConfig):
+            load_mapping(node.config.mapping)
+        if node.name == "simulator" and node.config.scenario:  # type: ignore[attr-defined]  # an optional package's
+            scenario = importlib.import_module("mobile_vla_sim.scenario")
+            scenario.scene_for(node.config, node.config.seed)  # type: ignore[attr-defined]
 
 
 def _refuse_untrained(graph: Graph) -> None:

@@ -11,12 +11,14 @@ from typing import NoReturn
 import yaml
 
 from mobile_vla.config import Config, to_mapping
+from mobile_vla.config.namespace import check_namespace
 
 
 def become(module: str, node: str, config: Config, namespace: str = "", log_level: str = "info") -> NoReturn:
     """Replace this process by `python -m module` with `config` as its parameters; its mistakes are this command's."""
     from mobile_vla_ros.environment import SAID_BY, prepare
 
+    check_namespace(namespace)
     defaults = to_mapping(type(config)())
     changed = {
         name: list(value) if isinstance(value, tuple) else value

@@ -56,7 +56,7 @@ class RecorderConfig(Config):
             _check_topic_name("topics", topic)
         if self.metadata_version not in (0, 8, 9):
             raise ConfigError(f"metadata_version must be 0, 8 or 9, got {self.metadata_version}")
-        if "/" in self.name or self.name in (".", ".."):
+        if "/" in self.name or self.name in (".", "..") or not self.name.isprintable():
             raise ConfigError(f"name must be a plain folder name, got {self.name!r}; put the path into out_dir")
         if self.storage == "sqlite3" and self.compression == "lz4":
             raise ConfigError("compression lz4 needs storage mcap, got sqlite3; use compression none or storage mcap")
@@ -67,7 +67,7 @@ class ReplayConfig(Config):
     """What of a bag is published again, and how fast."""
 
     bag: str = param("", "the bag: a folder, or one .mcap, .db3 or .bag file")
-    rate: float = param(1.0, "speed: 2 is twice as fast", gt=0.0, le=100.0)
+    rate: float = param(1.0, "speed: 2 is twice as fast", ge=0.01, le=100.0)
     loop: bool = param(False, "start again at the end")
     start_s: float = param(0.0, "begin this many seconds into the bag", ge=0.0, le=1_000_000.0)
     end_s: float = param(0.0, "stop this many seconds into the bag; 0: at its end", ge=0.0, le=1_000_000.0)

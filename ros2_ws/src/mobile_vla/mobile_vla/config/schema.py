@@ -213,6 +213,8 @@ def _coerce(name: str, value: Any, hint: Any) -> Value:
         return float(value)
     if (hint is not bool and isinstance(value, bool)) or not isinstance(value, hint):
         raise ConfigError(f"{name} must be {_a(hint)}, got {value!r}")
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError(f"{name} must not contain a null character, got {value!r}; remove it")
     return value  # type: ignore[no-any-return]
 
 
