@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import io
 import json
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,9 +15,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from bag_making import COMMAND_DELAY_NS, FRAME_NS, START_NS, Messages
+from dataset_making import SMALL, drive, picture
 
 from mobile_vla.bags.dataset import export_npz, hdf5, lerobot
-from mobile_vla.bags.dataset.build import BuildOptions, build, motion_shares, split
+from mobile_vla.bags.dataset.build import build, motion_shares, split
 from mobile_vla.bags.dataset.check import check
 from mobile_vla.bags.dataset.episode import Episode, read_episode, write_episode
 from mobile_vla.bags.dataset.manifest import EpisodeEntry, Manifest, load_manifest
@@ -30,40 +28,6 @@ from mobile_vla.bags.types import Command, Frame, Instruction
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
 from mobile_vla_cli import main
-
-SMALL = BuildOptions(least_frames=5, tolerance_ms=60)
-
-
-def picture(seed: int, index: int) -> np.ndarray:
-    """Smooth and different for every frame of every bag, so that JPEG keeps it and fingerprints differ."""
-    y, x = np.mgrid[0:48, 0:64]
-    phase = index / 7 + seed * 2.1
-    planes = [np.sin(x / (5 + seed) + phase), np.cos(y / 6 - phase), np.sin((x + y) / 9 + phase)]
-    return ((np.stack(planes, -1) + 1) * 120).astype(np.uint8)
-
-
-def drive(
-    folder: Path, messages: Messages, seed: int = 0, *, frames: int = 60, turn: float = 0.3, still: bool = False
-) -> Path:
-    """10 Hz; "red" for the first half, "blue" for the second."""
-    with BagWriter(folder) as bag:
-        bag.add_topic("/camera/image_raw", "sensor_msgs/msg/Image")
-        bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
-        bag.add_topic("/instruction", "std_msgs/msg/String")
-        for index in range(frames):
-            stamp = START_NS + index * FRAME_NS
-            if index in (0, frames // 2):
-                bag.write("/instruction", stamp, messages.text("red" if index == 0 else "blue"))
-            bag.write("/camera/image_raw", stamp, messages.image(stamp, picture(seed, 0 if still else index), "rgb8"))
-            sign = -1 if (index // 5) % 2 else 1
-            bag.write("/cmd_vel", stamp + COMMAND_DELAY_NS, messages.command(0.2, sign * turn))
-    return folder
-
-
-@pytest.fixture
-def built(tmp_path: Path, messages: Messages) -> Manifest:
-    bags = [drive(tmp_path / f"bag{seed}", messages, seed) for seed in range(3)]
-    return build(bags, tmp_path / "set", SMALL)
 
 
 def test_episodes_are_cut_at_the_instruction_and_aligned(built: Manifest) -> None:
@@ -266,116 +230,6 @@ def test_a_pipe_is_no_episode_to_import(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "f.h5")
     with pytest.raises(UserError, match=r"f\.h5 is a pipe \(FIFO\), not a file"):
         hdf5.import_episode(tmp_path / "f.h5", tmp_path / "bag", 10.0, "x")
-
-
-def npz(path: Path, **changes: np.ndarray) -> None:
-    """An episode of three frames with other arrays in it."""
-    sound = {
-        "instruction": np.frombuffer(b"go", np.uint8),
-        "stamps_ns": np.arange(3),
-        "actions": np.ones((3, 3), np.float32),
-        "jpeg_ends": np.array([1, 2, 3]),
-        "jpeg_bytes": np.zeros(3, np.uint8),
-    }
-    np.savez(path, **{**sound, **changes})
-
-
-def spoil(path: Path, how: str) -> None:
-    """Damage one episode file."""
-    data = path.read_bytes()
-    if how == "pipe":
-        path.unlink()
-        os.mkfifo(path)
-    elif how == "compressed":
-        np.savez_compressed(path, **dict(np.load(path)))
-    elif how == "pickled":
-        npz(path, stamps_ns=np.array([{}, {}, {}]))
-    elif how == "huge":
-        with zipfile.ZipFile(path) as content:
-            parts = {name: content.read(name) for name in content.namelist()}
-        header = io.BytesIO()
-        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**13,)})
-        with zipfile.ZipFile(path, "w") as content:
-            for name, data in {**parts, "jpeg_bytes.npy": header.getvalue()}.items():
-                content.writestr(name, data)
-    else:
-        path.write_bytes({"empty": b"", "short": data[: len(data) // 2], "nonsense": b"PK\3\4" + bytes(500)}[how])
-
-
-@pytest.mark.parametrize("how", ["empty", "short", "nonsense", "pipe", "compressed", "pickled", "huge"])
-def test_a_damaged_episode_is_one_sentence(
-    built: Manifest, tmp_path: Path, how: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    spoil(built.folder / built.episodes[0].file, how)
-    for arguments in (["check"], ["export", "--format", "npz", "--out", str(tmp_path / "out")]):
-        assert main(["dataset", arguments[0], str(built.folder), *arguments[1:]]) == 2
-        said = capsys.readouterr().err
-        assert said.startswith("vla: ")
-        assert built.episodes[0].file in said
-        assert said.count("\n") == 1
-        assert "pickle" not in said
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"actions": np.ones((2, 3), np.float32)}, "not one stamp and one command per frame"),
-        ({"actions": np.ones((3, 2), np.float32)}, "not one stamp and one command per frame"),
-        ({"actions": np.ones((3, 3))}, "actions is not float32 in 2 dimensions"),
-        ({"jpeg_ends": np.array([1, 2, 900])}, "pictures that lie outside of it"),
-        ({"jpeg_ends": np.array([2, 1, 3])}, "pictures that lie outside of it"),
-        ({"instruction": np.array([255, 254], np.uint8)}, "not a readable episode"),
-    ],
-)
-def test_an_episode_that_contradicts_itself(tmp_path: Path, changes: dict[str, np.ndarray], sentence: str) -> None:
-    npz(tmp_path / "e.npz", **changes)
-    with pytest.raises(UserError, match=sentence):
-        read_episode(tmp_path / "e.npz")
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"file": "../../x.npz"}, "the episode '../../x.npz' does not lie in the data set"),
-        ({"file": "/dev/zero"}, "the episode '/dev/zero' does not lie in the data set"),
-        ({"file": 5}, "file must be a text, got 5"),
-        ({"split": "../../val"}, "the split '../../val' is none of train, val, test"),
-        ({"frames": "9" * 5000}, "frames must be a whole number"),
-        ({"more": 1}, "is not a data set"),
-    ],
-)
-def test_a_manifest_names_episodes_of_the_data_set_only(
-    built: Manifest, change: dict[str, object], sentence: str
-) -> None:
-    content = json.loads((built.folder / "manifest.json").read_text())
-    content["episodes"][0].update(change)
-    (built.folder / "manifest.json").write_text(json.dumps(content))
-    with pytest.raises(UserError, match="is not a data set") as error:
-        load_manifest(built.folder)
-    assert sentence in str(error.value)
-    assert len(str(error.value)) < 500
-
-
-@pytest.mark.parametrize("text", ["[" * 100_000, "[]", "5", "", '{"format": 1, "episodes": 3}', "9" * 5000, "\xff"])
-def test_a_manifest_that_is_none_is_one_sentence(tmp_path: Path, text: str) -> None:
-    (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
-    with pytest.raises(UserError, match="is not a data set"):
-        load_manifest(tmp_path)
-
-
-def test_pictures_of_another_size_are_not_exported(built: Manifest, tmp_path: Path) -> None:
-    odd = dataclasses.replace(built, width=32)
-    for export in (export_npz.export, hdf5.export, functools.partial(lerobot.export, fps=10)):
-        with pytest.raises(UserError, match="picture 0 is 64x48, those of the data set are 32x48"):
-            export(odd, tmp_path / "out")
-
-
-def test_frames_that_are_no_pictures_are_said(built: Manifest) -> None:
-    entry = built.episodes[0]
-    episode = built.read(entry)
-    write_episode(built.folder / entry.file, dataclasses.replace(episode, jpegs=[b"x"] * len(episode)))
-    with pytest.raises(UserError, match="has a frame that is no picture"):
-        check(built)
 
 
 def with_jpegs(folder: Path, messages: Messages, spoil: Callable[[int, bytes], bytes]) -> Path:
