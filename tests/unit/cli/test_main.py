@@ -106,6 +106,9 @@ LONG = "x" * 5000 + ".pth"
         ["checkpoint", "card", "new", "a.pth", "--out", LONG],
         ["checkpoint", "synthesize", LONG, "--size", "tiny", "--layout", "documented"],
         ["record", "--recover", LONG],
+        ["record", "--recover", "~nobody-of-that-name/x"],
+        ["checkpoint", "inspect", "~nobody-of-that-name/x.pth"],
+        ["checkpoint", "inspect", "a\0b"],
         ["record", "--name", "x" * 5000],
         ["eval", LONG],
         ["dataset", "check", LONG],
@@ -113,7 +116,7 @@ LONG = "x" * 5000 + ".pth"
     ],
     ids=lambda arguments: " ".join(word[:12] for word in arguments),
 )
-def test_a_path_that_is_too_long_is_a_mistake_like_any_other(
+def test_a_path_that_names_nothing_is_a_mistake_like_any_other(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -23,6 +23,11 @@ class FileError(UserError):
     """A file that cannot be read; one sentence that begins with its path."""
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with `~` written out; one of a user whom nobody knows stays as it is, and is then not found."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (raises RuntimeError there)
+
+
 def refuse_path(path: Path) -> None:
     """Raise `FileError` for a path that can name no file, whatever it is for: too long, a loop of links, a null."""
     try:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from mobile_vla.errors import UserError, nearest
+from mobile_vla.regular import expanded
 
 BRINGUP_SHARE = Path("share/mobile_vla_bringup")
 SHIPPED_POLICY = "small"
@@ -17,7 +18,7 @@ def config_dir() -> Path:
     """The folder with robots/, policies/, devices/; `MOBILE_VLA_CONFIG` names another one."""
     chosen = os.environ.get("MOBILE_VLA_CONFIG")
     if chosen:
-        path = Path(chosen).expanduser()
+        path = expanded(chosen)
         if not (path / "robots").is_dir():
             raise UserError(
                 f"MOBILE_VLA_CONFIG={chosen} has no robots/ folder; point it at a copy of config/ or unset it"
@@ -38,7 +39,7 @@ def shipped_policies() -> dict[str, Path]:
 def named_file(kind: str, name: str) -> Path:
     """`config/<kind>/<name>.yaml`, or `name` itself when it is a path to a YAML file."""
     if name.endswith((".yaml", ".yml")):
-        path = Path(name).expanduser()
+        path = expanded(name)
         if not path.is_file():
             raise UserError(
                 f"{_singular(kind)} file {name} does not exist; name one of config/{kind}/ or a path to a YAML file"

@@ -10,7 +10,6 @@ import dataclasses
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from mobile_vla.bags.bag_place import refuse_bag_place
@@ -23,6 +22,7 @@ from mobile_vla.config.sections import merged, read_sections
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import nearest
 from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.regular import expanded
 from mobile_vla.resources import SHIPPED_POLICY
 from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig
 from mobile_vla.teleop.mapping import load_mapping
@@ -135,7 +135,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     if choice.bag:
         recorder = graph.node("recorder").config
         assert isinstance(recorder, RecorderConfig)
-        refuse_bag_place(Path(recorder.out_dir).expanduser() / recorder.name, least_free_mb=recorder.min_free_mb)
+        refuse_bag_place(expanded(recorder.out_dir) / recorder.name, least_free_mb=recorder.min_free_mb)
     return graph
 
 
@@ -181,7 +181,7 @@ def _runs(name: str, sections: Mapping[str, Any]) -> bool:
 def _recorder_section(bag: str) -> dict[str, dict[str, Any]]:
     if not bag:
         return {}
-    path = Path(bag).expanduser()
+    path = expanded(bag)
     return {"recorder": {"out_dir": str(path.parent), "name": path.name}}
 
 

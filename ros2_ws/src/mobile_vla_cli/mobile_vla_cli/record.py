@@ -10,6 +10,7 @@ from rich.console import Console
 from mobile_vla.bags.bag_place import refuse_bag_place
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.errors import UserError
+from mobile_vla.regular import expanded
 from mobile_vla_cli.flags import add_config_flags, config_from
 
 HELP = """Record the topics of the graph into a rosbag2 folder (mcap) until Ctrl-C.
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla_cli.node_process import become
 
     config = config_from(args, RecorderConfig)
-    refuse_bag_place(Path(config.out_dir).expanduser() / (config.name or "vla"), least_free_mb=config.min_free_mb)
+    refuse_bag_place(expanded(config.out_dir) / (config.name or "vla"), least_free_mb=config.min_free_mb)
     return become("mobile_vla_nodes.recorder", "recorder", config, args.namespace)
 
 

@@ -16,6 +16,7 @@ from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import SUFFIX, BagWriter
 from mobile_vla.errors import UserError
+from mobile_vla.regular import expanded
 
 _NAME_FORMAT = "vla_%Y%m%d_%H%M%S"
 
@@ -42,7 +43,7 @@ class BagFolder:
         self._share_dirs = tuple(share_dirs)
         self._free_bytes = free_bytes
         self._wall = wall
-        self._folder = Path(config.out_dir).expanduser()
+        self._folder = expanded(config.out_dir)
         self._lock = threading.Lock()
         self._topics: dict[str, Announced] = {}
         self._undefined: set[str] = set()

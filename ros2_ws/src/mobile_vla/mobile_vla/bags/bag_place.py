@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mobile_vla.errors import UserError
+from mobile_vla.regular import expanded
 
 
 def refuse_bag_place(
@@ -38,4 +39,4 @@ def free_bytes(bag: Path) -> int:
 
 def _nearest(bag: Path) -> Path:
     """The folder nearest to the bag that is there already."""
-    return next(parent for parent in bag.expanduser().absolute().parents if parent.exists())
+    return next(parent for parent in expanded(bag).absolute().parents if parent.exists())

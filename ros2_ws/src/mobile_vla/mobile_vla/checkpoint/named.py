@@ -7,6 +7,7 @@ from pathlib import Path
 from mobile_vla.checkpoint.card import Card, card_path
 from mobile_vla.checkpoint.card_text import load_card
 from mobile_vla.errors import UserError, nearest
+from mobile_vla.regular import expanded
 from mobile_vla.resources import shipped_policies
 
 SYNTHETIC = "synthetic:"
@@ -21,14 +22,14 @@ def checkpoint_file(name: str) -> Path:
         return synthetic.cached(name.removeprefix(SYNTHETIC))
     if name.startswith(SHIPPED):
         return _shipped(name.removeprefix(SHIPPED))
-    return Path(name).expanduser()
+    return expanded(name)
 
 
 def card_beside(name: str, card: str = "") -> Card | None:
     """The card file of a checkpoint, where there is one to read without opening weights. Loads no torch."""
     if name.startswith(SYNTHETIC):
         return None
-    file = Path(card).expanduser() if card else card_path(checkpoint_file(name))
+    file = expanded(card) if card else card_path(checkpoint_file(name))
     return load_card(file) if file.is_file() else None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +27,7 @@ from mobile_vla.policy.model import tower_facts
 from mobile_vla.policy.preprocess import Prepared
 from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.policy.window import Window
+from mobile_vla.regular import expanded
 
 SMALL = 50_000_000
 FRAMES_AT_ONCE = 16
@@ -39,7 +39,7 @@ def open_policy(config: InferenceConfig) -> StreamingPolicy:
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError("device is cuda but PyTorch finds no CUDA device; set device cpu or install a CUDA build")
     torch.set_num_threads(config.threads)
-    card_file = Path(config.card).expanduser() if config.card else None
+    card_file = expanded(config.card) if config.card else None
     loaded = load(
         checkpoint_file(config.checkpoint),
         card_file,
