@@ -171,7 +171,9 @@ class Driven:
             self.arm.call_async(SetBool.Request(data=True))
 
     def until_it_moves(self) -> None:
-        """The attack begins on a robot in motion; what is sent then may well stop it."""
+        """The attack begins on a robot in motion; what is sent then may well stop it. Nobody arms with a key held."""
+        answer = self.graph.call(ARM, SetBool.Request(data=True))
+        assert answer.success, answer.message
 
         def moves() -> bool:
             self.drive()
