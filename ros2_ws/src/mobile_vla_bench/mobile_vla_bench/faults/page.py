@@ -1,7 +1,8 @@
-"""The generated parts of docs/safety.md, between `<!-- begin NAME -->` and `<!-- end NAME -->`.
+"""The generated parts of docs/safety.md and docs/reference/fault-battery.md.
 
-`python -m mobile_vla_bench.faults.page docs/safety.md docs/figures/faults.json` writes them: the tables of modes
-from the code, the table of faults from the registry and the committed result of `vla faults --out …`.
+`python -m mobile_vla_bench.faults.page docs` writes them, between `<!-- begin NAME -->` and `<!-- end NAME -->`: the
+tables of modes from the code, the tables of faults from the registry and the committed results of
+`vla faults --out docs/figures/faults.json` and `vla faults --load --out docs/figures/faults-loaded.json`.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ from typing import Any
 from mobile_vla.control.modes import markdown
 from mobile_vla_bench.faults.registry import FAULTS
 
+PAGES = ("safety.md", "reference/fault-battery.md")
 
-def generated(measured: Mapping[str, Any]) -> dict[str, str]:
-    """The parts by name."""
-    return {"modes": markdown().rstrip(), "faults": fault_table(measured)}
+
+def generated(docs: Path) -> dict[str, str]:
+    """The parts by name, from the code and from the figures below the folder of the pages."""
+    quiet, loaded = (
+        json.loads((docs / "figures" / f"{name}.json").read_text()) for name in ("faults", "faults-loaded")
+    )
+    return {"modes": markdown().rstrip(), "faults": fault_table(quiet), "loaded": broken_faults(loaded)}
 
 
 def with_parts(text: str, parts: Mapping[str, str]) -> str:
@@ -34,16 +40,33 @@ def with_parts(text: str, parts: Mapping[str, str]) -> str:
 
 def fault_table(measured: Mapping[str, Any]) -> str:
     """What was measured, by fault, and on which machine."""
-    figures = {figure["name"]: figure for figure in measured["figures"]}
-    executed = measured["executed"]
-    head = (
-        f"{figures['faults_passed']['value']} of {figures['faults_total']['value']} faults kept every promise, "
-        f"{figures['limit_violations']['value']} limit violations, {executed['seconds']:.0f} s. "
-        f"{executed['machine']}, load average at the end {executed['load_average'][0]:g}, commit {executed['commit']}."
-    )
-    rows = [_row(name, figures, name in executed["failures"]) for name in FAULTS]
+    figures = _by_name(measured)
+    failures = measured["executed"]["failures"]
+    rows = [_row(name, figures, name in failures) for name in FAULTS]
     columns = "| fault | word | what | n | brakes, worst | promised | zero, median | worst | promised | |"
-    return "\n".join([head, "", columns, "|---|---|---|---|---|---|---|---|---|---|", *rows])
+    return "\n".join([_summary(measured), "", columns, "|---|---|---|---|---|---|---|---|---|---|", *rows])
+
+
+def broken_faults(measured: Mapping[str, Any]) -> str:
+    """The summary, and what was seen of the faults that did not keep every promise."""
+    failures = measured["executed"]["failures"]
+    rows = [f"| `{name}` | {'; '.join(seen)} |" for name, seen in failures.items()]
+    table = ["", "| fault | seen |", "|---|---|", *rows] if rows else []
+    return "\n".join([_summary(measured), *table])
+
+
+def _summary(measured: Mapping[str, Any]) -> str:
+    figures, executed = _by_name(measured), measured["executed"]
+    return (
+        f"{figures['faults_passed']['value']} of {figures['faults_total']['value']} faults kept every promise, "
+        f"{figures['limit_violations']['value']} limit violations, {executed['repeats']} repetitions, "
+        f"{executed['seconds']:.0f} s. {executed['machine']}, load average at the end {executed['load_average'][0]:g}, "
+        f"commit {executed['commit']}."
+    )
+
+
+def _by_name(measured: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {figure["name"]: figure for figure in measured["figures"]}
 
 
 def _row(name: str, figures: Mapping[str, Mapping[str, Any]], broken: bool) -> str:
@@ -64,9 +87,12 @@ def _ms(value: float | None) -> str:
 
 
 def main() -> None:
-    """Rewrite the page."""
-    page, figures = Path(sys.argv[1]), Path(sys.argv[2])
-    page.write_text(with_parts(page.read_text(), generated(json.loads(figures.read_text()))))
+    """Rewrite the pages below the folder."""
+    docs = Path(sys.argv[1])
+    parts = generated(docs)
+    for name in PAGES:
+        page = docs / name
+        page.write_text(with_parts(page.read_text(), parts))
 
 
 if __name__ == "__main__":
