@@ -127,7 +127,7 @@ def test_an_input_that_cannot_be_heard_is_named(graph: Any, kind: type, profile:
         assert (refusal.success, refusal.message) == (False, f"not armed: {sentence}")
         bench.drive()  # a publisher that is heard drives, whatever stands beside it
         bench.action = None
-        bench.wait_mode("hold", "unheard")
+        bench.wait_mode("hold", "incompatible_input")
     finally:
         intruder.destroy_node()
         rclpy.shutdown(context=context)

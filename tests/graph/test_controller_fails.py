@@ -105,7 +105,7 @@ def test_what_fails_beside_the_decision_is_named_and_the_robot_drives_on(
     driving: Driving, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statuses = driving.graph.listen(DIAGNOSTICS)
-    monkeypatch.setattr(ControllerNode, "_look_around", lambda *_: 1 / 0)
+    monkeypatch.setattr(ControllerNode, "_check_graph", lambda *_: 1 / 0)
 
     def named() -> bool:
         words = [str(status) for array in statuses for status in array.status if status.name == "/controller"]

@@ -131,7 +131,7 @@ def test_the_robot_stops_before_what_the_depth_camera_sees_and_when_it_is_gone(g
 
     camera.on = False
     dark_s = time.monotonic()
-    graph.wait(lambda: standing() and reason() == "range_dead", what="a stop without pictures")
+    graph.wait(lambda: standing() and reason() == "range_timeout", what="a stop without pictures")
     zero_s = next(when for when, speed in commands if when > dark_s and speed == 0.0) - dark_s
     # Timeout, two ticks, then 0.21 m/s at 1 m/s^2 with jerk 10 m/s^3 and the limiter's tail.
     assert 0.3 < zero_s <= 0.5 + 2 / 30 + 0.21 + 0.1 + 4 / 30 + BUSY_SLACK_S
@@ -139,7 +139,7 @@ def test_the_robot_stops_before_what_the_depth_camera_sees_and_when_it_is_gone(g
     graph.wait(driving, what="driving again with pictures")
 
     camera.picture = millimetres(room(FAR_M))
-    graph.wait(lambda: standing() and reason() == "range_dead", what="a stop for another encoding")
+    graph.wait(lambda: standing() and reason() == "range_timeout", what="a stop for another encoding")
     camera.wall(FAR_M)
     graph.wait(driving, what="driving again in the first encoding")
 

@@ -146,7 +146,7 @@ def test_an_ordinary_publisher_is_heard(graph: Any) -> None:
     graph.spin(0.2)
     assert graph.call(RESET_ESTOP).success
     bench.drive()
-    for number in range(20):  # an epoch that falls into a pause of the imitated policy is not said
+    for number in range(20):  # an invalidation that falls into a pause of the imitated policy is not reported
         bench.wait_mode("autonomy")
         before = len(bench.states)
         person.publish(String(data=f"way {number}"))
@@ -154,7 +154,7 @@ def test_an_ordinary_publisher_is_heard(graph: Any) -> None:
         if any("no action from an image newer" in said.message for said in bench.states[before:]):
             break
     else:
-        pytest.fail("no instruction of a volatile publisher began an epoch")
+        pytest.fail("no instruction of a volatile publisher invalidated the actions before it")
 
 
 def test_more_messages_than_can_be_read_are_a_stop(graph: Any) -> None:

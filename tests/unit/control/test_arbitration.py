@@ -82,7 +82,7 @@ def test_a_source_that_vanishes_in_control_is_remembered_until_its_release(
 def test_forgiving_covers_what_has_vanished_and_nothing_that_still_speaks(arbiter: Arbiter) -> None:
     send(arbiter, "joy", 0)
     send(arbiter, "keyboard", 200)
-    arbiter.forgive(at(300).steady_ns)
+    arbiter.clear_lost(at(300).steady_ns)
     assert arbiter.lost(at(400).steady_ns) == ""
     assert arbiter.lost(at(1000).steady_ns) == "keyboard"
 

@@ -23,13 +23,18 @@ def test_boots_disarmed_and_stays_still_whatever_arrives(rig: Rig) -> None:
         ({}, None, 50, "the policy has not reported itself"),
         ({}, False, 50, "the policy is not ready: probe failed"),
         ({}, True, None, "no action from a camera image has arrived"),
-        ({"require__odometry": True}, True, 50, "odometry is dead"),
-        ({"range_guard__use_scan": True}, True, 50, "a configured range source is dead: scan"),
+        ({"require__odometry": True}, True, 50, "odometry sends nothing usable within its timeout"),
+        (
+            {"range_guard__use_scan": True},
+            True,
+            50,
+            "a configured range source sends nothing usable within its timeout: scan",
+        ),
         (
             {"range_guard__use_range": True},
             True,
             50,
-            "dead: range",
+            "within its timeout: range",
         ),
     ],
 )
@@ -187,7 +192,7 @@ def test_a_source_that_still_has_control_is_not_forgiven_by_arming(rig: Rig) -> 
 
 
 def test_an_action_topic_of_another_type_is_named_when_arming(rig: Rig) -> None:
-    rig.gate.offer_unheard({"action": "policy/action is offered by /x as Twist"})
+    rig.gate.offer_incompatible_inputs({"action": "policy/action is offered by /x as Twist"})
     rig.run(0.5)
     assert "offered by /x as Twist" in rig.gate.arm(rig.now).message
     rig.action = STILL

@@ -150,7 +150,7 @@ def test_a_dead_scanner_stops_autonomy_and_people_as_configured(make_rig: type[R
     died = rig.run(2.0)
     fault = next(index for index, command in enumerate(died) if command.mode is Mode.FAULT)
     assert (fault + 1) * PERIOD_NS <= 500 * MS + 2 * PERIOD_NS
-    assert (rig.last.reason, speed(rig)) == ("range_dead", 0.0)
+    assert (rig.last.reason, speed(rig)) == ("range_timeout", 0.0)
     rig.stick = Velocity(0.2, 0.0, 0.0)
     rig.run(1.0)
     assert rig.last.mode is (Mode.FAULT if guard_teleop else Mode.TELEOP)
@@ -169,7 +169,7 @@ def test_dead_odometry_stops_autonomy_but_not_people(make_rig: type[Rig]) -> Non
     for _ in range(30):
         rig.gate.offer_odometry(rig.ros_ns, math.nan, 0.0, rig.now)
         rig.tick()
-    assert (rig.last.mode, rig.last.reason) == (Mode.FAULT, "odometry_dead")
+    assert (rig.last.mode, rig.last.reason) == (Mode.FAULT, "odometry_timeout")
     assert rig.gate.rejections.counts["odometry.not_finite"] == 30
     rig.stick = Velocity(0.2, 0.0, 0.0)
     rig.run(1.0)
@@ -179,16 +179,16 @@ def test_dead_odometry_stops_autonomy_but_not_people(make_rig: type[Rig]) -> Non
 def test_a_stop_device_that_cannot_be_heard_stops_and_refuses_arming(rig: Rig) -> None:
     rig.drive()
     sentence = "estop is offered by /button with another quality of service"
-    rig.gate.offer_unheard({"estop": sentence})
+    rig.gate.offer_incompatible_inputs({"estop": sentence})
     rig.run(1.5)
-    assert (rig.last.mode, rig.last.reason, speed(rig)) == (Mode.FAULT, "unheard", 0.0)
+    assert (rig.last.mode, rig.last.reason, speed(rig)) == (Mode.FAULT, "incompatible_input", 0.0)
     rig.stick = Velocity(0.2, 0.0, 0.0)
     rig.run(0.5)
     assert (rig.last.mode, speed(rig)) == (Mode.FAULT, 0.0), "people neither"
     rig.release()
     rig.gate.disarm(rig.now)
     assert sentence in rig.gate.arm(rig.now).message
-    rig.gate.offer_unheard({})
+    rig.gate.offer_incompatible_inputs({})
     assert rig.gate.arm(rig.now).ok
     assert rig.until(Mode.AUTONOMY, 1.5)
 

@@ -180,7 +180,7 @@ def test_without_simulated_time_nothing_moves(rig: Rig) -> None:
     assert rig.until(Mode.AUTONOMY, 0.5)
 
 
-def test_an_epoch_begun_on_a_clock_that_was_ahead_does_not_outlast_it(rig: Rig) -> None:
+def test_an_invalidation_on_a_clock_that_was_ahead_does_not_outlast_it(rig: Rig) -> None:
     rig.drive()
     rig.ros_ns += 3_600_000 * MS
     rig.tick()
@@ -232,12 +232,12 @@ def test_every_command_explains_itself(rig: Rig) -> None:
 
 def test_without_actions_the_reason_names_an_action_topic_that_nobody_hears(rig: Rig) -> None:
     rig.drive()
-    rig.gate.offer_unheard({"action": "policy/action is offered as Twist"})
+    rig.gate.offer_incompatible_inputs({"action": "policy/action is offered as Twist"})
     assert rig.tick().mode is Mode.AUTONOMY, "the right publisher is heard beside the wrong one"
     rig.action = None
     rig.run(1.0)
-    assert (rig.last.mode, rig.last.reason) == (Mode.HOLD, "unheard")
-    rig.gate.offer_unheard({})
+    assert (rig.last.mode, rig.last.reason) == (Mode.HOLD, "incompatible_input")
+    rig.gate.offer_incompatible_inputs({})
     assert rig.tick().reason == "stale_action"
 
 

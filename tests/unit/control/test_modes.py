@@ -8,10 +8,7 @@ from mobile_vla.control.modes import CHANGES, CONDITIONS, MEANING, REASONS, Mode
 
 SITUATIONS = [Situation(*values) for values in itertools.product([False, True], repeat=6)]
 EVERY = [
-    (mode, situation)
-    for mode in Mode
-    for situation in SITUATIONS
-    if situation.broken or not situation.broken_for_people
+    (mode, situation) for mode in Mode for situation in SITUATIONS if situation.fault or not situation.blocks_teleop
 ]
 
 
@@ -34,13 +31,13 @@ def test_rules_that_hold_in_every_situation(mode: Mode, situation: Situation) ->
         assert situation.ready
         assert mode in (Mode.HOLD, Mode.AUTONOMY)
         assert not situation.teleop
-        assert not situation.broken
+        assert not situation.fault
     if after is Mode.TELEOP:
         assert situation.teleop
-        assert not situation.broken_for_people
-    if situation.teleop and not situation.broken_for_people:
+        assert not situation.blocks_teleop
+    if situation.teleop and not situation.blocks_teleop:
         assert after is Mode.TELEOP
-    if situation.broken and not situation.teleop:
+    if situation.fault and not situation.teleop:
         assert after is Mode.FAULT
 
 

@@ -163,18 +163,18 @@ def test_scans_that_prove_nothing_do_not_keep_the_guard_alive(ranges: list[float
     with pytest.raises(Rejected) as caught:
         unit.offer_scan(ROS, ranges, geometry, NOW)
     assert caught.value.code == "scan.invalid"
-    assert unit.dead(NOW.steady_ns) == "scan"
+    assert unit.timed_out(NOW.steady_ns) == "scan"
 
 
 def test_a_dead_source_is_named() -> None:
     unit = guard(use_range=True)
-    assert unit.dead(NOW.steady_ns) == "scan"
+    assert unit.timed_out(NOW.steady_ns) == "scan"
     scan(unit, {})
-    assert unit.dead(NOW.steady_ns) == "range"
+    assert unit.timed_out(NOW.steady_ns) == "range"
     unit.offer_range(ROS, 1.0, 0.02, 4.0, NOW)
-    assert unit.dead(NOW.steady_ns) == ""
-    assert unit.dead(NOW.steady_ns + 500 * MS) == ""
-    assert unit.dead(NOW.steady_ns + 501 * MS) == "scan"
+    assert unit.timed_out(NOW.steady_ns) == ""
+    assert unit.timed_out(NOW.steady_ns + 500 * MS) == ""
+    assert unit.timed_out(NOW.steady_ns + 501 * MS) == "scan"
 
 
 def test_an_old_scan_is_refused() -> None:
@@ -212,7 +212,7 @@ def test_the_nearest_of_scan_and_range_counts() -> None:
 
 def test_switched_off_it_does_nothing() -> None:
     unit = RangeGuard(ControllerConfig())
-    assert unit.dead(0) == ""
+    assert unit.timed_out(0) == ""
     assert unit.limit(Velocity(0.5, 0.0, 0.0)) == (Velocity(0.5, 0.0, 0.0), "")
 
 
@@ -274,7 +274,7 @@ def test_a_beam_without_echo_hides_no_other_beam() -> None:
 def test_half_of_the_beams_may_be_missing_and_no_more() -> None:
     unit = guard()
     unit.offer_scan(ROS, [math.nan] * 180 + [9.0] * 180, FULL_CIRCLE, NOW)
-    assert unit.dead(NOW.steady_ns) == ""
+    assert unit.timed_out(NOW.steady_ns) == ""
     with pytest.raises(Rejected, match="181 NaN beams of 360"):
         unit.offer_scan(ROS + MS, [math.nan] * 181 + [9.0] * 179, FULL_CIRCLE, NOW)
 

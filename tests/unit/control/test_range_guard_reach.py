@@ -74,7 +74,7 @@ def test_a_scanner_that_measures_one_distance_only_is_refused() -> None:
 def test_the_largest_scan_is_taken() -> None:
     unit = guard()
     unit.offer_scan(NOW.ros_ns, [9.0] * MAX_BEAMS, ScanGeometry(0.0, 2 * math.pi / MAX_BEAMS, 0.1, 30.0), NOW)
-    assert unit.dead(NOW.steady_ns) == ""
+    assert unit.timed_out(NOW.steady_ns) == ""
 
 
 def test_old_messages_are_counted_under_their_own_source() -> None:

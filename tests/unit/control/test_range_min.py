@@ -36,7 +36,7 @@ def test_a_scan_that_cannot_see_the_stop_line_is_refused(range_min_m: float, rea
         with pytest.raises(Rejected, match=r"range_min .* m, but the stop line \(front\) is 0\.4 m") as caught:
             unit.offer_scan(NOW.ros_ns, [reading] * 360, circle(range_min_m), NOW)
         assert caught.value.code == "scan.range_min"
-    assert unit.dead(NOW.steady_ns) == "scan"
+    assert unit.timed_out(NOW.steady_ns) == "scan"
 
 
 def test_arming_is_refused_with_that_reason() -> None:
@@ -44,7 +44,7 @@ def test_arming_is_refused_with_that_reason() -> None:
     gate.offer_scan(NOW.ros_ns, [1.0] * 360, circle(0.7), NOW)
     outcome = gate.arm(NOW)
     assert not outcome.ok
-    assert "dead: scan (scans are refused: scan has range_min 0.7 m, but the stop line" in outcome.message
+    assert "within its timeout: scan (scans are refused: scan has range_min 0.7 m, but the stop line" in outcome.message
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def forward(unit: RangeGuard, speed: float = 0.5) -> tuple[float, str]:
 def test_nan_ahead_stops_although_most_beams_are_fine() -> None:
     unit = guard()
     unit.offer_scan(ROS, ring(list(range(-84, 85))), CIRCLE, NOW)
-    assert unit.dead(NOW.steady_ns) == ""
+    assert unit.timed_out(NOW.steady_ns) == ""
     assert forward(unit) == (0.0, "range_unseen")
     assert forward(unit, -0.2) == (-0.2, ""), "the way back is seen"
 

@@ -51,7 +51,7 @@ def test_scans_of_two_scanners_in_turn_are_no_range_source(geometry: ScanGeometr
     for at_ms in range(50, 2000, 100):
         assert offer(unit, at_ms, geometry, frame_id, count) == "scan.changing"
         assert offer(unit, at_ms + 50) == "scan.changing"
-    dead = unit.why_dead(77 * MS + 2000 * MS)
+    dead = unit.timeout_detail(77 * MS + 2000 * MS)
     assert dead.startswith("scan (scans are refused: the scan's angles, ranges or frame changed from ")
     assert "merge several into one scan" in dead
 
@@ -61,9 +61,9 @@ def test_one_change_is_accepted_after_a_second(geometry: ScanGeometry, frame_id:
     unit = guard()
     offer(unit, 0)
     assert [offer(unit, at_ms, geometry, frame_id, count) for at_ms in (100, 600, 1099)] == ["scan.changing"] * 3
-    assert unit.dead(77 * MS + 1099 * MS) == "scan"
+    assert unit.timed_out(77 * MS + 1099 * MS) == "scan"
     assert offer(unit, 1100, geometry, frame_id, count) == ""
-    assert unit.why_dead(77 * MS + 1100 * MS) == ""
+    assert unit.timeout_detail(77 * MS + 1100 * MS) == ""
 
 
 def test_a_scanner_whose_turns_differ_by_a_few_beams_is_one_scanner() -> None:

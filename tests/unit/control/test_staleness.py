@@ -151,22 +151,22 @@ def test_repeated_and_older_stamps_are_refused(age_ms: int) -> None:
     assert code_of(unit, 1000, age_ms) == "action.out_of_order"
 
 
-def test_epoch_discards_what_was_computed_from_older_images() -> None:
+def test_invalidate_before_discards_what_was_computed_from_older_images() -> None:
     unit = actions()
     offer(unit, 1000, 50)
-    unit.begin_epoch(at(1010).ros_ns)
+    unit.invalidate_before(at(1010).ros_ns)
     assert not unit.live(at(1010).steady_ns)
-    assert code_of(unit, 1100, 90) == "action.before_epoch"
+    assert code_of(unit, 1100, 90) == "action.invalidated"
     assert unit.image_age_ns(at(1100).steady_ns) == 90 * MS
     offer(unit, 1101, 90)
     assert unit.live(at(1101).steady_ns)
 
 
-def test_an_epoch_never_moves_back() -> None:
+def test_invalidation_never_moves_back() -> None:
     unit = actions()
-    unit.begin_epoch(at(2000).ros_ns)
-    unit.begin_epoch(at(1000).ros_ns)
-    assert unit.epoch_ns == at(2000).ros_ns
+    unit.invalidate_before(at(2000).ros_ns)
+    unit.invalidate_before(at(1000).ros_ns)
+    assert unit.valid_after_ns == at(2000).ros_ns
 
 
 def test_clock_set_back_starts_over() -> None:

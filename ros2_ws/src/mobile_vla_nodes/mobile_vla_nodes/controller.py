@@ -40,12 +40,12 @@ from mobile_vla.control import (
 )
 from mobile_vla.timing import Timings
 from mobile_vla_nodes.controller_status import StateChanges, details, status
+from mobile_vla_nodes.input_publishers import names_of_publishers, publishers
 from mobile_vla_nodes.latch_file import LatchFile
 from mobile_vla_nodes.paced import PacedExecutor
 from mobile_vla_nodes.policy_reset import PolicyReset
 from mobile_vla_nodes.policy_status import status_named
 from mobile_vla_nodes.stop_input import StopInput
-from mobile_vla_nodes.unheard import names_of_publishers, publishers
 from mobile_vla_ros import topics
 from mobile_vla_ros.diagnostics import WARN, Diagnostics, Status, to_message
 from mobile_vla_ros.failures import failures_of
@@ -178,15 +178,15 @@ class ControllerNode(Node):
     def _look_for_stop_devices(self) -> None:
         self._gate.offer_estop_writers(self._stops.writers())
 
-    def _look_around(self) -> None:
+    def _check_graph(self) -> None:
         self._look_for_stop_devices()
         self._gate.offer_publishers({"cmd_vel": names_of_publishers(self, self._publisher.topic_name)})
         self._looks += 1
         if self._looks % LOOKS_PER_MATCH == 0:
             optional = {name: (subscription,) for name, subscription in self._optional.items()}
             found = publishers(self, {**self._always, **optional})
-            self._gate.offer_unheard(found.unheard)
-            self._gate.offer_publishers({name: found.heard.get(name, []) for name in MEANT_FOR_ONE})
+            self._gate.offer_incompatible_inputs(found.incompatible)
+            self._gate.offer_publishers({name: found.compatible.get(name, []) for name in MEANT_FOR_ONE})
 
     def _latch_again(self) -> None:
         """An emergency stop that was latched when the controller before this one ended is latched now."""
@@ -253,7 +253,7 @@ class ControllerNode(Node):
         if now.steady_ns - self._looked_ns >= WATCH_PERIOD_NS:
             self._looked_ns = now.steady_ns
             with self._failures.contained("look at the graph"):
-                self._look_around()
+                self._check_graph()
 
     def between_ticks(self) -> None:
         """What is neither a command nor a stop: the policy's status among everything on /diagnostics."""

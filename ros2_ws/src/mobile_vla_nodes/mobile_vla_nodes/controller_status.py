@@ -44,11 +44,11 @@ def status(command: Command, gate: Gate) -> Status:
         values["estop_cause"] = gate.estop_cause
     if gate.teleop_lost:
         values["teleop_lost"] = gate.teleop_lost
-    values |= {f"unheard_{name}": sentence for name, sentence in gate.unheard.items()}
+    values |= {f"incompatible_{name}": sentence for name, sentence in gate.incompatible_inputs.items()}
     several = gate.second_publishers
     values |= {f"publishers_{name}": sentence for name, sentence in several.items()}
-    level = _LEVELS.get(command.mode, WARN if gate.unheard or several else OK)
-    words = [f"{command.mode.value}: {REASONS[command.reason]}", *gate.unheard.values(), *several.values()]
+    level = _LEVELS.get(command.mode, WARN if gate.incompatible_inputs or several else OK)
+    words = [f"{command.mode.value}: {REASONS[command.reason]}", *gate.incompatible_inputs.values(), *several.values()]
     return Status(level, "; ".join(words), values)
 
 

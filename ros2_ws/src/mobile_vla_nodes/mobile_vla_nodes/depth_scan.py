@@ -19,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, Image, LaserScan
 from mobile_vla.camera.config import DepthScanConfig
 from mobile_vla.camera.depth import DepthError, DepthPicture, DepthScan, Intrinsics, Ranges, View
 from mobile_vla.timing import RateMeter, Timings
-from mobile_vla_nodes.unheard import names_of_publishers, unheard
+from mobile_vla_nodes.input_publishers import incompatible_inputs, names_of_publishers
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.runtime import run
@@ -92,9 +92,9 @@ class DepthScanNode(Node):
     def _judge(self) -> tuple[bytes, str]:
         config = self._settings.value
         silence_s = (time.monotonic_ns() - self._last_ns) / 1e9
-        not_heard = unheard(self, {name: (subscription,) for name, subscription in self._inputs.items()})
-        if not_heard:
-            return ERROR, next(iter(not_heard.values()))
+        incompatible = incompatible_inputs(self, {name: (subscription,) for name, subscription in self._inputs.items()})
+        if incompatible:
+            return ERROR, next(iter(incompatible.values()))
         publishers = names_of_publishers(self, self._out.topic_name)
         if len(publishers) > 1:
             return ERROR, (

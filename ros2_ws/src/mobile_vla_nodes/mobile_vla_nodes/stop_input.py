@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
-from mobile_vla_nodes.unheard import name_of_publisher
+from mobile_vla_nodes.input_publishers import name_of_publisher
 from mobile_vla_ros.failures import Undecodable, failures_of
 from mobile_vla_ros.polled import decoded, sequence_number_of, take, unserved, writer_of
 from mobile_vla_ros.topics import ESTOP

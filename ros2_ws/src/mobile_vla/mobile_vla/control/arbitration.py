@@ -116,7 +116,7 @@ class Arbiter:
                 return source.name
         return ""
 
-    def forgive(self, steady_ns: int) -> None:
+    def clear_lost(self, steady_ns: int) -> None:
         """Forget the sources that have vanished by now: the operator arms without them."""
         for source in self._sources.values():
             if not source.fresh(steady_ns):

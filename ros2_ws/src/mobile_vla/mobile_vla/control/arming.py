@@ -5,10 +5,10 @@ from __future__ import annotations
 from mobile_vla.control.arbitration import Arbiter
 from mobile_vla.control.clock import NS_PER_S, Now, to_s
 from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.health_monitor import HealthMonitor
 from mobile_vla.control.latch import EmergencyLatch
 from mobile_vla.control.modes import REASONS
 from mobile_vla.control.staleness import IMPLAUSIBLE_AGE_NS, Actions, Refused
-from mobile_vla.control.surroundings import Surroundings
 from mobile_vla.control.time_watch import TimeWatch
 
 REFUSED_LATELY_NS = 10 * NS_PER_S
@@ -18,10 +18,10 @@ class ArmingCheck:
     """Looks at the gate's parts; `refusal` is empty when nothing speaks against arming."""
 
     def __init__(
-        self, latch: EmergencyLatch, around: Surroundings, actions: Actions, people: Arbiter, time: TimeWatch
+        self, latch: EmergencyLatch, health: HealthMonitor, actions: Actions, people: Arbiter, time: TimeWatch
     ) -> None:
         self._latch = latch
-        self._around = around
+        self._health = health
         self._actions = actions
         self._people = people
         self._time = time
@@ -34,14 +34,14 @@ class ArmingCheck:
         interrupted = self._time.refusal(now)
         if interrupted:
             return interrupted
-        broken, _ = self._around.broken(steady_ns)
-        if broken:
-            return f"{REASONS[broken]}{self._around.detail(broken, steady_ns)}"
-        unfit = self._around.policy_refusal(steady_ns) if config.require.policy else ""
+        fault, _ = self._health.faults(steady_ns)
+        if fault:
+            return f"{REASONS[fault]}{self._health.detail(fault, steady_ns)}"
+        unfit = self._health.policy_refusal(steady_ns) if config.require.policy else ""
         if unfit:
             return unfit
-        if self._around.image_trouble:
-            return f"the camera picture is not usable: {self._around.image_trouble}"
+        if self._health.image_trouble:
+            return f"the camera picture is not usable: {self._health.image_trouble}"
         return (self._camera(config, steady_ns) if config.require.camera else "") or self._person(steady_ns)
 
     def _camera(self, config: ControllerConfig, steady_ns: int) -> str:
@@ -49,8 +49,8 @@ class ArmingCheck:
         allowed_ns = self._actions.lifetime_ns
         if age_ns is not None and age_ns <= allowed_ns:
             return ""
-        if "action" in self._around.unheard:
-            return self._around.unheard["action"]
+        if "action" in self._health.incompatible_inputs:
+            return self._health.incompatible_inputs["action"]
         refused = self._actions.refused
         if refused is not None and steady_ns - refused.steady_ns <= REFUSED_LATELY_NS:
             slow = refused.code == "action.too_old" and refused.median_age_ns < IMPLAUSIBLE_AGE_NS

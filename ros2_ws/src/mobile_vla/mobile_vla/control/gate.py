@@ -15,12 +15,12 @@ from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.control.envelope import Envelope
+from mobile_vla.control.health_monitor import HealthMonitor
 from mobile_vla.control.latch import EmergencyLatch, Latched
 from mobile_vla.control.modes import Mode, Situation, next_mode
 from mobile_vla.control.range_guard import RangeGuard
 from mobile_vla.control.scan_sides import ScanGeometry
 from mobile_vla.control.staleness import Actions
-from mobile_vla.control.surroundings import Surroundings
 from mobile_vla.control.time_watch import TimeWatch
 
 _DRIVING = (Mode.AUTONOMY, Mode.TELEOP)
@@ -37,10 +37,10 @@ class Gate:
         self._people = Arbiter(config)
         self._guard = RangeGuard(config)
         self._envelope = Envelope(config)
-        self._around = Surroundings(config, self._guard)
+        self._health = HealthMonitor(config, self._guard)
         self._latch = EmergencyLatch()
         self._time = TimeWatch(config)
-        self._arming = ArmingCheck(self._latch, self._around, self._actions, self._people, self._time)
+        self._arming = ArmingCheck(self._latch, self._health, self._actions, self._people, self._time)
         self._armed = False
         self._lost = ""
         self._reset_number = 0
@@ -53,7 +53,7 @@ class Gate:
     def reconfigure(self, config: ControllerConfig) -> None:
         """Use other settings from the next tick on; mode, latches and the present motion stay."""
         self.config = config
-        for part in (self._actions, self._people, self._guard, self._envelope, self._around, self._time):
+        for part in (self._actions, self._people, self._guard, self._envelope, self._health, self._time):
             part.configure(config)
         self._dwell_ns = to_ns(config.teleop.dwell_s)
         self._handover_ns = to_ns(config.limits.handover.duration_s)
@@ -82,36 +82,36 @@ class Gate:
 
     def offer_odometry(self, stamp_ns: int, linear_mps: float, angular_radps: float, now: Now) -> None:
         """A sign of life of the base; speeds that are not finite are none."""
-        self._take(lambda: self._around.offer_odometry(stamp_ns, linear_mps, angular_radps, now))
+        self._take(lambda: self._health.offer_odometry(stamp_ns, linear_mps, angular_radps, now))
 
     def offer_policy_status(self, ready: bool, sentence: str, now: Now) -> None:
         """What the policy says about itself: loaded, probe and canary passed, running."""
-        self._around.offer_policy_status(ready, sentence, now)
+        self._health.offer_policy_status(ready, sentence, now)
 
     def offer_image_health(self, trouble: str) -> None:
         """Frozen, black or changed camera picture, in words; empty when it is fine again. Trouble counts as stale."""
-        self._around.image_trouble = trouble
+        self._health.image_trouble = trouble
 
     def offer_publishers(self, names: Mapping[str, Sequence[str]]) -> None:
         """Nodes that publish on topics meant for one: `cmd_vel` (this one included), `action`, `scan`, `range`, `odom`.
 
         A topic that is left out stays as it was offered last.
         """
-        self._around.offer_publishers(names)
+        self._health.offer_publishers(names)
 
-    def offer_unheard(self, inputs: Mapping[str, str]) -> None:
+    def offer_incompatible_inputs(self, inputs: Mapping[str, str]) -> None:
         """Inputs (`action`, `estop`, `joy`, ...) with a publisher that cannot be read, each with a sentence."""
-        self._around.unheard = dict(inputs)
+        self._health.incompatible_inputs = dict(inputs)
 
     def instruction_changed(self, now: Now) -> None:
         """A new instruction: actions from images before it are discarded."""
-        self._actions.begin_epoch(now.ros_ns)
+        self._actions.invalidate_before(now.ros_ns)
 
     def policy_was_reset(self, number: int, now: Now) -> None:
         """The policy cleared its recurrent state, as `Command.reset_policy` asked with this number."""
         if self._reset_pending and number == self._reset_number:
             self._reset_pending = False
-            self._actions.begin_epoch(now.ros_ns)
+            self._actions.invalidate_before(now.ros_ns)
 
     # operators
 
@@ -123,9 +123,9 @@ class Gate:
         if refusal:
             return Outcome(False, f"not armed: {refusal}")
         self._armed = True
-        self._people.forgive(now.steady_ns)
+        self._people.clear_lost(now.steady_ns)
         self._begin_reset()
-        self._actions.begin_epoch(now.ros_ns)
+        self._actions.invalidate_before(now.ros_ns)
         return Outcome(True, "armed")
 
     def disarm(self, now: Now) -> Outcome:
@@ -133,7 +133,7 @@ class Gate:
         self._armed = False
         self._reset_pending = False
         self._after_teleop = False
-        self._actions.begin_epoch(now.ros_ns)
+        self._actions.invalidate_before(now.ros_ns)
         return Outcome(True, "disarmed")
 
     def estop(self, cause: str, now: Now) -> Outcome:
@@ -173,14 +173,14 @@ class Gate:
         return self._latch.cause
 
     @property
-    def unheard(self) -> Mapping[str, str]:
+    def incompatible_inputs(self) -> Mapping[str, str]:
         """Inputs with a publisher that cannot be read, each with a sentence about it."""
-        return self._around.unheard
+        return self._health.incompatible_inputs
 
     @property
     def second_publishers(self) -> Mapping[str, str]:
         """Topics meant for one publisher that have several, each with a sentence that names them."""
-        return self._around.second_publishers
+        return self._health.second_publishers
 
     @property
     def teleop_lost(self) -> str:
@@ -196,19 +196,19 @@ class Gate:
         person = self._people.select(steady_ns)
         self._lost = self._people.lost(steady_ns)
         waiting = self._waiting_for(steady_ns)
-        broken, broken_for_people = self._around.broken(steady_ns)
+        fault, blocks_teleop = self._health.faults(steady_ns)
         situation = Situation(
             estop=self._latch.closed,
             armed=self._armed,
             teleop=person is not None,
-            broken=bool(broken),
-            broken_for_people=bool(broken_for_people),
+            fault=bool(fault),
+            blocks_teleop=bool(blocks_teleop),
             ready=not waiting,
         )
         before, self.mode = self.mode, next_mode(self.mode, situation)
         if self.mode is not before:
             self._entered(before, now)
-        target, source, reason = self._target(person, waiting, broken_for_people or broken, steady_ns)
+        target, source, reason = self._target(person, waiting, blocks_teleop or fault, steady_ns)
         guarded, range_reason = self._guarded(target)
         handover = self.mode is Mode.AUTONOMY and steady_ns < self._handover_until_ns
         output = self._envelope.step(guarded, steady_ns, handover)
@@ -249,7 +249,7 @@ class Gate:
             self._actions.clock_set_back(now.ros_ns)
             for part in (self._people, self._guard):
                 part.clock_set_back()
-            self._around.odometry.forget_stamp()
+            self._health.odometry.forget_stamp()
         if change.gap_ns:
             self._restart_from_rest(change.gap_ns, now)
 
@@ -257,7 +257,7 @@ class Gate:
         """After a gap without ticks: the base may stand by now, and nothing from before the gap moves it."""
         self._envelope.stop()
         self._people.interrupt(now.ros_ns)
-        self._actions.begin_epoch(now.ros_ns)
+        self._actions.invalidate_before(now.ros_ns)
         self._moved_ns = now.steady_ns
         if self._armed:
             self._begin_reset()
@@ -266,9 +266,9 @@ class Gate:
 
     def _waiting_for(self, steady_ns: int) -> str:
         """What keeps autonomy from driving now; empty when nothing does."""
-        if self._around.policy_ready is False:
+        if self._health.policy_ready is False:
             return "policy_not_ready"
-        if self._around.image_trouble:
+        if self._health.image_trouble:
             return "image_unhealthy"
         if self._lost:
             return "teleop_lost"
@@ -283,8 +283,8 @@ class Gate:
         return "" if self._actions.live(steady_ns) else self._without_action(steady_ns)
 
     def _without_action(self, steady_ns: int) -> str:
-        if "action" in self._around.unheard:
-            return "unheard"
+        if "action" in self._health.incompatible_inputs:
+            return "incompatible_input"
         age_ns = self._actions.image_age_ns(steady_ns)
         return "stale_action" if age_ns is None or age_ns > self._actions.lifetime_ns else "no_action"
 
@@ -297,15 +297,15 @@ class Gate:
         if before is Mode.TELEOP and self._armed:
             self._begin_reset()
         if before is not Mode.DISARMED:
-            self._actions.begin_epoch(now.ros_ns)
+            self._actions.invalidate_before(now.ros_ns)
 
-    def _target(self, person: Selected | None, waiting: str, broken: str, steady_ns: int) -> tuple[Velocity, str, str]:
+    def _target(self, person: Selected | None, waiting: str, fault: str, steady_ns: int) -> tuple[Velocity, str, str]:
         if self.mode is Mode.AUTONOMY:
             return self._actions.velocity(steady_ns), "policy", "ok"
         if self.mode is Mode.TELEOP and person is not None:
             return person.velocity, person.source, "ok"
         if self.mode is Mode.FAULT:
-            return STILL, "none", broken
+            return STILL, "none", fault
         if self.mode is Mode.HOLD:
             return STILL, "none", waiting or "no_action"
         return STILL, "none", self.mode.value
@@ -333,7 +333,7 @@ class Gate:
             None if last is None else steady_ns - last.steady_ns,
             self._guard.scan.age_ns(steady_ns),
             self._guard.range.age_ns(steady_ns),
-            self._around.odometry.age_ns(steady_ns),
-            self._around.policy_age_ns(steady_ns),
+            self._health.odometry.age_ns(steady_ns),
+            self._health.policy_age_ns(steady_ns),
         )
         return Ages(*(None if age is None else age / 1e9 for age in ages))

@@ -34,8 +34,8 @@ class Situation(NamedTuple):
     estop: bool
     armed: bool
     teleop: bool
-    broken: bool
-    broken_for_people: bool
+    fault: bool
+    blocks_teleop: bool
     ready: bool
 
 
@@ -55,9 +55,9 @@ CONDITIONS: dict[str, Callable[[Situation], bool]] = {
     "not estop": lambda now: not now.estop,
     "not armed": lambda now: not now.armed,
     "armed": lambda now: now.armed,
-    "broken for people": lambda now: now.broken_for_people,
+    "blocks teleop": lambda now: now.blocks_teleop,
     "teleop": lambda now: now.teleop,
-    "broken": lambda now: now.broken,
+    "fault": lambda now: now.fault,
     "ready": lambda now: now.ready,
     "otherwise": lambda _: True,
 }
@@ -72,9 +72,9 @@ CHANGES: tuple[Change, ...] = (
     Change((Mode.ESTOP,), "not estop", Mode.DISARMED, "An explicit reset; it does not restart motion."),
     Change(_ARMED, "not armed", Mode.DISARMED, "The operator disarms."),
     Change((Mode.DISARMED,), "armed", Mode.HOLD, "The operator arms, and everything required is alive."),
-    Change(_ARMED, "broken for people", Mode.FAULT, "Something is broken that stops people, too."),
+    Change(_ARMED, "blocks teleop", Mode.FAULT, "A fault that stops people, too."),
     Change(_ARMED, "teleop", Mode.TELEOP, "A person takes over, or goes on driving."),
-    Change(_ARMED, "broken", Mode.FAULT, "Something is broken that autonomy needs."),
+    Change(_ARMED, "fault", Mode.FAULT, "A fault of something that autonomy needs."),
     Change((Mode.AUTONOMY,), "ready", Mode.AUTONOMY, "The policy goes on driving."),
     Change((Mode.HOLD,), "ready", Mode.AUTONOMY, "A fresh action, nobody holds a stick, and every wait is over."),
     Change(_ARMED, "otherwise", Mode.HOLD, "Nobody drives."),
@@ -97,9 +97,9 @@ REASONS: dict[str, str] = {
     "dwell": "waiting after the sticks became neutral",
     "not_at_rest": "waiting until the robot stands",
     "policy_reset": "waiting until the policy's recurrent state is reset",
-    "range_dead": "a configured range source is dead",
-    "odometry_dead": "odometry is dead",
-    "unheard": "an input is offered with another type or quality of service than the one read here",
+    "range_timeout": "a configured range source sends nothing usable within its timeout",
+    "odometry_timeout": "odometry sends nothing usable within its timeout",
+    "incompatible_input": "an input is offered with another type or quality of service than the one read here",
     "second_publisher": "several nodes publish where one is meant to: commands, actions, a range source or odometry",
 }
 

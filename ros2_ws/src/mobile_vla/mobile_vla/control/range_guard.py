@@ -102,18 +102,18 @@ class RangeGuard:
         self.range.offer(stamp_ns, now, self._timeout_ns, self._future_ns)
         self._range_front = front
 
-    def dead(self, steady_ns: int) -> str:
-        """The configured source that is not alive, else an empty text."""
+    def timed_out(self, steady_ns: int) -> str:
+        """The configured source that sent nothing usable within its timeout, else an empty text."""
         if self._config.use_scan and not self.scan.alive(steady_ns, self._timeout_ns):
             return "scan"
         if self._config.use_range and not self.range.alive(steady_ns, self._timeout_ns):
             return "range"
         return ""
 
-    def why_dead(self, steady_ns: int) -> str:
+    def timeout_detail(self, steady_ns: int) -> str:
         """The same, with why its messages are refused, where they are."""
-        dead = self.dead(steady_ns)
-        return dead + self._refused_scan if dead == "scan" else dead
+        source = self.timed_out(steady_ns)
+        return source + self._refused_scan if source == "scan" else source
 
     @property
     def clearance(self) -> Sides:

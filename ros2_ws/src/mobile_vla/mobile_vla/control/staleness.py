@@ -73,14 +73,14 @@ class Refused(NamedTuple):
 class Actions:
     """The newest usable action.
 
-    An action is usable when its image was taken after the epoch (the last arming, release, instruction change, mode
-    change or reset) and until image stamp + max(minimum, factor x image-to-action latency), at most the maximum.
+    An action is usable when its image was taken after `valid_after_ns` (the last arming, release, instruction change,
+    mode change or reset) and until image stamp + max(minimum, factor x image-to-action latency), at most the maximum.
     """
 
     def __init__(self, config: ControllerConfig) -> None:
         self.configure(config)
         self.newest: Timed | None = None
-        self.epoch_ns = 0
+        self.valid_after_ns = 0
         self._previous: Timed | None = None
         self._stamp_ns = 0
         self._seen_image_ns: int | None = None
@@ -126,9 +126,9 @@ class Actions:
             )
         image_ns = now.steady_ns - age_ns
         self._seen_image_ns = image_ns
-        if stamp_ns <= self.epoch_ns:
+        if stamp_ns <= self.valid_after_ns:
             raise Rejected(
-                "action.before_epoch",
+                "action.invalidated",
                 "action was computed from an image taken before the last change of mode, person or instruction",
             )
         if armed:
@@ -142,15 +142,15 @@ class Actions:
         slow_ns = round(self._config.staleness.action_inference_factor * self._latency.estimate_ns)
         return min(max(self._min_ns, slow_ns), self._max_ns)
 
-    def begin_epoch(self, ros_ns: int) -> None:
+    def invalidate_before(self, ros_ns: int) -> None:
         """Discard what was computed from images up to now."""
-        self.epoch_ns = max(self.epoch_ns, ros_ns)
+        self.valid_after_ns = max(self.valid_after_ns, ros_ns)
         self.newest = None
         self._previous = None
 
     def clock_set_back(self, ros_ns: int) -> None:
         """Discard everything and follow the ROS clock to its new time."""
-        self.epoch_ns = ros_ns
+        self.valid_after_ns = ros_ns
         self._stamp_ns = 0
         self.newest = None
         self._previous = None
@@ -160,7 +160,7 @@ class Actions:
         return self.newest is not None and steady_ns <= self.newest.deadline_ns
 
     def image_age_ns(self, steady_ns: int) -> int | None:
-        """Age of the newest image any valid action was computed from, whatever the epoch; None before any."""
+        """Age of the newest image any valid action was computed from, invalidated or not; None before any."""
         return None if self._seen_image_ns is None else steady_ns - self._seen_image_ns
 
     def velocity(self, steady_ns: int) -> Velocity:

@@ -30,7 +30,7 @@ from mobile_vla.policy.interface import AheadPolicy, Policy, Step, StepError
 AXES = {"diff": ("linear", "angular"), "omni": ("linear", "lateral"), "ackermann": ("linear", "angular")}
 UNITS = {"linear": "m/s", "lateral": "m/s", "angular": "rad/s"}
 Pixels = NDArray[np.uint8]
-_HELD_BACK = ("range_slow", "range_stop", "range_unseen", "range_dead")
+_HELD_BACK = ("range_slow", "range_stop", "range_unseen", "range_timeout")
 
 
 class Moment(NamedTuple):

@@ -24,9 +24,9 @@ WEB = Setup(actors=("policy", "web"), driver="web")
 
 _SOURCES = (
     ("policy", Setup(), ACTION_S, "stale_action", False),
-    ("scan", SCAN, RANGE_S, "range_dead", False),
-    ("range", RANGE, RANGE_S, "range_dead", False),
-    ("odom", ODOMETRY, ODOMETRY_S, "odometry_dead", False),
+    ("scan", SCAN, RANGE_S, "range_timeout", False),
+    ("range", RANGE, RANGE_S, "range_timeout", False),
+    ("odom", ODOMETRY, ODOMETRY_S, "odometry_timeout", False),
     ("pad", PAD, JOY_S, "teleop_lost", True),
     ("keyboard", KEYBOARD, KEYBOARD_S, "teleop_lost", True),
     ("web", WEB, WEB_S, "teleop_lost", True),

@@ -1,4 +1,4 @@
-"""Who publishes what a node reads, and which of them it can never hear: right topic, but another type or quality.
+"""The publishers of a node's inputs, and which of them are incompatible: right topic, other type or QoS.
 
 The middleware says nothing to a reader about another type on Humble, so that the graph is asked, for both.
 """
@@ -14,36 +14,36 @@ from rclpy.subscription import Subscription
 
 
 class Publishers(NamedTuple):
-    """By input: the nodes that can be heard, and one sentence about one that cannot."""
+    """By input: the nodes whose messages can be read, and one sentence about an incompatible one."""
 
-    heard: dict[str, list[str]]
-    unheard: dict[str, str]
+    compatible: dict[str, list[str]]
+    incompatible: dict[str, str]
 
 
 def publishers(node: Node, inputs: Mapping[str, Sequence[Subscription]]) -> Publishers:
     """Ask the graph about every input: call it about once a second.
 
-    An input is read by one or more subscriptions of one topic; a publisher that any of them matches is heard.
+    An input is read by one or more subscriptions of one topic; a publisher that any of them matches is compatible.
 
-    A publisher that cannot be heard gets a sentence: who offers what, what is read, what to do. A process that was
+    An incompatible publisher gets a sentence: who offers what, what is read, what to do. A process that was
     killed stays in the graph until its lease ends: 4 s with the profiles in config/dds.
     """
     found = Publishers({name: [] for name in inputs}, {})
     for name, subscriptions in inputs.items():
         topic = subscriptions[0].topic_name
         for publisher in node.get_publishers_info_by_topic(topic):
-            troubles = [_trouble(publisher, subscription) for subscription in subscriptions]
+            mismatches = [_mismatch(publisher, subscription) for subscription in subscriptions]
             who = name_of_publisher(publisher)
-            if all(troubles):
-                found.unheard[name] = f"{topic} is offered by {who} {troubles[-1]}; correct that publisher"
+            if all(mismatches):
+                found.incompatible[name] = f"{topic} is offered by {who} {mismatches[-1]}; correct that publisher"
             else:
-                found.heard[name].append(who)
+                found.compatible[name].append(who)
     return found
 
 
-def unheard(node: Node, inputs: Mapping[str, Sequence[Subscription]]) -> dict[str, str]:
-    """Inputs with a publisher that cannot be heard, each with the sentence."""
-    return publishers(node, inputs).unheard
+def incompatible_inputs(node: Node, inputs: Mapping[str, Sequence[Subscription]]) -> dict[str, str]:
+    """Inputs with an incompatible publisher, each with the sentence."""
+    return publishers(node, inputs).incompatible
 
 
 def names_of_publishers(node: Node, topic_name: str) -> list[str]:
@@ -56,7 +56,7 @@ def name_of_publisher(publisher: Any) -> str:
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
 
 
-def _trouble(publisher: Any, subscription: Subscription) -> str:
+def _mismatch(publisher: Any, subscription: Subscription) -> str:
     package, kind = subscription.msg_type.__module__.split(".")[0], subscription.msg_type.__name__
     wanted = f"{package}/msg/{kind}"
     if publisher.topic_type != wanted:

@@ -1,4 +1,4 @@
-"""What must be in order around the gate besides its sources: odometry, policy, camera picture, who publishes."""
+"""Health of what the gate depends on besides its sources: odometry, policy, camera picture, publishers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mobile_vla.control.range_guard import RangeGuard
 from mobile_vla.control.staleness import Watchdog
 
 
-class Surroundings:
+class HealthMonitor:
     """Stores reports and turns them into reasons (keys of `modes.REASONS`)."""
 
     def __init__(self, config: ControllerConfig, guard: RangeGuard) -> None:
         self.odometry = Watchdog("odometry")
         self.image_trouble = ""
         self._publishers: dict[str, tuple[str, ...]] = {}
-        self.unheard: dict[str, str] = {}
+        self.incompatible_inputs: dict[str, str] = {}
         self.policy_ready: bool | None = None
         self.policy_sentence = ""
         self._policy_ns = 0
@@ -77,31 +77,31 @@ class Surroundings:
             if len(nodes) > 1 and used[topic]
         }
 
-    def broken(self, steady_ns: int) -> tuple[str, str]:
-        """Reasons why autonomy, and why people too, must not drive; empty texts when they may."""
+    def faults(self, steady_ns: int) -> tuple[str, str]:
+        """The reasons that block autonomy, and teleop too; empty where nothing does."""
         config = self._config
-        for_people = ""
+        blocks_teleop = ""
         several = self.second_publishers if config.output.fault_on_second_publisher else {}
         if "cmd_vel" in several:
-            for_people = "second_publisher"
-        elif "estop" in self.unheard:
-            for_people = "unheard"
+            blocks_teleop = "second_publisher"
+        elif "estop" in self.incompatible_inputs:
+            blocks_teleop = "incompatible_input"
         unguarded = "second_publisher" if several.keys() & {"scan", "range"} else ""
-        if not unguarded and self._guard.dead(steady_ns):
-            unguarded = "range_dead"
-        if not for_people and config.range_guard.guard_teleop:
-            for_people = unguarded
-        odometry_dead = ""
+        if not unguarded and self._guard.timed_out(steady_ns):
+            unguarded = "range_timeout"
+        if not blocks_teleop and config.range_guard.guard_teleop:
+            blocks_teleop = unguarded
+        odometry_timeout = ""
         if config.require.odometry and not self.odometry.alive(steady_ns, self._odometry_timeout_ns):
-            odometry_dead = "odometry_dead"
+            odometry_timeout = "odometry_timeout"
         second = "second_publisher" if several else ""
-        return for_people or unguarded or second or odometry_dead, for_people
+        return blocks_teleop or unguarded or second or odometry_timeout, blocks_teleop
 
     def detail(self, reason: str, steady_ns: int) -> str:
         """Which source, or who, to add to the sentence of a reason."""
         details = {
-            "range_dead": self._guard.why_dead(steady_ns),
+            "range_timeout": self._guard.timeout_detail(steady_ns),
             "second_publisher": "; ".join(self.second_publishers.values()),
-            "unheard": self.unheard.get("estop", ""),
+            "incompatible_input": self.incompatible_inputs.get("estop", ""),
         }
         return f": {details[reason]}" if reason in details else ""
