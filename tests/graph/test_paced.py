@@ -16,7 +16,7 @@ from std_srvs.srv import Trigger
 
 from mobile_vla_nodes.paced import ALARM_PAUSE_NS, SELDOM_NS, PacedExecutor
 from mobile_vla_ros.failures import failures_of
-from mobile_vla_ros.polled import LeftAlone, take
+from mobile_vla_ros.polled import NeverExecute, take
 
 PERIOD_S = 0.1
 SHARED = "the executor runs in this process, which gets its turn late on a busy machine"
@@ -35,7 +35,7 @@ class Ticking(Node):
         self.fails = False
         self.told: list[str] = []
         self.urgent = frozenset({self.create_service(Trigger, "urgent", self._answer("urgent"))})
-        self.alarms = (self.create_subscription(Bool, "alarm", lambda _: None, 10, callback_group=LeftAlone()),)
+        self.alarms = (self.create_subscription(Bool, "alarm", lambda _: None, 10, callback_group=NeverExecute()),)
         self.alarmed: list[float] = []
         self.create_service(Trigger, "seldom", self._answer("seldom"))
 

@@ -14,8 +14,8 @@ from std_msgs.msg import Bool, String
 
 from mobile_vla_ros import qos
 from mobile_vla_ros.failures import failures_of
-from mobile_vla_ros.kept_wait import KeptWait
 from mobile_vla_ros.polled import MOST_BYTES, PolledSubscriptions, unserved
+from mobile_vla_ros.reusable_wait_set import ReusableWaitSet
 from mobile_vla_ros.topics import Topic
 
 COST_NS = 1_000_000
@@ -90,7 +90,7 @@ def test_a_publisher_that_does_not_match_ends_no_wait(rig: Rig) -> None:
     """Its event is taken by nobody: with an event handler every wait would end at once, in a loop that never rests."""
     rig.node.create_publisher(Bool, "stop", qos.NEWEST_RELIABLE)
     subscription = rig.node.create_subscription(Bool, "stop", lambda _: None, qos.LATCHED, **unserved())
-    wait = KeptWait(rig.node.context, [subscription])
+    wait = ReusableWaitSet(rig.node.context, [subscription])
     end = time.monotonic() + 10.0
     while not rig.node.count_publishers("stop") and time.monotonic() < end:
         wait.ready(0.05)

@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from mobile_vla_ros.runtime import unless_ended
+from mobile_vla_ros.runtime import run_interruptible
 
 LONG_WORK = """
 import ctypes, sys, time
 from rclpy.node import Node
-from mobile_vla_ros.runtime import run, unless_ended
+from mobile_vla_ros.runtime import run, run_interruptible
 
 def long_work():
     # C that calls back into Python cannot pass on an exception, just as the import of torch cannot
@@ -27,11 +27,11 @@ class Busy(Node):
         self.create_timer(0.01, self.begin)
 
     def begin(self):
-        unless_ended(long_work)
+        run_interruptible(long_work)
         print("done", flush=True)
 
-    def last_words(self):
-        print("last words", flush=True)
+    def before_shutdown(self):
+        print("before shutdown", flush=True)
 
 sys.exit(run(Busy))
 """
@@ -51,13 +51,13 @@ def test_work_inside_c_code_is_left(number: signal.Signals) -> None:
         assert time.monotonic() - asked < 15
     finally:
         process.kill()
-    assert (process.returncode, out, err) == (0, "last words\n", "")
+    assert (process.returncode, out, err) == (0, "before shutdown\n", "")
 
 
 def test_the_work_s_result_and_its_error_arrive() -> None:
-    assert unless_ended(lambda: 7) == 7
+    assert run_interruptible(lambda: 7) == 7
     with pytest.raises(ValueError, match="no such file"):
-        unless_ended(lambda: (_ for _ in ()).throw(ValueError("no such file")))
+        run_interruptible(lambda: (_ for _ in ()).throw(ValueError("no such file")))
 
 
 def test_the_waiting_thread_may_say_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,5 +70,5 @@ def test_the_waiting_thread_may_say_that_it_waits(monkeypatch: pytest.MonkeyPatc
         if len(calls) == 3:
             said.set()
 
-    assert unless_ended(said.wait, meanwhile) is True
+    assert run_interruptible(said.wait, meanwhile) is True
     assert set(calls) == {threading.main_thread()}

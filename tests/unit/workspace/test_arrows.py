@@ -1,4 +1,4 @@
-"""Imports run one way. import-linter checks the packages; here are the rooms of the library and what loading costs."""
+"""Imports run one way. import-linter checks the packages; here are those inside the library and what loading costs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 LIBRARY = Path(__file__).resolve().parents[3] / "ros2_ws" / "src" / "mobile_vla" / "mobile_vla"
-# What a room may use besides itself; a room that is not listed may use any but the command line.
+# What a package may use besides itself; a package that is not listed may use any but the command line.
 SHARED = {"errors", "config", "timing", "resources", "regular", "parents", "figures"}
 TORCH_SIDE = {"policy", "checkpoint", "engine", "device"}
 ALLOWED = {
@@ -26,10 +26,10 @@ HEAVY = {"torch", "transformers", "cv2", "av", "onnxruntime", "mujoco"}
 ROS = {"rclpy", "sensor_msgs", "std_msgs"}
 
 
-def rooms_imported(room: str) -> dict[str, str]:
-    """Other rooms of the library that a room imports, each with a place where it does."""
+def packages_imported(package: str) -> dict[str, str]:
+    """Other packages of the library that a package imports, each with a place where it does."""
     found: dict[str, str] = {}
-    for path in (LIBRARY / room).rglob("*.py"):
+    for path in (LIBRARY / package).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names: list[str] = []
             if isinstance(node, ast.Import):
@@ -38,16 +38,16 @@ def rooms_imported(room: str) -> dict[str, str]:
                 names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module else []
             for name in names:
                 parts = name.split(".")
-                if parts[0] == "mobile_vla" and len(parts) > 1 and parts[1] != room:
+                if parts[0] == "mobile_vla" and len(parts) > 1 and parts[1] != package:
                     found.setdefault(parts[1], f"{path.relative_to(LIBRARY)}:{node.lineno}")
     return found
 
 
-@pytest.mark.parametrize("room", sorted(ALLOWED))
-def test_a_room_uses_only_the_rooms_below_it(room: str) -> None:
-    assert (LIBRARY / room).is_dir()
-    imported = rooms_imported(room)
-    assert {name: where for name, where in imported.items() if name not in ALLOWED[room]} == {}
+@pytest.mark.parametrize("package", sorted(ALLOWED))
+def test_a_package_uses_only_the_packages_below_it(package: str) -> None:
+    assert (LIBRARY / package).is_dir()
+    imported = packages_imported(package)
+    assert {name: where for name, where in imported.items() if name not in ALLOWED[package]} == {}
 
 
 def loaded(code: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""The tree itself: rooms that must exist, names that must be unique, what must never be committed."""
+"""The tree itself: packages that must exist, names that must be unique, what must never be committed."""
 
 from __future__ import annotations
 

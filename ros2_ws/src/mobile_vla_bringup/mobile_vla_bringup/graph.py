@@ -131,7 +131,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     _refuse_unreadable_files(graph)
     _refuse_untrained(graph)
     _refuse_another_action_space(graph, choice.robot)
-    _refuse_blind_feet(graph, choice.robot)
+    _check_low_obstacle_coverage(graph, choice.robot)
     if choice.bag:
         recorder = graph.node("recorder").config
         assert isinstance(recorder, RecorderConfig)
@@ -223,7 +223,7 @@ def _refuse_another_action_space(graph: Graph, robot: str) -> None:
         )
 
 
-def _refuse_blind_feet(graph: Graph, robot: str) -> None:
+def _check_low_obstacle_coverage(graph: Graph, robot: str) -> None:
     """A depth camera guards only who reads its scan and stops before low things have left the picture."""
     depth = next((node.config for node in graph.nodes if node.name == "depth_scan"), None)
     if depth is None:

@@ -14,7 +14,7 @@ from launch_ros.actions import Node, SetParameter
 from launch import LaunchContext, LaunchDescription
 from mobile_vla.config import fields_of, from_mapping
 from mobile_vla_bringup.graph import Choice, describe
-from mobile_vla_bringup.telling import telling
+from mobile_vla_bringup.instruction import publish_instruction
 from mobile_vla_ros.environment import prepare
 from mobile_vla_ros.run_folder import RUN_FOLDER
 
@@ -58,7 +58,7 @@ def _start(context: LaunchContext) -> list[Any]:
     ]
     if choice.instruction:
         teller = ExitStack()
-        teller.enter_context(telling(choice.instruction, namespace=graph.namespace))
+        teller.enter_context(publish_instruction(choice.instruction, namespace=graph.namespace))
         actions.append(RegisterEventHandler(OnShutdown(on_shutdown=lambda *_: teller.close())))
     return actions
 

@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
             open_session(graph, lambda name, line: console.print(f"{name:>11} | {line}", markup=False))
         )
         if choice.instruction:
-            from mobile_vla_bringup.telling import telling
+            from mobile_vla_bringup.instruction import publish_instruction
 
-            stack.enter_context(telling(choice.instruction, session.domain_id, graph.namespace))
+            stack.enter_context(publish_instruction(choice.instruction, session.domain_id, graph.namespace))
         console.print(
             f"{len(graph.nodes)} processes on ROS domain {session.domain_id}; logs in {session.folder}; Ctrl-C stops"
         )

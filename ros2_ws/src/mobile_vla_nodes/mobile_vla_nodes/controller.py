@@ -59,7 +59,7 @@ from mobile_vla_ros.stamps import stamp_ns
 
 WATCH_PERIOD_NS = 500_000_000
 LOOKS_PER_MATCH = 2
-LAST_WORDS_S = 0.5
+SHUTDOWN_ACK_S = 0.5
 TAKING_CPU_S = 0.005
 """Processor time of one tick for taking messages; stops are taken first and do not count."""
 ASIDE_CPU_S = 0.003
@@ -282,10 +282,10 @@ class ControllerNode(Node):
         message.header.frame_id = self._settings.value.output.frame_id
         self._publisher.publish(message)
 
-    def last_words(self) -> None:
+    def before_shutdown(self) -> None:
         """Zeros, and proof that every reader has them, before the process ends."""
         self._send(0.0, 0.0, 0.0, self._now())
-        self._publisher.wait_for_all_acked(Duration(seconds=LAST_WORDS_S))
+        self._publisher.wait_for_all_acked(Duration(seconds=SHUTDOWN_ACK_S))
 
     # explanation
 

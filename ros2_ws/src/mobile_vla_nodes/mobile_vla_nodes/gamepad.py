@@ -53,7 +53,7 @@ class GamepadNode(Node):
             self._reader.stop()
         super().destroy_node()
 
-    def last_words(self) -> None:
+    def before_shutdown(self) -> None:
         """Stop, and do not leave the robot to autonomy while the person holds the deadman."""
         self._timer.cancel()
         if self._pad.in_control:

@@ -30,7 +30,7 @@ from mobile_vla_ros.images import image_to_rgb
 from mobile_vla_ros.lifecycle import ContainedLifecycleNode
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.polled import drain
-from mobile_vla_ros.runtime import run, unless_ended
+from mobile_vla_ros.runtime import run, run_interruptible
 from mobile_vla_ros.stamps import stamp_ns
 from mobile_vla_ros.topics import ACTION, CAMERA_IMAGE, INSTRUCTION, POLICY_RESET
 
@@ -72,7 +72,7 @@ class InferenceNode(ContainedLifecycleNode):
             self._diagnostics.now()
 
         try:
-            policy = unless_ended(lambda: _checked_policy(config), report_loading)
+            policy = run_interruptible(lambda: _checked_policy(config), report_loading)
         except UserError as error:
             self._trouble = str(error)
             self.get_logger().error(self._trouble)
@@ -128,7 +128,7 @@ class InferenceNode(ContainedLifecycleNode):
         self._trouble = "a transition failed, see what is contained; configure the node again"
         return TransitionCallbackReturn.SUCCESS
 
-    def last_words(self) -> None:
+    def before_shutdown(self) -> None:
         self._stop_worker()
 
     def _start_by_itself(self) -> None:

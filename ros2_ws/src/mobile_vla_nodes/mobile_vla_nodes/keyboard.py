@@ -56,7 +56,7 @@ class KeyboardNode(Node):
         self._screen = self.create_timer(SHOW_S, self._show, clock=steady)
         self._diagnostics = Diagnostics(self, self._report)
 
-    def last_words(self) -> None:
+    def before_shutdown(self) -> None:
         """Put the terminal back, stop, and do not leave the robot to autonomy behind the person's back."""
         self._terminal.restore()
         for timer in (self._timer, self._screen):

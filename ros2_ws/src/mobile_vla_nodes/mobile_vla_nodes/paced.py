@@ -17,7 +17,7 @@ from rclpy.node import Node
 
 from mobile_vla_ros.contained import ContainedExecutor
 from mobile_vla_ros.failures import failures_of
-from mobile_vla_ros.kept_wait import KeptWait
+from mobile_vla_ros.reusable_wait_set import ReusableWaitSet
 
 SELDOM_NS = 200_000_000
 TICKS_AWAKE = 2
@@ -54,8 +54,8 @@ class PacedExecutor(ContainedExecutor):
         self._due_ns = 0
         self._everything = False
         self._everything_due_ns = 0
-        self._urgent: KeptWait | None = None
-        self._urgent_or_alarm: KeptWait | None = None
+        self._urgent: ReusableWaitSet | None = None
+        self._urgent_or_alarm: ReusableWaitSet | None = None
         self._paused_until_ns = 0
         self._awake_ticks = 0
 
@@ -63,8 +63,8 @@ class PacedExecutor(ContainedExecutor):
         """The node to run."""
         self._paced = cast("Paced", node)
         urgent = (*self._paced.urgent, self._guard)
-        self._urgent = KeptWait(node.context, urgent)
-        self._urgent_or_alarm = KeptWait(node.context, (*urgent, *self._paced.alarms))
+        self._urgent = ReusableWaitSet(node.context, urgent)
+        self._urgent_or_alarm = ReusableWaitSet(node.context, (*urgent, *self._paced.alarms))
         self._due_ns = time.monotonic_ns()
         return bool(super().add_node(node))
 

@@ -62,7 +62,7 @@ class RecorderNode(Node):
         self._discovery = self.create_timer(DISCOVERY_PERIOD_S, self._subscribe, clock=steady)
         self._subscribe()
 
-    def last_words(self) -> None:
+    def before_shutdown(self) -> None:
         """Complete the bag: the process ends."""
         self._mark(self._episodes.finish(self._now_ns()))
         path = self._recorder.finish()

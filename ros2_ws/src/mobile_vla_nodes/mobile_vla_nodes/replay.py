@@ -49,7 +49,7 @@ class ReplayNode(Node):
         self._thread.start()
         self._watch = self.create_timer(WATCH_PERIOD_S, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def last_words(self) -> None:
+    def before_shutdown(self) -> None:
         self._stop.set()
         self._thread.join()
         self._reader.close()

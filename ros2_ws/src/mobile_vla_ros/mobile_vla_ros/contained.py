@@ -5,7 +5,7 @@ there an entity whose message could not be taken is never served again. So it is
 the callback of every entity: subscriptions, timers, services (rclpy's own for parameters included), clients, guard
 conditions, events. The asker of a service is told. `mobile_vla_ros.runtime.run` uses no other executor.
 
-What is raised deliberately to end a node is a `BaseException` (`Ended`, `NodeFailed`) and passes through.
+What is raised deliberately to end a node is a `BaseException` (`Interrupted`, `NodeFailed`) and passes through.
 """
 
 from __future__ import annotations

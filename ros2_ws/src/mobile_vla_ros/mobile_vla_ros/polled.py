@@ -157,12 +157,12 @@ def unserved() -> dict[str, Any]:
     (a publisher with an incompatible quality of service) ends every wait for the subscription at once, for good.
     """
     return {
-        "callback_group": LeftAlone(),
+        "callback_group": NeverExecute(),
         "event_callbacks": SubscriptionEventCallbacks(use_default_callbacks=False),
     }
 
 
-class LeftAlone(CallbackGroup):
+class NeverExecute(CallbackGroup):
     """Tells every executor that nothing of this group may run, so none waits for it."""
 
     def can_execute(self, entity: Any) -> bool:

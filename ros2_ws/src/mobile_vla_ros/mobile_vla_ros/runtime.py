@@ -1,7 +1,7 @@
-"""Life and death of one ROS process: environment, signals, spinning, last words, exit code.
+"""Start and end of one ROS process: environment, signals, spinning, shutdown hook, exit code.
 
 rclpy's own signal handling shuts the context down at once, and with it goes the chance to publish a last zero.
-Here a signal only sets a flag; the node speaks its last words on a living context, and then everything ends.
+Here a signal only sets a flag; the node publishes its last messages on a living context, and then everything ends.
 No callback ends a process by failing: see `mobile_vla_ros.contained`.
 """
 
@@ -36,8 +36,8 @@ MEANWHILE_S = 1.0
 T = TypeVar("T")
 
 
-class Ended(BaseException):
-    """A signal ended the process while `unless_ended` waited for work that may be left in the middle."""
+class Interrupted(BaseException):
+    """A signal ended the process while `run_interruptible` waited for work that may be left in the middle."""
 
 
 class NodeFailed(BaseException):
@@ -54,7 +54,7 @@ class NodeFailed(BaseException):
 _signals = StopSignals()
 
 
-def unless_ended(work: Callable[[], T], meanwhile: Callable[[], None] | None = None) -> T:
+def run_interruptible(work: Callable[[], T], meanwhile: Callable[[], None] | None = None) -> T:
     """Do long work that may be left in the middle (loading a policy) in a thread: a signal does not wait for it.
 
     `meanwhile` is called by this thread, at once and then once a second: a node that waits here must still say so.
@@ -67,11 +67,11 @@ def unless_ended(work: Callable[[], T], meanwhile: Callable[[], None] | None = N
         except BaseException as error:  # noqa: BLE001 - it is raised again where the work was asked for
             outcome.set_exception(error)
 
-    threading.Thread(target=do, name="left-when-ended", daemon=True).start()
+    threading.Thread(target=do, name="interruptible", daemon=True).start()
     due_s = time.monotonic()
     while not outcome.done():
         if _signals.asked():
-            raise Ended
+            raise Interrupted
         if meanwhile is not None and time.monotonic() >= due_s:
             due_s += MEANWHILE_S
             meanwhile()
@@ -80,10 +80,10 @@ def unless_ended(work: Callable[[], T], meanwhile: Callable[[], None] | None = N
 
 
 @runtime_checkable
-class HasLastWords(Protocol):
+class HasShutdownHook(Protocol):
     """A node that must still publish something before its process ends."""
 
-    def last_words(self) -> None: ...
+    def before_shutdown(self) -> None: ...
 
 
 def run(
@@ -121,15 +121,15 @@ def run(
     try:
         while not _signals.asked() and rclpy.ok():
             executor.spin_once(timeout_sec=SPIN_SLICE_S)
-    except Ended:
+    except Interrupted:
         left_work = True
     except NodeFailed as failure:
         _complain(str(failure))
         return failure.code
     finally:
-        if isinstance(node, HasLastWords):
-            with failures_of(node).contained("last words"):
-                node.last_words()
+        if isinstance(node, HasShutdownHook):
+            with failures_of(node).contained("before shutdown"):
+                node.before_shutdown()
         executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()

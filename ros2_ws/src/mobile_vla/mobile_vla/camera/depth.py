@@ -172,7 +172,7 @@ class View:
         self._short = reach < config.range_max_m * (1.0 - 1e-5)
         self._refuse_short_sight(reach)
         self.short_sighted = int(np.count_nonzero(self._short))
-        self.low_things_seen_from_m = self._refuse_blind_feet(rise, scale, bearing)
+        self.low_things_seen_from_m = self._check_low_obstacle_coverage(rise, scale, bearing)
 
     def ranges(self, pixels: Pixels) -> Ranges:
         """The scan of a picture of this camera."""
@@ -215,7 +215,7 @@ class View:
                 f"({self._config.range_max_m:g} m) or pitch_down_deg ({self._config.pitch_down_deg:g})",
             )
 
-    def _refuse_blind_feet(self, rise: Floats, scale: Floats, bearing: Floats) -> float:
+    def _check_low_obstacle_coverage(self, rise: Floats, scale: Floats, bearing: Floats) -> float:
         """From where on straight ahead even the lowest obstacle is in the picture; it must be near enough."""
         config = self._config
         ahead = np.abs(bearing) <= self.angle_increment_rad

@@ -1,4 +1,4 @@
-"""Says an instruction on the topic for as long as a graph runs, so that a recording holds it, too."""
+"""Publishes an instruction for as long as a graph runs, so that a recording holds it, too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mobile_vla_ros.topics import INSTRUCTION
 
 
 @contextmanager
-def telling(text: str, domain_id: int | None = None, namespace: str = "") -> Iterator[None]:
+def publish_instruction(text: str, domain_id: int | None = None, namespace: str = "") -> Iterator[None]:
     """Publish once, latched: the publisher has to live for readers that come later. None: the environment's domain."""
     prepare()
     context = Context()

@@ -1,4 +1,4 @@
-"""A wait set that is kept. rclpy's executors build theirs in Python, of every entity of the node, for each wait."""
+"""A wait set that is built once; rclpy's executors build one in Python, of every entity of the node, for each wait."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _KINDS: tuple[tuple[Kind, Any], ...] = (
 )
 
 
-class KeptWait:
-    """Waits for some entities of one context. Let go of it before the context ends."""
+class ReusableWaitSet:
+    """Waits for some entities of one context. Drop it before the context ends."""
 
     def __init__(self, context: Context, entities: Iterable[Any]) -> None:
         known = list(entities)
