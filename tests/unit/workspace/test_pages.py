@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "ros2_ws" / "src"
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ("*.md", "docs/*.md", "docs/reference/*.md", "ros2_ws/src/*/*.md")
+    for pattern in ("*.md", "docs/*.md", "docs/reference/*.md", "docs/figures/*.md", "ros2_ws/src/*/*.md")
     for path in ROOT.glob(pattern)
 )
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
@@ -65,3 +65,12 @@ def test_files_and_packages_that_the_architecture_page_names_exist() -> None:
     assert [name for name in named if not any(f"/{path}".endswith(f"/{name}") for path in existing)] == []
     packages = sorted(path.parent.name for path in SOURCES.glob("*/package.xml"))
     assert [name for name in packages if f"**[{name}](" not in text] == []
+
+
+def test_every_file_of_figures_is_quoted_by_a_page_and_has_a_command() -> None:
+    folder = ROOT / "docs" / "figures"
+    files = sorted(path.name for path in folder.glob("*.json"))
+    listed = re.findall(r"^\| `([\w-]+\.json)` \| `", (folder / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == files
+    pages = "\n".join((ROOT / page).read_text() for page in PAGES if not page.startswith("docs/figures/"))
+    assert [name for name in files if f"figures/{name}" not in pages] == []
