@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup setup-jazzy demo test test-fast test-anywhere test-jazzy lint format bench faults fuzz constraints clean distclean
+.PHONY: help setup setup-jazzy demo test test-fast coverage test-anywhere test-jazzy lint format bench faults fuzz constraints clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ test: setup  ## linters, types, import rules, then all tests: unit, graph, fault
 
 test-fast: setup  ## unit tests only, no processes (under two minutes)
 	@$(BIN)/python tools/check.py fast-tests
+
+coverage: setup  ## unit tests with branch coverage, which makes them take twice as long
+	@$(BIN)/python tools/check.py covered-tests
 
 test-anywhere: setup  ## unit tests as on other processors, graph and fault tests beside busy cores (about 15 minutes)
 	@$(BIN)/python tools/check.py portable-tests loaded-tests

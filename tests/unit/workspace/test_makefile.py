@@ -14,7 +14,7 @@ import pytest
 
 from envsetup import stamp
 
-TESTS = {"test", "test-fast", "test-anywhere", "test-jazzy"}
+TESTS = {"test", "test-fast", "coverage", "test-anywhere", "test-jazzy"}
 TARGETS = {"demo", *TESTS, "lint", "bench", "faults", "fuzz", "constraints", "clean", "help"}
 
 
