@@ -1,4 +1,4 @@
-"""Order and grouping of all tests: what starts processes runs one at a time and after everything else."""
+"""Order and grouping of all tests: what starts processes comes last, one file after another in each worker."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
-# Their timings would suffer from busy neighbours; one group means one worker, one test after another.
 PROCESS_FOLDERS = ("graph", "faults")
-PROCESS_GROUP = "processes"
 # How long an example takes says something about the machine's other work, not about the code.
 settings.register_profile("shared_machine", deadline=None)
 settings.load_profile("shared_machine")
@@ -24,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if starts_processes(item):
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.xdist_group(PROCESS_GROUP))
+            item.add_marker(pytest.mark.xdist_group(group_of(item)))
     items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
@@ -32,3 +30,12 @@ def starts_processes(item: pytest.Item) -> bool:
     """Whether the test lies in a folder whose tests drive real processes."""
     parts = item.path.relative_to(TESTS).parts if item.path.is_relative_to(TESTS) else ()
     return bool(parts) and parts[0] in PROCESS_FOLDERS
+
+
+def group_of(item: pytest.Item) -> str:
+    """The file: its tests run one after another in one worker.
+
+    A graph of processes mostly waits (it takes 0.4 of a core), so each worker has room for one at a time; what is
+    inherently timed is tried again where a neighbour delayed it.
+    """
+    return str(item.path.relative_to(TESTS)) if item.path.is_relative_to(TESTS) else item.path.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,6 @@ from mobile_vla_bringup.graph import Choice, describe  # noqa: E402
 from mobile_vla_bringup.processes import NodeProcess  # noqa: E402
 from mobile_vla_ros.run_folder import RUN_FOLDER  # noqa: E402
 from mobile_vla_ros.topics import ARM, Service, Topic  # noqa: E402
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One graph at a time: two would starve each other of processor time and measure only that."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("graph"))
 
 
 class GraphUnderTest:
@@ -87,10 +81,14 @@ class GraphUnderTest:
         def agreed() -> bool:
             """One try; a request to a server that was just killed is never answered, so it is not waited for."""
             future = client.call_async(SetBool.Request(data=True))
-            self.spin(0.3)
-            return bool(future.done() and future.result().success)
+            if self.spin_until(future.done, 0.3) and future.result().success:
+                return True
+            client.remove_pending_request(future)
+            self.spin(0.1)
+            return False
 
         self.wait(agreed, timeout_s, "arming")
+        self.node.destroy_client(client)
 
     def listen(self, topic: Topic, namespace: str = "", **options: Any) -> list[Any]:
         """A list that fills with the messages of a topic while the graph spins."""
@@ -111,15 +109,18 @@ class GraphUnderTest:
         while (left := end - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
+    def spin_until(self, condition: Callable[[], Any], seconds: float) -> Any:
+        """Handle messages until the condition is true, for at most a time; what it was in the end."""
+        prefer_this_process()
+        end = time.monotonic() + seconds
+        while not (value := condition()) and time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.02)
+        return value
+
     def wait(self, condition: Callable[[], Any], timeout_s: float = 40.0, what: str = "the condition") -> Any:
         """Handle messages until the condition is true; fails with every process's output."""
-        prefer_this_process()
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            value = condition()
-            if value:
-                return value
-            self._executor.spin_once(timeout_sec=0.02)
+        if value := self.spin_until(condition, timeout_s):
+            return value
         outputs = "\n".join(
             f"--- {process.name} ({process.returncode})\n{process.output()[-3000:]}" for process in self.processes
         )
@@ -154,11 +155,24 @@ def run_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(RUN_FOLDER, str(tmp_path / "run"))
 
 
-@pytest.fixture
-def graph(tmp_path: Path) -> Iterator[GraphUnderTest]:
+@contextmanager
+def opened(folder: Path) -> Iterator[GraphUnderTest]:
     with borrowed() as domain_id:
-        under_test = GraphUnderTest(domain_id, tmp_path)
+        under_test = GraphUnderTest(domain_id, folder)
         try:
             yield under_test
         finally:
             under_test.close()
+
+
+@pytest.fixture
+def graph(tmp_path: Path) -> Iterator[GraphUnderTest]:
+    with opened(tmp_path) as under_test:
+        yield under_test
+
+
+@pytest.fixture(scope="module")
+def graph_of_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphUnderTest]:
+    """One graph for all tests of a file, where a start takes long and no test spoils what the next one needs."""
+    with opened(tmp_path_factory.mktemp("graph")) as under_test:
+        yield under_test

@@ -39,8 +39,9 @@ PUBLISHERS: dict[Topic, set[str]] = {
 }
 
 
-@pytest.fixture
-def running(graph: Any) -> Any:
+@pytest.fixture(scope="module")
+def running(graph_of_module: Any) -> Any:
+    graph = graph_of_module
     graph.start_robot()
     graph.publisher(INSTRUCTION).publish(String(data="go to the red ball"))
     graph.arm()
