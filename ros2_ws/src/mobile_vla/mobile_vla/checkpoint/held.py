@@ -7,6 +7,7 @@ process), so `changed` is asked before they are used, and `guard` asks the kerne
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import mmap
@@ -74,8 +75,9 @@ class HeldFile:
         return fcntl.fcntl(self.descriptor, fcntl.F_GETLEASE) != fcntl.F_RDLCK
 
     def release(self) -> None:
-        """Let writers go on."""
-        fcntl.fcntl(self.descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        """Let writers go on. Nothing is to do where the kernel, which waits 45 s for this, has let them go already."""
+        with contextlib.suppress(BlockingIOError):
+            fcntl.fcntl(self.descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
     def bytes_at(self, offset: int, count: int) -> bytes:
         """A small part of the file."""
