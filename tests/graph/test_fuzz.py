@@ -25,7 +25,7 @@ from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.camera.config import CameraConfig, DepthScanConfig
 from mobile_vla.config import Config, fields_of, with_values
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig
 from mobile_vla_bench.faults.judge import LimitJudge, Sample
 from mobile_vla_bench.faults.scripted_inference import FOLDER

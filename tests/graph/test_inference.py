@@ -10,7 +10,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla_bench.faults.scripted_inference import FOLDER, LOADING
 from mobile_vla_ros.topics import ARM, DIAGNOSTICS, INSTRUCTION
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla_bench import sim_bench
 from mobile_vla_bench.sim_bench import _Judge, bench_through_graph
 from mobile_vla_bringup.graph import Choice, describe

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla_bringup import supervisor as supervisor_module
 from mobile_vla_bringup.graph import Graph, NodeKind, NodeSpec
 from mobile_vla_bringup.supervisor import Supervisor

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from mobile_vla.checkpoint.card import Card, CardError, Probe
-from mobile_vla.checkpoint.card_draft import draft
 from mobile_vla.checkpoint.card_text import all_required_fields, dump_card, load_card, parse_card
 from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
+from mobile_vla.engine.card_draft import draft
 from mobile_vla.policy.features import FeatureSet
 from mobile_vla.policy.model import check_geometry, tower_facts
 

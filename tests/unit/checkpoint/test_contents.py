@@ -11,7 +11,7 @@ from torch import Tensor
 from mobile_vla.checkpoint.contents import LM_HEAD, TIED_RULE, Contents, strip_prefixes
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import SourceError
-from mobile_vla.checkpoint.strict import examine, require
+from mobile_vla.engine.strict import examine, require
 from mobile_vla.errors import UserError
 
 EMBEDDING = "kosmos_model.text_model.model.embed_tokens.weight"

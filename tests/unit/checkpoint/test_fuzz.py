@@ -24,7 +24,7 @@ from mobile_vla.checkpoint.card_text import dump_card, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.sizes import synthetic_card
-from mobile_vla.checkpoint.strict import examine, group_problems
+from mobile_vla.engine.strict import examine, group_problems
 from mobile_vla.errors import UserError
 
 EFFORT = float(os.environ.get("MOBILE_VLA_FUZZ", "1"))
@@ -234,7 +234,7 @@ def endless() -> list[object]:
     ],
 )
 def test_leftovers_are_not_followed(tmp_path: Path, entries: dict, sentence: str) -> None:
-    from mobile_vla.checkpoint.report import inspect
+    from mobile_vla.engine.report import inspect
 
     path = tmp_path / "p.pth"
     torch.save({"model_state_dict": STATE, **entries}, path)

@@ -7,10 +7,10 @@ import torch
 
 from mobile_vla.checkpoint.card import card_path
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.convert import Job, convert
-from mobile_vla.checkpoint.load import load
 from mobile_vla.checkpoint.number_formats import casts
 from mobile_vla.checkpoint.opening import open_source
+from mobile_vla.engine.convert import Job, convert
+from mobile_vla.engine.load import load
 
 NORMS = "layer_norm1.weight"
 TOWERS = ("kosmos_model.", "clip_model.")

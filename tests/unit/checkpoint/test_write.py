@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import load_file, safe_open
 
 from mobile_vla.checkpoint import write as writing
-from mobile_vla.checkpoint.convert import Job, convert
-from mobile_vla.checkpoint.load import load
 from mobile_vla.checkpoint.write import ALIGNMENT, Entry, aligned_order, write_safetensors
+from mobile_vla.engine.convert import Job, convert
+from mobile_vla.engine.load import load
 from mobile_vla.resources import shipped_policies
 
 ODD = {"a.logit_scale": (), "b.bias": (2,), "c.weight": (3, 5), "d.weight": (32,), "e.weight": (4, 16), "f.bias": (8,)}

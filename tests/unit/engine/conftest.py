@@ -3,6 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from checkpoint_fixtures import checkpoint, loaded, made, one_thread, state, tiny
+
+__all__ = ["checkpoint", "loaded", "made", "one_thread", "state", "tiny"]
 
 
 @pytest.fixture(autouse=True)

@@ -9,15 +9,15 @@ import pytest
 import torch
 from rounding import assert_same
 
-from mobile_vla.checkpoint import load as loading
-from mobile_vla.checkpoint.convert import Job, convert
-from mobile_vla.checkpoint.probe import frames
-from mobile_vla.checkpoint.synthetic import cached
 from mobile_vla.config import ConfigError
+from mobile_vla.engine import load as loading
 from mobile_vla.engine import open_policy
+from mobile_vla.engine.config import InferenceConfig
+from mobile_vla.engine.convert import Job, convert
+from mobile_vla.engine.probe import frames
 from mobile_vla.engine.streaming import StreamingPolicy
+from mobile_vla.engine.synthetic import cached
 from mobile_vla.errors import UserError
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.interface import StepError
 
 TINY = InferenceConfig(allow_untrained=True)
@@ -45,7 +45,7 @@ BEFORE_TORCH = """
 import sys
 from mobile_vla.engine import open_policy
 from mobile_vla.errors import UserError
-from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.engine.config import InferenceConfig
 try:
     open_policy(InferenceConfig(checkpoint=sys.argv[1]))
 except UserError as error:
@@ -169,7 +169,7 @@ def test_fp16_on_a_cpu_is_refused_at_once() -> None:
         InferenceConfig(dtype="fp16")
 
 
-LIGHT = "import sys, mobile_vla.engine, mobile_vla.policy.config, mobile_vla.policy.interface; print([m for m in sys.modules if m in ('torch', 'transformers', 'numpy', 'PIL')])"  # noqa: E501
+LIGHT = "import sys, mobile_vla.engine, mobile_vla.engine.config, mobile_vla.policy.interface; print([m for m in sys.modules if m in ('torch', 'transformers', 'numpy', 'PIL')])"  # noqa: E501
 
 
 def test_importing_the_engine_loads_nothing_heavy() -> None:

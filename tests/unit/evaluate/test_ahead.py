@@ -13,15 +13,15 @@ from bag_making import START_NS, Messages
 
 from mobile_vla.bags.images import rgb
 from mobile_vla.bags.writer import BagWriter
-from mobile_vla.checkpoint.probe import frames
 from mobile_vla.control import ControllerConfig
 from mobile_vla.engine import open_policy
+from mobile_vla.engine.config import InferenceConfig
+from mobile_vla.engine.probe import frames
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection
 from mobile_vla.evaluate.rollout import Moment
 from mobile_vla.evaluate.schedule import Options
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.interface import Step
 
 # of full speed; towers over several frames round differently than over one

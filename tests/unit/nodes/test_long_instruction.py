@@ -9,7 +9,7 @@ import pytest
 from std_msgs.msg import String
 
 from mobile_vla.config import ConfigError
-from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.policy.instruction import MAX_CHARACTERS
 from mobile_vla_nodes.inference import InferenceNode
 

@@ -14,7 +14,7 @@ from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.open_clip_names import from_transformers, to_transformers
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.sizes import synthetic_layout
-from mobile_vla.checkpoint.strict import examine
+from mobile_vla.engine.strict import examine
 from mobile_vla.errors import UserError
 from mobile_vla.policy.clip import TransformersClip
 from mobile_vla.policy.model import clip_config

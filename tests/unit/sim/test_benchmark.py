@@ -141,7 +141,7 @@ def test_a_job_that_cannot_run_is_refused(values: dict[str, Any], sentence: str)
 
 
 def test_a_policy_for_another_base_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mobile_vla.policy.config import InferenceConfig
+    from mobile_vla.engine.config import InferenceConfig
 
     class Omni:
         class card:  # noqa: N801
@@ -171,7 +171,7 @@ def test_the_time_of_a_decision_is_measured_on_a_full_window() -> None:
 
 
 def test_a_teacher_drives_with_the_memory_of_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    from mobile_vla.policy.config import InferenceConfig
+    from mobile_vla.engine.config import InferenceConfig
 
     remembered = []
     card = SimpleNamespace(window=15, control_rate_hz=10.0, action_space="diff")

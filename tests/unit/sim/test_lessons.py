@@ -15,8 +15,8 @@ import torch
 
 from mobile_vla.checkpoint.sizes import clip_normalised
 from mobile_vla.config import with_values
+from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.policy.preprocess import Preprocess
-from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.train.config import TinySize
 from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
 from mobile_vla_sim import dataset, lessons, recolour

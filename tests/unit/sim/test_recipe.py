@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.engine import open_policy
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.train.config import RecipeConfig
 from mobile_vla_sim import dataset, recipe
 from mobile_vla_sim.config import SimulatorConfig

@@ -10,8 +10,8 @@ import pytest
 
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla_cli.main import main
 from mobile_vla_sim import robustness
 from mobile_vla_sim.benchmark import Job, Workers

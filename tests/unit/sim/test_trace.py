@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from mobile_vla.control import ControllerConfig
-from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla_cli.main import main
 from mobile_vla_sim import benchmark
 from mobile_vla_sim import trace as module

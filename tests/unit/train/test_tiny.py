@@ -13,12 +13,12 @@ from torch import Tensor
 from mobile_vla.checkpoint.card import Card
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.engine import open_policy
+from mobile_vla.engine.config import InferenceConfig
+from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.errors import UserError
 from mobile_vla.policy.clip import TransformersClip
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.features import FeatureSet, Pixels
 from mobile_vla.policy.model import PolicyModel, tower_facts
-from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.train.config import HeadConfig, TinySize, TowerConfig
 from mobile_vla.train.export import export
 from mobile_vla.train.head_training import Drives, fit_head, last_frame_loss, noise_like, windows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,16 +13,18 @@ import pytest
 LIBRARY = Path(__file__).resolve().parents[3] / "ros2_ws" / "src" / "mobile_vla" / "mobile_vla"
 # What a package may use besides itself; a package that is not listed may use any but the command line.
 SHARED = {"errors", "config", "timing", "resources", "regular", "parents", "figures"}
-TORCH_SIDE = {"policy", "checkpoint", "engine", "device"}
 ALLOWED = {
     "control": {"config", "errors"},
     "config": {"errors", "resources"},
-    "checkpoint": SHARED | TORCH_SIDE,
-    "policy": SHARED | TORCH_SIDE | {"camera"},
-    "engine": SHARED | TORCH_SIDE,
+    "checkpoint": SHARED,
+    "policy": SHARED | {"checkpoint"},
+    "engine": SHARED | {"checkpoint", "policy", "camera"},
     "camera": SHARED,
     "bags": SHARED | {"camera"},
 }
+CHECKPOINT_MODULES = sorted(path.stem for path in (LIBRARY / "checkpoint").glob("[a-z]*.py"))
+# All that a model may know of its file: sizes, facts of the card, and names of tensors.
+KNOWN_TO_POLICY = {"card", "layout", "open_clip_names"}
 HEAVY = {"torch", "transformers", "cv2", "av", "onnxruntime", "mujoco"}
 ROS = {"rclpy", "sensor_msgs", "std_msgs"}
 
@@ -30,17 +33,20 @@ def packages_imported(package: str) -> dict[str, str]:
     """Other packages of the library that a package imports, each with a place where it does."""
     found: dict[str, str] = {}
     for path in (LIBRARY / package).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            names: list[str] = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module else []
-            for name in names:
-                parts = name.split(".")
-                if parts[0] == "mobile_vla" and len(parts) > 1 and parts[1] != package:
-                    found.setdefault(parts[1], f"{path.relative_to(LIBRARY)}:{node.lineno}")
+        for name, line in imported_names(path):
+            parts = name.split(".")
+            if parts[0] == "mobile_vla" and len(parts) > 1 and parts[1] != package:
+                found.setdefault(parts[1], f"{path.relative_to(LIBRARY)}:{line}")
     return found
+
+
+def imported_names(path: Path) -> Iterator[tuple[str, int]]:
+    """Every name that a file imports, dotted, with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((f"{node.module}.{alias.name}", node.lineno) for alias in node.names)
 
 
 @pytest.mark.parametrize("package", sorted(ALLOWED))
@@ -48,6 +54,41 @@ def test_a_package_uses_only_the_packages_below_it(package: str) -> None:
     assert (LIBRARY / package).is_dir()
     imported = packages_imported(package)
     assert {name: where for name, where in imported.items() if name not in ALLOWED[package]} == {}
+
+
+def test_the_file_format_knows_no_module() -> None:
+    """`checkpoint` describes tensors; what computes with them is `policy`."""
+    names = {name for path in (LIBRARY / "checkpoint").rglob("*.py") for name, _ in imported_names(path)}
+    assert "torch.Tensor" in names
+    assert {name for name in names if f"{name}.".startswith("torch.nn.")} == set()
+
+
+def test_the_model_knows_sizes_and_facts_but_no_file() -> None:
+    modules = {
+        name.split(".")[2]
+        for path in (LIBRARY / "policy").rglob("*.py")
+        for name, _ in imported_names(path)
+        if name.startswith("mobile_vla.checkpoint.")
+    }
+    assert modules == KNOWN_TO_POLICY
+
+
+@pytest.mark.parametrize(
+    ("code", "allowed"),
+    [
+        ("; ".join(f"import mobile_vla.checkpoint.{name}" for name in CHECKPOINT_MODULES), {"checkpoint"}),
+        ("; ".join(f"import mobile_vla.checkpoint.{name}" for name in KNOWN_TO_POLICY), {"checkpoint"}),
+        ("import mobile_vla.policy.model, mobile_vla.policy.worker", {"checkpoint", "policy"}),
+    ],
+)
+def test_importing_a_package_loads_none_above_it(code: str, allowed: set[str]) -> None:
+    """What is imported indirectly counts too."""
+    script = f"{code}\nimport sys\nprint('LOADED', *[name for name in sys.modules if name.startswith('mobile_vla.')])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120)
+    names = [name.split(".") for name in done.stdout.rpartition("LOADED")[2].split()]
+    assert {parts[1] for parts in names} - SHARED == allowed
+    if "import mobile_vla.checkpoint.layout" in code and "opening" not in code:
+        assert {parts[2] for parts in names if parts[1] == "checkpoint" and len(parts) > 2} == KNOWN_TO_POLICY
 
 
 def loaded(code: str) -> set[str]:
@@ -68,7 +109,7 @@ def test_light_modules_load_nothing_heavy_and_no_ros(module: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["mobile_vla.policy.config", "mobile_vla.camera.config", "mobile_vla.bags.config", "mobile_vla_sim.config"],
+    ["mobile_vla.engine.config", "mobile_vla.camera.config", "mobile_vla.bags.config", "mobile_vla_sim.config"],
 )
 def test_settings_load_nothing_heavy(module: str) -> None:
     assert loaded(f"import {module}") == set()

@@ -15,13 +15,13 @@ from typing import Any
 from mobile_vla.bags.bag_place import refuse_bag_place
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.camera.config import CameraConfig, DepthScanConfig
-from mobile_vla.checkpoint.named import SYNTHETIC, card_beside, refuse_untrained
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
 from mobile_vla.config.namespace import check_namespace
 from mobile_vla.config.sections import merged, read_sections
 from mobile_vla.control.config import ControllerConfig
+from mobile_vla.engine.config import InferenceConfig
+from mobile_vla.engine.named import SYNTHETIC, card_beside, refuse_untrained
 from mobile_vla.errors import nearest
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.regular import expanded
 from mobile_vla.resources import SHIPPED_POLICY
 from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig

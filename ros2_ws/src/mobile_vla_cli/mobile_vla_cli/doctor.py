@@ -74,7 +74,7 @@ def _stop_distance(robot: str, base_s: float) -> Finding:
         return Finding(subject, Verdict.MISSING, "mobile_vla_bringup is not installed, so there are no robot files")
     from mobile_vla.control.config import ControllerConfig
     from mobile_vla.control.stop_distance import autonomous_speed_mps, reactions, stop_distance_m
-    from mobile_vla.policy.config import InferenceConfig
+    from mobile_vla.engine.config import InferenceConfig
 
     try:
         configs = node_configs(robot)

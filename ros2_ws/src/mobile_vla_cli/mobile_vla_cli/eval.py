@@ -20,9 +20,9 @@ from mobile_vla_cli.render import print_json
 
 if TYPE_CHECKING:
     from mobile_vla.control import ControllerConfig
+    from mobile_vla.engine.config import InferenceConfig
     from mobile_vla.evaluate.evaluation import NamedPolicy
     from mobile_vla.evaluate.results import Evaluation
-    from mobile_vla.policy.config import InferenceConfig
 
 HELP = """Run a policy over recordings, without a graph, and compare its commands with the recorded ones.
 
@@ -201,7 +201,7 @@ def open_checked(name: str, checkpoint: str, threads: int) -> NamedPolicy:
 def _inference_config(name: str, label: str, checkpoint: str, threads: int) -> InferenceConfig:
     from mobile_vla.config import from_mapping
     from mobile_vla.config.sections import read_sections
-    from mobile_vla.policy.config import InferenceConfig
+    from mobile_vla.engine.config import InferenceConfig
 
     settings: dict[str, Any] = read_sections("policies", name, {"inference"}).get("inference", {})
     values = {

@@ -10,8 +10,8 @@ from typing import Any, TypeVar, get_origin
 
 from mobile_vla.config import Config, ConfigError, fields_of, from_mapping
 from mobile_vla.config.safe_yaml import YamlError, load_yaml
+from mobile_vla.engine.config import MAX_THREADS
 from mobile_vla.errors import UserError
-from mobile_vla.policy.config import MAX_THREADS
 
 C = TypeVar("C", bound=Config)
 MAX_VALUE_CHARACTERS = 4096
@@ -20,7 +20,7 @@ MAX_VALUE_CHARACTERS = 4096
 
 def checkpoint(text: str) -> Path:
     """The file of a checkpoint argument: a path, `shipped:<name>` or `synthetic:<size>`, in every command."""
-    from mobile_vla.checkpoint.named import checkpoint_file
+    from mobile_vla.engine.named import checkpoint_file
 
     return checkpoint_file(text)
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mobile_vla.control.config import ControllerConfig
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError, nearest
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.train.config import TinySize
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Absent, Blind, Deaf, Driver, PolicyDriver, RandomWalk, Straight

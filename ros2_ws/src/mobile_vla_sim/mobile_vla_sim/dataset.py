@@ -22,7 +22,7 @@ import numpy as np
 
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
-from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.policy.preprocess import Preprocess
 from mobile_vla.train.config import TinySize
 from mobile_vla_sim.config import SimulatorConfig

@@ -20,10 +20,10 @@ import torch
 from mobile_vla.checkpoint.card import Card
 from mobile_vla.config import to_mapping, with_values
 from mobile_vla.control import ControllerConfig
+from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.errors import UserError
 from mobile_vla.policy.model import PolicyModel, tower_facts
 from mobile_vla.policy.preprocess import Preprocess
-from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.train.config import RecipeConfig
 from mobile_vla.train.export import export
 from mobile_vla.train.head_training import Drives, fit_head

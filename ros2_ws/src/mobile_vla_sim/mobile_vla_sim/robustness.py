@@ -185,9 +185,9 @@ def _precisions(job: Job, folder: Path) -> dict[Value, Job]:
 
 def _int8(job: Job, folder: Path) -> Path:
     """The policy's checkpoint converted to int8, made once per checkpoint."""
-    from mobile_vla.checkpoint.convert import Job as Conversion
-    from mobile_vla.checkpoint.convert import convert
-    from mobile_vla.checkpoint.named import checkpoint_file
+    from mobile_vla.engine.convert import Job as Conversion
+    from mobile_vla.engine.convert import convert
+    from mobile_vla.engine.named import checkpoint_file
 
     assert job.inference is not None
     source = checkpoint_file(job.inference.checkpoint)
@@ -199,7 +199,7 @@ def _int8(job: Job, folder: Path) -> Path:
 
 
 def _fingerprint(job: Job) -> str:
-    from mobile_vla.checkpoint.named import checkpoint_file
+    from mobile_vla.engine.named import checkpoint_file
 
     content = "" if job.inference is None else _content(checkpoint_file(job.inference.checkpoint))
     return hashlib.sha256(f"{job!r} {content}".encode()).hexdigest()[:16]

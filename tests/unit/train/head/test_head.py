@@ -15,14 +15,13 @@ from rounding import AFTER_TRAINING, assert_same
 from mobile_vla.bags.dataset.build import BuildOptions, build
 from mobile_vla.bags.dataset.manifest import Manifest
 from mobile_vla.bags.writer import BagWriter
-from mobile_vla.checkpoint import synthetic
-from mobile_vla.checkpoint.load import Loaded, load
 from mobile_vla.checkpoint.source import sha256_of
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
-from mobile_vla.engine import open_policy
+from mobile_vla.engine import open_policy, synthetic
+from mobile_vla.engine.config import InferenceConfig
+from mobile_vla.engine.load import Loaded, load
 from mobile_vla.errors import UserError
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.train.head.config import FitConfig
 from mobile_vla.train.head.features import FeatureCache
 from mobile_vla.train.head.fit import Drives, Epoch, Fit, joined, outputs, windows_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mobile_vla.policy.config import InferenceConfig
+    from mobile_vla.engine.config import InferenceConfig
     from mobile_vla.policy.interface import Policy
 
 
@@ -14,7 +14,7 @@ def open_policy(config: InferenceConfig) -> Policy:
 
     The probe and the canary are the caller's next step (`Policy.self_check`), because they take several steps' time.
     """
-    from mobile_vla.checkpoint.named import card_beside, refuse_untrained
+    from mobile_vla.engine.named import card_beside, refuse_untrained
 
     # before PyTorch is imported, let alone gigabytes are read
     refuse_untrained(config.checkpoint, card_beside(config.checkpoint, config.card), allowed=config.allow_untrained)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mobile_vla.checkpoint.probe import check_canary, check_probe
+from mobile_vla.engine.probe import check_canary, check_probe
 from mobile_vla.policy.interface import Step, StepError
 from mobile_vla.policy.preprocess import Preparation, Prepared
 
@@ -95,6 +95,15 @@ class StreamingPolicy:
     def raw(self, frame_rgb: NDArray[np.uint8], instruction: str) -> tuple[float, float]:
         """The unscaled outputs of one step: what probes record."""
         return self._raw(frame_rgb, instruction)[0]
+
+    def raw_sequence(self, frames: Sequence[NDArray[np.uint8]], instruction: str) -> list[tuple[float, float]]:
+        """The unscaled outputs of a short recording from an empty window: all frames at once, so every weight is read
+        one time, which counts where 7 GB come from a disk. Leaves an empty window; what is not finite is returned."""
+        self._executor.reset()
+        rows = self._executor.encode([self.prepare(frame) for frame in frames], instruction)
+        outputs = self._executor.act(rows)
+        self._executor.reset()
+        return outputs
 
     def self_check(self) -> None:
         """Re-run the recorded probe and the canary; raises `UserError` when either fails."""

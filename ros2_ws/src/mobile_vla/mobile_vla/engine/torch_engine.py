@@ -13,19 +13,19 @@ from torch import Tensor
 
 from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS
-from mobile_vla.checkpoint.load import Loaded, load
-from mobile_vla.checkpoint.mapped import MappedWeights
-from mobile_vla.checkpoint.named import checkpoint_file, refuse_untrained
+from mobile_vla.engine.config import InferenceConfig
+from mobile_vla.engine.load import Loaded, load
+from mobile_vla.engine.mapped import MappedWeights
+from mobile_vla.engine.named import checkpoint_file, refuse_untrained
 from mobile_vla.engine.streaming import StreamingPolicy
+from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.errors import UserError
 from mobile_vla.policy import upstream
 from mobile_vla.policy.clip import ClipTowers, TransformersClip
-from mobile_vla.policy.config import InferenceConfig
 from mobile_vla.policy.features import FeatureSet, Pixels, Prompt
 from mobile_vla.policy.interface import StepError
 from mobile_vla.policy.model import tower_facts
 from mobile_vla.policy.preprocess import Prepared
-from mobile_vla.policy.tokens import tokens_of
 from mobile_vla.policy.window import Window
 from mobile_vla.regular import expanded
 
@@ -47,7 +47,12 @@ def open_policy(config: InferenceConfig) -> StreamingPolicy:
         torch.device(config.device),
         accept=lambda card: refuse_untrained(config.checkpoint, card, allowed=config.allow_untrained),
     )
-    return StreamingPolicy(loaded.card, TorchExecutor(loaded, config.threads, config.clip_provider))
+    return policy_of(loaded, config.threads, config.clip_provider)
+
+
+def policy_of(loaded: Loaded, threads: int, clip_provider: str = "transformers") -> StreamingPolicy:
+    """A policy over a loaded model."""
+    return StreamingPolicy(loaded.card, TorchExecutor(loaded, threads, clip_provider))
 
 
 class TorchExecutor:
@@ -114,7 +119,7 @@ class TorchExecutor:
         same = all(frame.clip is frame.kosmos for frame in frames)
         pixels = Pixels(kosmos, kosmos if same else self._pixels([frame.clip for frame in frames]))
         features = self._features.compute(self._model, self._clip, pixels, prompt)
-        return self._model.fuse(features).split(1)
+        return self._model.fuse(features).chunk(len(frames))
 
     @torch.inference_mode()
     def act(self, rows: Sequence[Tensor]) -> list[tuple[float, float]]:

@@ -7,16 +7,13 @@ before and after them are returned. CLIP: begin, text, end.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from mobile_vla.checkpoint.card import Card
 from mobile_vla.checkpoint.layout import Layout
-from mobile_vla.checkpoint.tokenizer_files import FAST, MAX_BYTES, OPEN_CLIP
 from mobile_vla.errors import UserError
 from mobile_vla.policy.instruction import too_long
 from mobile_vla.policy.model import tower_facts
-from mobile_vla.regular import read_text
 
 BEGIN, IMAGE, END_IMAGE = "<s>", "<image>", "</image>"
 
@@ -33,31 +30,23 @@ class PromptIds(NamedTuple):
 TextIds = Callable[[str], list[int]]
 
 
-class _Tokenizer(NamedTuple):
-    """Texts to ids, and the id of one token that the vocabulary has as a whole."""
+class TowerTokenizer(NamedTuple):
+    """One tower's tokenizer: texts to ids, and the id of one token that the vocabulary has as a whole."""
 
     ids: TextIds
     token: Callable[[str], int | None]
 
 
-def tokens_of(card: Card, layout: Layout, base: Path) -> Tokens:
-    """The tokenizers of a card, with the limits of its towers; ids beyond an embedding table are an error."""
-    facts = tower_facts(layout, card).clip
-    return Tokens(card, base, layout, facts.begin_token, facts.end_token)
-
-
 class Tokens:
-    """The two tokenizers of one card."""
+    """The two tokenizers of one card, with the limits of its towers; ids beyond an embedding table are an error."""
 
-    def __init__(self, card: Card, base: Path, layout: Layout, clip_begin: int, clip_end: int) -> None:
-        """`base` is the folder that relative tokenizer paths of the card start from."""
+    def __init__(self, card: Card, layout: Layout, kosmos: TowerTokenizer, clip: TextIds) -> None:
+        facts = tower_facts(layout, card).clip
         self._card = card
-        kosmos = _open(card.tokenizers.kosmos, base, "kosmos")
-        self._kosmos = kosmos.ids
+        self._kosmos, self._clip = kosmos.ids, clip
         self._special = _special_tokens(kosmos, card.tokenizers.kosmos)
-        clip = card.tokenizers.clip
-        self._clip = _open_clip() if clip == OPEN_CLIP else _open(clip, base, "clip").ids
-        self._clip_begin, self._clip_end, self._clip_limit = clip_begin, clip_end, layout.clip.text_positions
+        self._clip_begin, self._clip_end = facts.begin_token, facts.end_token
+        self._clip_limit = layout.clip.text_positions
         self._rows = {"kosmos": layout.kosmos.vocabulary, "clip": layout.clip.vocabulary}
 
     def __call__(self, instruction: str) -> PromptIds:
@@ -85,7 +74,7 @@ class Tokens:
         return PromptIds(before, after, clip)
 
 
-def _special_tokens(tokenizer: _Tokenizer, where: str) -> tuple[int, int, int]:
+def _special_tokens(tokenizer: TowerTokenizer, where: str) -> tuple[int, int, int]:
     """The ids around the image latents, each of its own."""
     ids = {name: tokenizer.token(name) for name in (BEGIN, IMAGE, END_IMAGE)}
     missing = [name for name, found in ids.items() if found is None]
@@ -96,53 +85,3 @@ def _special_tokens(tokenizer: _Tokenizer, where: str) -> tuple[int, int, int]:
         )
     begin, image, end_image = (int(found) for found in ids.values() if found is not None)
     return begin, image, end_image
-
-
-def _open(where: str, base: Path, tower: str) -> _Tokenizer:
-    folder = base / where
-    if (folder / FAST).exists():
-        return _from_file(folder / FAST, tower)
-    from mobile_vla.policy.upstream import AutoTokenizer
-
-    try:
-        # a robot fetches nothing by itself: a hub id works when its files have been downloaded before
-        slow = AutoTokenizer.from_pretrained(str(folder) if folder.is_dir() else where, local_files_only=True)
-    except Exception as error:  # transformers and the hub raise a dozen unrelated types here
-        raise UserError(
-            f"tokenizers.{tower} is '{where}', which is neither a folder with tokenizer.json beside the card nor a "
-            f"hub id downloaded before; download its tokenizer files and name their folder in the card"
-        ) from error
-
-    def token(name: str) -> int | None:
-        found = slow.convert_tokens_to_ids(name)
-        return None if found is None or (found == slow.unk_token_id and name != slow.unk_token) else int(found)
-
-    return _Tokenizer(lambda text: list(slow(text, add_special_tokens=False)["input_ids"]), token)
-
-
-def _from_file(path: Path, tower: str) -> _Tokenizer:
-    from tokenizers import Tokenizer
-
-    data = read_text(path, MAX_BYTES)
-    try:
-        tokenizer = Tokenizer.from_str(data)
-        # what the file says about lengths is for training: a fixed padding could ask for any amount of memory
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        tokenizer.encode("a", add_special_tokens=False)
-    except BaseException as error:
-        # the library raises a plain Exception, and its own panics are not even that
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
-        reason = str(error).split("\n", 1)[0][:120]
-        raise UserError(
-            f"tokenizers.{tower}: {path} is not a tokenizer ({reason if reason.isprintable() else 'damaged'}); "
-            f"copy it again"
-        ) from None
-    return _Tokenizer(lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids), tokenizer.token_to_id)
-
-
-def _open_clip() -> TextIds:
-    from mobile_vla.policy import open_clip_tower
-
-    return open_clip_tower.tokenizer()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import mobile_vla.engine
-from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.policy.interface import Step
 
 FOLDER = "FAULT_FOLDER"

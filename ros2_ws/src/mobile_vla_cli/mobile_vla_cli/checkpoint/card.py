@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _new(args: argparse.Namespace) -> int:
     from mobile_vla.checkpoint.card import card_path
-    from mobile_vla.checkpoint.card_draft import draft
     from mobile_vla.checkpoint.write import write_text
+    from mobile_vla.engine.card_draft import draft
     from mobile_vla_cli.checkpoint.progress import stages
 
     path = args.out or card_path(args.checkpoint)
@@ -84,7 +84,7 @@ def _check(args: argparse.Namespace) -> int:
 
     card = load_card(args.card)
     if args.checkpoint is not None:
-        from mobile_vla.checkpoint.report import inspect
+        from mobile_vla.engine.report import inspect
 
         inspection = inspect(args.checkpoint, args.card)
         if inspection.card_error:

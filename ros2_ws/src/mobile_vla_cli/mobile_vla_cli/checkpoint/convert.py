@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args, also_read=checkpoint_files(args.source, args.card), also_written=[card])
     import torch
 
-    from mobile_vla.checkpoint.convert import Job, convert
+    from mobile_vla.engine.convert import Job, convert
     from mobile_vla_cli.checkpoint.progress import stages
 
     torch.set_num_threads(args.threads)

@@ -16,7 +16,7 @@ from mobile_vla_cli.screen_text import plain
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mobile_vla.checkpoint.report import Inspection
+    from mobile_vla.engine.report import Inspection
 
 HELP = """Say what is in a checkpoint and whether it could be loaded. Reads no weights and needs no card.
 
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report."""
-    from mobile_vla.checkpoint.report import inspect
+    from mobile_vla.engine.report import inspect
 
     inspection = inspect(args.file, args.card, args.weights)
     if args.json:
@@ -82,7 +82,7 @@ def _print(inspection: Inspection) -> None:
 
 def print_problems(inspection: Inspection, out: Console) -> None:
     """The table of what does not fit, grouped by prefix, and what was dropped by which rule."""
-    from mobile_vla.checkpoint.strict import group_problems
+    from mobile_vla.engine.strict import group_problems
 
     problems = inspection.examined.problems
     table = Table(box=None, header_style="bold")

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Generate and say where."""
     from mobile_vla.checkpoint.card import card_path, card_present, refuse_long_name
-    from mobile_vla.checkpoint.synthetic import Order, synthesize
+    from mobile_vla.engine.synthetic import Order, synthesize
     from mobile_vla_cli.checkpoint.progress import stages
 
     refuse_long_name(args.out)

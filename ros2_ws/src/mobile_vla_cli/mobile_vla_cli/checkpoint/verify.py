@@ -35,10 +35,10 @@ def run(args: argparse.Namespace) -> int:
     """Print what was proven."""
     import torch
 
-    from mobile_vla.checkpoint.probe import ProbeError
-    from mobile_vla.checkpoint.strict import StrictError
-    from mobile_vla.checkpoint.verify import verify
+    from mobile_vla.engine.probe import ProbeError
+    from mobile_vla.engine.strict import StrictError
     from mobile_vla.engine.torch_engine import DTYPES
+    from mobile_vla.engine.verify import verify
     from mobile_vla_cli.checkpoint.inspect import print_problems
     from mobile_vla_cli.checkpoint.progress import stages
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         with stages() as report:
             result = verify(args.file, args.card, DTYPES[args.dtype], lambda done: report("load", done, 0))
     except StrictError:
-        from mobile_vla.checkpoint.report import inspect
+        from mobile_vla.engine.report import inspect
 
         print_problems(inspect(args.file, args.card), console(stderr=True))
         raise

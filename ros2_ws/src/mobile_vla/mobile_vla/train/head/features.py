@@ -18,11 +18,11 @@ from torch import Tensor
 
 from mobile_vla.bags.dataset.episode import Episode
 from mobile_vla.bags.dataset.manifest import EpisodeEntry, Manifest
-from mobile_vla.checkpoint.load import Loaded
+from mobile_vla.engine.load import Loaded
+from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.policy.clip import TransformersClip
 from mobile_vla.policy.features import FeatureSet, Pixels
 from mobile_vla.policy.preprocess import Preprocess
-from mobile_vla.policy.tokens import tokens_of
 
 BATCH = 16
 

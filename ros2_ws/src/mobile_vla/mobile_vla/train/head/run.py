@@ -14,17 +14,17 @@ import torch
 from torch import Tensor
 
 from mobile_vla.bags.dataset.manifest import Manifest
-from mobile_vla.checkpoint import probe as probes
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path
 from mobile_vla.checkpoint.card_text import dump_card, embedded
-from mobile_vla.checkpoint.load import Loaded, load
 from mobile_vla.checkpoint.source import sha256_of
 from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
 from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
 from mobile_vla.control import ControllerConfig
+from mobile_vla.engine import probe as probes
+from mobile_vla.engine.load import Loaded, load
+from mobile_vla.engine.torch_engine import policy_of
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate import html, plots
-from mobile_vla.policy.batch import BatchPolicy
 from mobile_vla.train.head.config import FitConfig
 from mobile_vla.train.head.features import Encoded, FeatureCache
 from mobile_vla.train.head.fit import Drives, Epoch, Fit, joined
@@ -95,7 +95,7 @@ def write_checkpoint(destination: Path, loaded: Loaded, card: Card) -> None:
     destination.parent.mkdir(parents=True, exist_ok=True)
     copy_tokenizers(tokenizer_copies(card, loaded.base, destination.parent))
     state = {name: value.detach().contiguous() for name, value in loaded.model.named_parameters()}
-    recorded = probes.record_at_once(BatchPolicy(loaded), "fp32")
+    recorded = probes.record_at_once(policy_of(loaded, torch.get_num_threads()), "fp32")
     card = dataclasses.replace(card, probe=recorded, weights_sha256="")
     entries = [Entry(name, value.dtype, tuple(value.shape)) for name, value in state.items()]
     metadata = {"format": "pt", CARD_METADATA: embedded(card), "mobile_vla.dtype": "fp32"}

@@ -7,6 +7,7 @@ has written. From then on the weights are never touched again.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 
 from mobile_vla.checkpoint.held import HeldFile
@@ -19,6 +20,7 @@ class MappedWeights:
         self._files = tuple(files)
         self._guarded = tuple(file for file in self._files if file.guard())
         self._lost = ""
+        weakref.finalize(self, _release, self._guarded)
 
     @property
     def note(self) -> str:
@@ -45,6 +47,10 @@ class MappedWeights:
         """The same for the thread that uses the weights, which lets writers go on once it stops using them."""
         if not self._lost and (sentence := self.trouble()):
             self._lost = sentence
-            for file in self._guarded:
-                file.release()
+            _release(self._guarded)
         return self._lost
+
+
+def _release(files: Sequence[HeldFile]) -> None:
+    for file in files:
+        file.release()

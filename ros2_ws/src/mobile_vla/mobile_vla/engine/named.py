@@ -17,7 +17,7 @@ SHIPPED = "shipped:"
 def checkpoint_file(name: str) -> Path:
     """The file that a name stands for; a synthetic one is generated when it is not there yet."""
     if name.startswith(SYNTHETIC):
-        from mobile_vla.checkpoint import synthetic
+        from mobile_vla.engine import synthetic
 
         return synthetic.cached(name.removeprefix(SYNTHETIC))
     if name.startswith(SHIPPED):

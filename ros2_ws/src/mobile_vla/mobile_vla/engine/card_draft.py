@@ -13,7 +13,7 @@ from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS, Layout
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import hash_source
-from mobile_vla.checkpoint.strict import require
+from mobile_vla.engine.strict import require
 from mobile_vla.policy.features import feature_width
 
 _MOST_COMBINATIONS = 6

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mobile_vla.checkpoint.contents import DROP_RULES, Contents
 from mobile_vla.checkpoint.sizes import synthetic_layout
 from mobile_vla.checkpoint.source import Container, TensorInfo
-from mobile_vla.checkpoint.strict import StrictError, examine, group_problems, require
+from mobile_vla.engine.strict import StrictError, examine, group_problems, require
 from mobile_vla.policy.model import expected_shapes
 
 SHAPES = {

@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.load import load
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import SourceError
-from mobile_vla.checkpoint.strict import StrictError
+from mobile_vla.engine.load import load
+from mobile_vla.engine.strict import StrictError
 from mobile_vla.errors import UserError
 
 

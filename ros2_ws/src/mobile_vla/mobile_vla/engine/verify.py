@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 
-from mobile_vla.checkpoint.load import load
-from mobile_vla.checkpoint.probe import check_canary, check_probe
-from mobile_vla.engine.streaming import StreamingPolicy
-from mobile_vla.engine.torch_engine import TorchExecutor
+from mobile_vla.engine.load import load
+from mobile_vla.engine.probe import check_canary, check_probe
+from mobile_vla.engine.torch_engine import policy_of
 
 
 def verify(
@@ -25,7 +24,7 @@ def verify(
     started = time.monotonic()
     loaded = load(checkpoint, card_file, dtype, progress=progress)
     load_s = time.monotonic() - started
-    policy = StreamingPolicy(loaded.card, TorchExecutor(loaded, torch.get_num_threads()))
+    policy = policy_of(loaded, torch.get_num_threads())
     deviation = check_probe(policy, loaded.card, loaded.precision)
     reaction = check_canary(policy, loaded.card.name)
     return {

@@ -12,10 +12,10 @@ import torch
 
 from mobile_vla.checkpoint.card import card_path
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.load import load
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import SourceError
 from mobile_vla.checkpoint.write import DATA_SHA256, Entry, write_safetensors
+from mobile_vla.engine.load import load
 from mobile_vla.errors import UserError
 
 

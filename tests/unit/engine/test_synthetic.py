@@ -9,13 +9,13 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from mobile_vla.checkpoint import synthetic
 from mobile_vla.checkpoint.card import card_path
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.pth import ALLOWED_GLOBALS
-from mobile_vla.checkpoint.synthetic import Order, cached, random_tensor, synthesize
 from mobile_vla.checkpoint.tiny_tokenizer import SPECIAL, WORDS, write_tokenizer
+from mobile_vla.engine import synthetic
+from mobile_vla.engine.synthetic import Order, cached, random_tensor, synthesize
 from mobile_vla.errors import UserError
 from mobile_vla_cli.main import main
 

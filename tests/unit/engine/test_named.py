@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mobile_vla import resources
-from mobile_vla.checkpoint.named import checkpoint_file
+from mobile_vla.engine.named import checkpoint_file
 from mobile_vla.errors import UserError
 
 

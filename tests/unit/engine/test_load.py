@@ -10,9 +10,9 @@ from rounding import assert_same
 from safetensors.torch import load_file
 
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.load import load
 from mobile_vla.checkpoint.opening import open_source
-from mobile_vla.policy.batch import BatchPolicy
+from mobile_vla.engine.load import load
+from mobile_vla.engine.torch_engine import policy_of
 
 FILES = ["documented.safetensors", "reconstructed.pth", "tanh.pt"]
 
@@ -40,17 +40,17 @@ def test_the_model_computes_what_a_plainly_built_one_does(made: Path, name: str)
     card, layout = loaded.card, loaded.model.layout
     plain = PolicyModel(layout, tower_facts(layout, card), card.final_activation).eval()
     plain.load_state_dict({key: tensor.clone() for key, tensor in loaded.model.state_dict().items()}, strict=True)
-    ours = BatchPolicy(loaded).raw_sequence(_frames(10), "find the blue box")
-    theirs = BatchPolicy(loaded._replace(model=plain)).raw_sequence(_frames(10), "find the blue box")
+    ours = policy_of(loaded, 1).raw_sequence(_frames(10), "find the blue box")
+    theirs = policy_of(loaded._replace(model=plain), 1).raw_sequence(_frames(10), "find the blue box")
     assert_same(ours, theirs)
 
 
 def test_tanh_comes_from_the_card(made: Path) -> None:
-    outputs = BatchPolicy(load(made / "tanh.pt")).raw_sequence(_frames(2), "go")
+    outputs = policy_of(load(made / "tanh.pt"), 1).raw_sequence(_frames(2), "go")
     card = (made / "tanh.pt.card.yaml").read_text()
     other = made / "no-tanh.card.yaml"
     other.write_text(card.replace("final_activation: tanh", "final_activation: none"))
-    plain = BatchPolicy(load(made / "tanh.pt", other)).raw_sequence(_frames(2), "go")
+    plain = policy_of(load(made / "tanh.pt", other), 1).raw_sequence(_frames(2), "go")
     assert_same(outputs, np.tanh(plain))
 
 
@@ -60,7 +60,7 @@ def test_a_cast_reaches_every_parameter_and_buffer(made: Path, dtype: torch.dtyp
     floating = [t for t in [*loaded.model.parameters(), *loaded.model.buffers()] if t.dtype.is_floating_point]
     assert {tensor.dtype for tensor in floating} == {dtype}
     assert loaded.dtype == word
-    assert len(BatchPolicy(loaded).raw_sequence(_frames(2), "stop")) == 2
+    assert len(policy_of(loaded, 1).raw_sequence(_frames(2), "stop")) == 2
 
 
 def test_the_lstm_uses_the_replaced_weights(made: Path) -> None:
@@ -92,7 +92,7 @@ def test_weights_that_fit_are_in_memory_of_their_own(made: Path, name: str) -> N
 @pytest.mark.parametrize("name", ["documented.safetensors", "reconstructed.pth"])
 def test_weights_that_do_not_fit_stay_in_the_file(made: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Every parameter's address lies in a mapping of the file: nothing was copied."""
-    monkeypatch.setattr("mobile_vla.checkpoint.load.available_memory", lambda: 1_003_000_000)
+    monkeypatch.setattr("mobile_vla.engine.load.available_memory", lambda: 1_003_000_000)
     loaded = load(made / name)
     addresses = [parameter.data_ptr() for parameter in loaded.model.parameters()]
     assert all(any(low <= address < high for low, high in _mappings(name)) for address in addresses)
@@ -100,7 +100,7 @@ def test_weights_that_do_not_fit_stay_in_the_file(made: Path, monkeypatch: pytes
 
 
 def test_a_cast_needs_no_page_of_the_file(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mobile_vla.checkpoint.load.available_memory", lambda: 0)
+    monkeypatch.setattr("mobile_vla.engine.load.available_memory", lambda: 0)
     assert not load(made / "documented.safetensors", dtype=torch.float64).mapped
 
 
@@ -138,6 +138,6 @@ def test_the_generation_model_reads_our_tensors_back(made: Path) -> None:
 
 
 def _frames(count: int):
-    from mobile_vla.checkpoint.probe import frames
+    from mobile_vla.engine.probe import frames
 
     return frames(5, count)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from mobile_vla.checkpoint.verify import verify
-from mobile_vla.policy.config import InferenceConfig
+from mobile_vla.engine.config import InferenceConfig
+from mobile_vla.engine.verify import verify
 from mobile_vla_bringup.graph import Choice, describe
 from mobile_vla_cli.main import main
 

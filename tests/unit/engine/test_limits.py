@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from mobile_vla.checkpoint import limits
-from mobile_vla.checkpoint.limits import limiter, own_memory, run_limited
+from mobile_vla.engine import limits
+from mobile_vla.engine.limits import limiter, own_memory, run_limited
 
 MB = 1 << 20
 EAT = "import json, sys; block = bytearray(int(sys.argv[1])); print(json.dumps({'size': len(block)}))"

@@ -8,21 +8,22 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from mobile_vla.checkpoint import convert as converting
 from mobile_vla.checkpoint.card import card_path
 from mobile_vla.checkpoint.card_text import dump_card, load_card
 from mobile_vla.checkpoint.contents import Contents
-from mobile_vla.checkpoint.convert import Job, convert
 from mobile_vla.checkpoint.diff import compare
-from mobile_vla.checkpoint.int8 import Int8Linear, quantise
-from mobile_vla.checkpoint.load import load
+from mobile_vla.checkpoint.int8 import quantise
 from mobile_vla.checkpoint.opening import open_source
-from mobile_vla.checkpoint.probe import ProbeError, check_canary, check_probe
 from mobile_vla.checkpoint.source import SourceError, sha256_of
-from mobile_vla.checkpoint.verify import verify
+from mobile_vla.engine import convert as converting
+from mobile_vla.engine.convert import Job, convert
+from mobile_vla.engine.load import load
+from mobile_vla.engine.probe import ProbeError, check_canary, check_probe
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.engine.torch_engine import TorchExecutor
+from mobile_vla.engine.verify import verify
 from mobile_vla.errors import UserError
+from mobile_vla.policy.int8_linear import Int8Linear
 from mobile_vla_cli.main import main
 
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

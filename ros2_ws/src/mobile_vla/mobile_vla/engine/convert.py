@@ -16,23 +16,23 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from mobile_vla.checkpoint import probe as probes
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, Probe, card_path, card_present, refuse_long_name
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.conversion_folder import conversion_folder
 from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_quantisable, is_scale, quantise
 from mobile_vla.checkpoint.layout import Layout
-from mobile_vla.checkpoint.load import check_finite, check_sha256, find_card, load_contents
 from mobile_vla.checkpoint.number_formats import casts
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.reduce import ReducedContents, kept_layers, sentence
 from mobile_vla.checkpoint.source import SourceError, sha256_of
-from mobile_vla.checkpoint.strict import require
 from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
 from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors, write_text
+from mobile_vla.engine import probe as probes
+from mobile_vla.engine.load import check_finite, check_sha256, find_card, load_contents
+from mobile_vla.engine.strict import require
+from mobile_vla.engine.torch_engine import policy_of
 from mobile_vla.errors import UserError
-from mobile_vla.policy.batch import BatchPolicy
 from mobile_vla.policy.model import expected_shapes
 
 FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.bfloat16}
@@ -70,7 +70,7 @@ def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> d
         errors = _write(contents, layout, dtype=job.dtype, card=card, partial=partial, progress=progress)
         progress("verify", 0, 0)
         written = Contents(open_source(partial))
-        found = probes.record_at_once(BatchPolicy(load_contents(written, card, base)), job.dtype)
+        found = _record(written, card, base, job.dtype)
         assert card.probe is not None
         deviation = probes.compare(card.probe, found, job.dtype, card.name)
         digest = sha256_of((partial,), lambda done: progress("hash", done, partial.stat().st_size))
@@ -134,9 +134,9 @@ def check_destination(job: Job) -> None:
         raise UserError(f"{job.destination} is the source itself; choose another name")
 
 
-def _record(contents: Contents, card: Card, base: Path) -> Probe:
+def _record(contents: Contents, card: Card, base: Path, dtype: str = "") -> Probe:
     loaded = load_contents(contents, card, base)
-    return probes.record_at_once(BatchPolicy(loaded), loaded.precision)
+    return probes.record_at_once(policy_of(loaded, torch.get_num_threads()), dtype or loaded.precision)
 
 
 def _write(

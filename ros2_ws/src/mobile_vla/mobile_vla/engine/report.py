@@ -17,7 +17,7 @@ from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import HeadDims, Layout
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import DTYPE_WORDS
-from mobile_vla.checkpoint.strict import Examined, examine
+from mobile_vla.engine.strict import Examined, examine
 from mobile_vla.errors import UserError
 from mobile_vla.policy.features import FeatureSet
 from mobile_vla.policy.model import check_geometry, tower_facts

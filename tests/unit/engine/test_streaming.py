@@ -5,19 +5,23 @@ import pytest
 import torch
 from rounding import assert_same, differ
 
-from mobile_vla.checkpoint.probe import frames
+from mobile_vla.engine.probe import frames
 from mobile_vla.engine.streaming import StreamingPolicy
-from mobile_vla.engine.torch_engine import TorchExecutor
-from mobile_vla.policy.batch import BatchPolicy
+from mobile_vla.engine.torch_engine import policy_of
 from mobile_vla.policy.window import Window
 
 TEXT = "drive to the red ball"
 # towers over a batch round differently than over one frame; another window moves outputs by a tenth
 
 
+def fused(policy: StreamingPolicy, pictures) -> torch.Tensor:
+    """LSTM inputs (frames, width), all from one pass through the towers."""
+    return torch.cat(list(policy._executor.encode([policy.prepare(picture) for picture in pictures], TEXT)))
+
+
 @pytest.fixture
 def policy(loaded) -> StreamingPolicy:
-    return StreamingPolicy(loaded.card, TorchExecutor(loaded, 1))
+    return policy_of(loaded, 1)
 
 
 def test_the_window_forgets_the_oldest() -> None:
@@ -35,8 +39,8 @@ def test_steady_state_equals_a_batch_over_the_last_window_from_zero(policy: Stre
     streamed = [policy.raw(picture, TEXT) for picture in pictures]
     window = loaded.card.window
     with torch.inference_mode():
-        fused = BatchPolicy(loaded).fused(pictures[-window:], TEXT)
-        batch = loaded.model.actions(loaded.model.rnn(fused[None])[0][:, -1])[0]
+        rows = fused(policy, pictures[-window:])
+        batch = loaded.model.actions(loaded.model.rnn(rows[None])[0][:, -1])[0]
     assert_same(streamed[-1], batch)
 
 
@@ -52,7 +56,18 @@ def test_the_same_rows_give_the_same_outputs(policy: StreamingPolicy, loaded) ->
 def test_every_step_equals_the_batch_run(policy: StreamingPolicy, loaded) -> None:
     pictures = frames(4, 12)
     streamed = [policy.raw(picture, TEXT) for picture in pictures]
-    assert_same(streamed, BatchPolicy(loaded).raw_sequence(pictures, TEXT))
+    rows, window = fused(policy, pictures), loaded.card.window
+    with torch.inference_mode():
+        batch = torch.cat([loaded.model.act(rows[None, max(0, end - window) : end]) for end in range(1, 13)])
+    assert_same(streamed, batch)
+    assert_same(policy.raw_sequence(pictures, TEXT), batch)
+
+
+def test_a_sequence_starts_and_ends_with_an_empty_window(policy: StreamingPolicy) -> None:
+    pictures = frames(11, 3)
+    policy.raw(pictures[2], TEXT)
+    whole = policy.raw_sequence(pictures, TEXT)
+    assert_same([policy.raw(picture, TEXT) for picture in pictures], whole)
 
 
 @pytest.mark.parametrize("at_once", [2, 5, 16])

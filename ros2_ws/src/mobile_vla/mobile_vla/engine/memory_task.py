@@ -1,4 +1,4 @@
-"""One task in a process of its own: `python -m mobile_vla.checkpoint.memory_task TASK FILE [MORE …]`.
+"""One task in a process of its own: `python -m mobile_vla.engine.memory_task TASK FILE [MORE …]`.
 
 Prints one line of JSON: seconds, and the process's memory while everything that was loaded is still alive.
 `naive` is the recipe of a newcomer, kept here to be measured beside the others and used by nothing else.
@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.checkpoint.limits import own_memory
+from mobile_vla.engine.limits import own_memory
 
 
 def load(file: Path, *_more: str) -> dict[str, Any]:
     """Strict loading as the engine does it."""
-    from mobile_vla.checkpoint import load as loading
+    from mobile_vla.engine import load as loading
 
     loaded = loading.load(file)
     return {"dtype": loaded.dtype, **own_memory()}
@@ -26,19 +26,18 @@ def load(file: Path, *_more: str) -> dict[str, Any]:
 
 def step(file: Path, *_more: str) -> dict[str, Any]:
     """Strict loading and one whole step."""
-    from mobile_vla.checkpoint import load as loading
-    from mobile_vla.checkpoint.probe import INSTRUCTION, SEED, frames
-    from mobile_vla.engine.streaming import StreamingPolicy
-    from mobile_vla.engine.torch_engine import TorchExecutor
+    from mobile_vla.engine import load as loading
+    from mobile_vla.engine.probe import INSTRUCTION, SEED, frames
+    from mobile_vla.engine.torch_engine import policy_of
 
     loaded = loading.load(file)
-    policy = StreamingPolicy(loaded.card, TorchExecutor(loaded, 1))
+    policy = policy_of(loaded, 1)
     return {"dtype": loaded.dtype, "action": policy.step(frames(SEED, 1)[0], INSTRUCTION).action, **own_memory()}
 
 
 def convert(file: Path, destination: str, dtype: str) -> dict[str, Any]:
     """Conversion with probe, proof and hash."""
-    from mobile_vla.checkpoint import convert as converting
+    from mobile_vla.engine import convert as converting
 
     result = converting.convert(converting.Job(file, Path(destination), dtype, force=True))
     return {"probe_deviation": result["probe_deviation"], "bytes_out": result["bytes_out"], **own_memory()}
@@ -46,7 +45,7 @@ def convert(file: Path, destination: str, dtype: str) -> dict[str, Any]:
 
 def synthesize(file: Path, size: str) -> dict[str, Any]:
     """A generated file in the shape of a training script's."""
-    from mobile_vla.checkpoint import synthetic
+    from mobile_vla.engine import synthetic
 
     synthetic.synthesize(file, synthetic.Order(size, "reconstructed", wild=True))
     return {"bytes_out": file.stat().st_size, **own_memory()}
@@ -54,7 +53,7 @@ def synthesize(file: Path, size: str) -> dict[str, Any]:
 
 def inspect(file: Path, *_more: str) -> dict[str, Any]:
     """The report of `vla checkpoint inspect`."""
-    from mobile_vla.checkpoint.report import inspect as examine
+    from mobile_vla.engine.report import inspect as examine
 
     examine(file)
     return own_memory()
@@ -65,10 +64,10 @@ def naive(file: Path, *_more: str) -> dict[str, Any]:
     import torch
 
     from mobile_vla.checkpoint.contents import Contents
-    from mobile_vla.checkpoint.load import find_card
     from mobile_vla.checkpoint.opening import open_source
     from mobile_vla.checkpoint.pth import ALLOWED_GLOBALS
-    from mobile_vla.checkpoint.strict import require
+    from mobile_vla.engine.load import find_card
+    from mobile_vla.engine.strict import require
     from mobile_vla.policy.model import PolicyModel, tower_facts
 
     source = open_source(file)

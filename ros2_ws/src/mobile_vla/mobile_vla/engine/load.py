@@ -19,19 +19,20 @@ from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path
 from mobile_vla.checkpoint.card_text import all_required_fields, load_card, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.held import HeldFile
-from mobile_vla.checkpoint.int8 import is_scale, use_int8
-from mobile_vla.checkpoint.limits import available_memory
+from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.number_formats import casts
 from mobile_vla.checkpoint.opening import open_source
-from mobile_vla.checkpoint.probe import tolerance
 from mobile_vla.checkpoint.safetensors_source import data_start
 from mobile_vla.checkpoint.source import SourceError, TensorSource, hash_source
-from mobile_vla.checkpoint.strict import require
 from mobile_vla.checkpoint.write import DATA_SHA256
+from mobile_vla.engine.limits import available_memory
+from mobile_vla.engine.probe import tolerance
+from mobile_vla.engine.strict import require
 from mobile_vla.errors import UserError
 from mobile_vla.policy.attention import ensure_right_attention
 from mobile_vla.policy.buffers import rebuild_buffers
 from mobile_vla.policy.features import FeatureSet
+from mobile_vla.policy.int8_linear import use_int8
 from mobile_vla.policy.model import PolicyModel, check_geometry, meta_model
 
 # for the process itself, its activations and the rest of the robot's software

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mobile_vla.checkpoint.report import inspect
 from mobile_vla.checkpoint.sizes import synthetic_layout
+from mobile_vla.engine.report import inspect
 from mobile_vla.policy.model import expected_shapes
 from mobile_vla_cli.main import main
 
