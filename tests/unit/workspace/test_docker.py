@@ -147,12 +147,47 @@ def test_the_commands_of_compose_name_launch_files_arguments_and_settings_that_e
             assert (ROOT / "config" / folder / f"{default.group(1)}.yaml").is_file(), argument
 
 
-def test_folders_that_compose_mounts_exist_or_are_made_by_runs() -> None:
+def mounts(service: dict[str, Any]) -> dict[str, str]:
+    """Target in the container -> default source on the host."""
+    found = {}
+    for volume in service.get("volumes", ()):
+        match = re.fullmatch(r"\$\{[A-Z]+:-([^}]+)\}:(/[^:]+)(:ro)?", volume)
+        assert match is not None, volume
+        found[match.group(2)] = match.group(1)
+    return found
+
+
+def test_what_compose_mounts_is_in_the_home_folder_or_made_by_runs() -> None:
     for service in compose()["services"].values():
-        for volume in service.get("volumes", ()):
-            source = re.fullmatch(r"\$\{[A-Z]+:-([^}]+)\}", volume.rsplit(":/", 1)[0])
-            assert source is not None
-            assert (DOCKER / source.group(1)).resolve() in (ROOT / "checkpoints", ROOT / "out")
+        for source in mounts(service).values():
+            assert source.startswith("~/") or (DOCKER / source).resolve() == ROOT / "out"
+
+
+def home(path: Path) -> str:
+    """The home folder of the user that a Dockerfile makes and becomes."""
+    match = re.search(r"useradd --uid (\d+) --create-home .* (\w+)$", path.read_text(), re.MULTILINE)
+    assert match is not None
+    assert values(path, "USER")[-1] == match.group(1)
+    return f"/home/{match.group(2)}"
+
+
+def test_the_default_policy_of_a_robot_is_in_a_folder_that_compose_mounts() -> None:
+    for name, service in compose()["services"].items():
+        policy = re.search(r"policy:=\$\{POLICY:-(\w+)\}", " ".join(service.get("command", ())))
+        if policy is None:
+            continue
+        settings = yaml.safe_load((ROOT / "config" / "policies" / f"{policy.group(1)}.yaml").read_text())
+        checkpoint = settings["inference"]["checkpoint"]
+        if checkpoint.startswith(("shipped:", "synthetic:")):
+            continue
+        folder = str(Path(checkpoint).parent)
+        in_container = folder.replace("~", home(ROOT / service["build"]["dockerfile"]))
+        assert mounts(service).get(in_container) == folder, f"{name} looks in {in_container}"
+
+
+def test_no_mount_hides_what_an_image_ships() -> None:
+    for name, service in compose()["services"].items():
+        assert [target for target in mounts(service) if target.startswith("/opt/mobile_vla")] == [], name
 
 
 def test_the_systemd_example_starts_a_service_that_compose_has() -> None:
