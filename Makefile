@@ -58,7 +58,7 @@ constraints: setup  ## resolve the exact versions again (ARGS=--upgrade for the 
 clean:  ## remove what builds, tests and demos made; keep .venv
 	rm -rf out htmlcov .coverage .coverage.* .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	rm -rf ros2_ws/build ros2_ws/install ros2_ws/log ros2_ws/src/*/build
-	find ros2_ws tests tools launch -name __pycache__ -prune -exec rm -rf {} +
+	find ros2_ws tests tools -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean  ## also remove the environments
 	rm -rf .venv .venv-jazzy ros2_ws/src/*/*.egg-info

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,7 @@ def bases(folder: Path) -> tuple[str, ...]:
     return (f"--build-base={folder / 'build'}", f"--install-base={folder / 'install'}")
 
 
-def test_colcon_lists_five_ament_python_packages(root: Path, tmp_path: Path) -> None:
+def test_colcon_lists_every_package_as_ament_python(root: Path, tmp_path: Path) -> None:
     lines = [line.split("\t") for line in colcon(root, tmp_path, "list").splitlines()]
     assert {name: kind for name, _, kind in lines} == dict.fromkeys(NAMES, "(ros.ament_python)")
 
@@ -64,3 +65,15 @@ def test_colcon_test_runs_clean(root: Path, built: Path) -> None:
     colcon(root, built, "test", *bases(built))
     results = colcon(root, built, "test-result", f"--test-result-base={built / 'build'}")
     assert re.search(r"\b1?[0-9] tests, 0 errors, 0 failures, 0 skipped", results), results
+
+
+def test_a_package_copied_alone_builds_and_has_its_files(root: Path, tmp_path: Path) -> None:
+    """As a build farm and COPY of a Dockerfile see it: nothing outside the package's own folder is there."""
+    source, copy = root / "ros2_ws" / "src" / "mobile_vla_bringup", tmp_path / "copied" / "mobile_vla_bringup"
+    shutil.copytree(source, copy, symlinks=True)
+    colcon(root, tmp_path, "build", f"--base-paths={copy}", *bases(tmp_path))
+    share = tmp_path / "install" / "mobile_vla_bringup" / "share" / "mobile_vla_bringup"
+    shipped = [path for folder in ("checkpoints", "config", "launch") for path in (source / folder).rglob("*.*")]
+    names = [path.relative_to(source) for path in shipped if path.is_file() and path.suffix != ".pyc"]
+    assert len(names) > 20
+    assert [str(name) for name in names if not (share / name).is_file()] == []

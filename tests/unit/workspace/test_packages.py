@@ -58,6 +58,8 @@ ROS_PACKAGES = {
 }
 IMPORTED_ROS = ROS_PACKAGES - {"launch", "launch_ros", "cv_bridge"}  # optional at run time: imported where they exist
 
+DATA_FOLDERS = ("checkpoints", "config", "launch")
+
 
 def package_xml(name: str) -> ElementTree.Element:
     return ElementTree.parse(SOURCES / name / "package.xml").getroot()
@@ -186,7 +188,15 @@ def test_shared_files_are_installed_and_none_is_forgotten(name: str) -> None:
     if name != "mobile_vla_bringup":
         return
     patterns = [pattern for value in files.values() for pattern in value.split()]
-    installed = {path.resolve() for pattern in patterns for path in (SOURCES / name).glob(pattern)}
-    folders = ("launch", "config", "checkpoints")
-    shipped = {path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()}
+    installed = {path for pattern in patterns for path in (SOURCES / name).glob(pattern)}
+    shipped = {path for folder in DATA_FOLDERS for path in (SOURCES / name / folder).rglob("*") if path.is_file()}
+    assert len(shipped) > 20
     assert {path for path in shipped if "__pycache__" not in path.parts} - installed == set()
+
+
+def test_the_packages_hold_their_files_and_the_root_links_to_them() -> None:
+    """A package is copied alone by a build farm and by COPY of a Dockerfile: a link out of it would dangle there."""
+    assert [str(path) for path in SOURCES.rglob("*") if path.is_symlink()] == []
+    for folder in DATA_FOLDERS:
+        assert (ROOT / folder).is_symlink()
+        assert (ROOT / folder).resolve() == SOURCES / "mobile_vla_bringup" / folder
