@@ -13,7 +13,7 @@ from mobile_vla_bench.demo_gif import RATE_HZ, make_gif
 
 def test_a_gif_has_one_frame_per_step_of_the_drive_and_plays_for_ever(tmp_path: Path) -> None:
     video, gif = tmp_path / "video.mp4", tmp_path / "demo.gif"
-    with VideoWriter(video, 120, 60) as writer:
+    with VideoWriter(video) as writer:
         for index in range(60):
             writer.write(np.full((60, 120, 3), 4 * index, np.uint8), index / 10)
     assert make_gif(video, gif, speed_up=5.0, width=60) == 6
@@ -30,7 +30,7 @@ def test_a_video_that_is_missing_is_refused(tmp_path: Path) -> None:
 
 def test_a_start_behind_the_end_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     video = tmp_path / "video.mp4"
-    with VideoWriter(video, 120, 60) as writer:
+    with VideoWriter(video) as writer:
         writer.write(np.zeros((60, 120, 3), np.uint8), 0.0)
     with pytest.raises(UserError, match="no frame after 5 s"):
         make_gif(video, tmp_path / "demo.gif", from_s=5.0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mobile_vla.checkpoint.held import HeldFile
-from mobile_vla.regular import FileError
+from mobile_vla.files import FileError
 
 
 def test_a_replaced_name_leaves_the_held_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from mobile_vla.errors import UserError
 from mobile_vla.resources import SHIPPED_POLICY, shipped_policies
 from mobile_vla_cli import main
-from mobile_vla_cli.outputs import OutputFile, OutputInNewFolder, check_outputs, output_or_screen, write_output
+from mobile_vla_cli.outputs import OutputFile, OutputInNewFolder, check_outputs, output_or_screen
 
 
 def args_of(bag: Path, **outputs: Path | str) -> argparse.Namespace:
@@ -84,13 +84,6 @@ def test_the_screen_is_not_a_file() -> None:
     assert output_or_screen("-") == "-"
     assert not isinstance(output_or_screen("-"), Path)
     assert isinstance(output_or_screen("x.json"), OutputFile)
-
-
-def test_what_was_there_stays_when_writing_fails(tmp_path: Path) -> None:
-    (tmp_path / "there").mkdir()
-    with pytest.raises(UserError, match=r"cannot be written \(Is a directory\); choose another place"):
-        write_output(tmp_path / "there", "text")
-    assert [path.name for path in tmp_path.iterdir()] == ["there"]
 
 
 def test_eval_writes_no_file_of_its_own_checkpoint(bag: Path, capsys: pytest.CaptureFixture[str]) -> None:

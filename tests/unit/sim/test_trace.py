@@ -160,7 +160,7 @@ def test_a_table_that_cannot_be_written_is_one_sentence(tmp_path: Path, capsys: 
     (tmp_path / f"{FIRST}.csv").mkdir()
     flags = ["--rooms", str(FIRST), "--limit-s", "1", "--driver", "straight", "--out", str(tmp_path)]
     assert main(["sim", "trace", *flags]) == 2
-    assert "cannot be written (Is a directory)" in " ".join(capsys.readouterr().err.split())
+    assert "is a folder; name a file in it" in " ".join(capsys.readouterr().err.split())
 
 
 def test_the_page_says_how_it_was_made(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 LIBRARY = Path(__file__).resolve().parents[3] / "ros2_ws" / "src" / "mobile_vla" / "mobile_vla"
 # What a package may use besides itself; a package that is not listed may use any but the command line.
-SHARED = {"errors", "config", "timing", "resources", "regular", "parents", "figures"}
+SHARED = {"errors", "files", "config", "timing", "resources", "figures"}
 ALLOWED = {
     "control": {"config", "errors"},
     "config": {"errors", "resources"},
@@ -89,6 +89,11 @@ def test_importing_a_package_loads_none_above_it(code: str, allowed: set[str]) -
     assert {parts[1] for parts in names} - SHARED == allowed
     if "import mobile_vla.checkpoint.layout" in code and "opening" not in code:
         assert {parts[2] for parts in names if parts[1] == "checkpoint" and len(parts) > 2} == KNOWN_TO_POLICY
+
+
+def test_the_base_uses_nothing_but_errors() -> None:
+    names = {name for name, _ in imported_names(LIBRARY / "files.py") if name.startswith("mobile_vla")}
+    assert names == {"mobile_vla.errors.UserError"}
 
 
 def loaded(code: str) -> set[str]:

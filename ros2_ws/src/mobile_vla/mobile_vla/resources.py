@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from mobile_vla.errors import UserError, nearest
-from mobile_vla.regular import expanded
+from mobile_vla.files import expanded
 
 BRINGUP_SHARE = Path("share/mobile_vla_bringup")
 SHIPPED_POLICY = "small"

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from mobile_vla.errors import UserError
+from mobile_vla.files import atomic_binary
 
 RATE_HZ = 5.0
 SPEED_UP = 2.0
@@ -42,14 +43,10 @@ def make_gif(video: Path, target: Path, *, from_s: float = 0.0, speed_up: float 
         raise UserError(f"{video} has no frame after {from_s:g} s; choose an earlier --from-s")
     palette = _palette(frames)
     few = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    part = target.with_name(f".{target.name}.part")
-    try:
+    with atomic_binary(target) as file:
         few[0].save(
-            part, "GIF", save_all=True, append_images=few[1:], duration=round(1000 / RATE_HZ), loop=0, optimize=True
+            file, "GIF", save_all=True, append_images=few[1:], duration=round(1000 / RATE_HZ), loop=0, optimize=True
         )
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     return len(few)
 
 

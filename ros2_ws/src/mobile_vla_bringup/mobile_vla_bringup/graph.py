@@ -22,7 +22,7 @@ from mobile_vla.control.config import ControllerConfig
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.engine.named import SYNTHETIC, card_beside, refuse_untrained
 from mobile_vla.errors import nearest
-from mobile_vla.regular import expanded
+from mobile_vla.files import expanded
 from mobile_vla.resources import SHIPPED_POLICY
 from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig
 from mobile_vla.teleop.mapping import load_mapping

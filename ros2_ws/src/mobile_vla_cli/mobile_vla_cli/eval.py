@@ -13,9 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mobile_vla.errors import UserError
+from mobile_vla.files import write_text
 from mobile_vla.resources import SHIPPED_POLICY
 from mobile_vla_cli.flags import check_numbers, checkpoint, threads
-from mobile_vla_cli.outputs import OutputFile, check_outputs, checkpoint_files, output_or_screen, write_output
+from mobile_vla_cli.outputs import OutputFile, check_outputs, checkpoint_files, output_or_screen
 from mobile_vla_cli.render import print_json
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def run(args: argparse.Namespace) -> int:
         print_json(report.to_dict())
     else:
         if args.json:
-            write_output(args.json, report.to_json() + "\n")
+            write_text(args.json, report.to_json() + "\n")
         _print(evaluation, untrained)
     return 0
 
@@ -230,7 +231,7 @@ def _files_read(args: argparse.Namespace) -> list[Path]:
 def _write_page(args: argparse.Namespace, evaluation: Evaluation, worst: list[Any], untrained: list[str]) -> None:
     from mobile_vla.evaluate.eval_report import evaluation_page
 
-    write_output(args.html, evaluation_page(evaluation, worst, untrained=untrained, video=args.video))
+    write_text(args.html, evaluation_page(evaluation, worst, untrained=untrained, video=args.video))
 
 
 @contextlib.contextmanager

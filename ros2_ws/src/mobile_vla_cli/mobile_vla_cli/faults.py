@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from mobile_vla.errors import UserError
-from mobile_vla_cli.outputs import OutputFile, write_output
+from mobile_vla.files import write_text
+from mobile_vla_cli.outputs import OutputFile
 from mobile_vla_cli.render import print_json
 
 WIDTH = 120
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     facts = {"repeats": repeats, "seconds": round(time.monotonic() - started_s, 1), "load_before": round(busy, 2)}
     report = battery.report(results, "vla faults", **facts, busy_processes=burning)
     if args.out is not None:
-        write_output(args.out, report.to_json() + "\n")
+        write_text(args.out, report.to_json() + "\n")
     if args.json:
         print(report.to_json())
     else:

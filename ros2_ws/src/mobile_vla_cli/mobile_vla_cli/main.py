@@ -17,7 +17,7 @@ from rich.console import Console
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.errors import UserError, nearest
-from mobile_vla.regular import path_sentence, refuse_path
+from mobile_vla.files import path_sentence, refuse_path
 from mobile_vla_cli.outputs import check_outputs
 from mobile_vla_cli.screen_text import message
 from mobile_vla_cli.subcommands import Parser, add_module_command

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PosixPath
 
 from mobile_vla.errors import UserError
-from mobile_vla.regular import kind_of, refuse_path
+from mobile_vla.files import check_place
 
 _RECORDING = (".mcap", ".db3", ".bag", ".zstd", ".yaml")
 """Endings of the files that are read from a folder that is named as input."""
@@ -38,33 +38,13 @@ def check_outputs(
     outputs = [*_paths(args, written=True), *also_written]
     inputs = [file for path in (*_paths(args, written=False), *also_read) for file in _files_of(path)]
     for place, output in enumerate(outputs):
-        check_place(output, needs_folder=not isinstance(output, OutputInNewFolder))
+        check_place(output)
+        if not isinstance(output, OutputInNewFolder) and not (folder := output.resolve().parent).is_dir():
+            raise UserError(f"{output} cannot be written: there is no folder {folder}; make it first")
         if any(_same(output, other) for other in outputs[:place]):
             raise UserError(f"{output} is named for two outputs, and one would be lost; name two files")
         if any(_same(output, file) for file in inputs):
             raise UserError(f"{output} is read by this command and would be overwritten; name another file")
-
-
-def check_place(path: Path, *, needs_folder: bool = False) -> None:
-    """Refuse a path that is no place for a file."""
-    refuse_path(path)
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; name a file in it")
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} is {kind_of(path)}, not a file; name a file")
-    if needs_folder and not (folder := path.resolve().parent).is_dir():
-        raise UserError(f"{path} cannot be written: there is no folder {folder}; make it first")
-
-
-def write_output(path: Path, text: str) -> None:
-    """A text file in one piece, or one sentence and what was there before."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another place") from error
 
 
 def checkpoint_files(checkpoint: Path, card: Path | None = None) -> list[Path]:

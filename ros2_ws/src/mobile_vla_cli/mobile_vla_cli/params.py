@@ -10,7 +10,8 @@ from rich.table import Table
 from mobile_vla.config import fields_of
 from mobile_vla.config.reference import as_markdown, limits_text
 from mobile_vla.errors import UserError, nearest
-from mobile_vla_cli.outputs import OutputFile, write_output
+from mobile_vla.files import write_text
+from mobile_vla_cli.outputs import OutputFile
 from mobile_vla_cli.render import print_json
 
 HELP = "List the parameters of every node with defaults, ranges and meaning; or write the reference page."
@@ -33,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"unknown node '{args.node}'; {nearest(args.node, configs)}")
         configs = {args.node: configs[args.node]}
     if args.markdown is not None:
-        write_output(args.markdown, as_markdown(configs))
+        write_text(args.markdown, as_markdown(configs))
         return 0
     if args.json:
         print_json(

@@ -10,7 +10,7 @@ from rich.console import Console
 from mobile_vla.bags.bag_place import refuse_bag_place
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.errors import UserError
-from mobile_vla.regular import expanded
+from mobile_vla.files import expanded
 from mobile_vla_cli.flags import add_config_flags, config_from
 
 HELP = """Record the topics of the graph into a rosbag2 folder (mcap) until Ctrl-C.

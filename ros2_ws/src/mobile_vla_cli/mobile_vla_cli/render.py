@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mobile_vla.figures import FigureReport
-from mobile_vla_cli.outputs import write_output
+from mobile_vla.files import write_text
 
 UNCROPPED = 200
 """Columns of a file or a pipe, which have no width of their own."""
@@ -20,7 +20,7 @@ UNCROPPED = 200
 def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = None) -> int:
     """Print a report and return the exit code: 0 when every target is met, 1 when one is not."""
     if json_file is not None:
-        write_output(json_file, report.to_json() + "\n")
+        write_text(json_file, report.to_json() + "\n")
     if as_json:
         print(report.to_json())
         return 0 if report.all_met else 1

@@ -11,7 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from mobile_vla.errors import UserError
-from mobile_vla_cli.outputs import OutputFile, write_output
+from mobile_vla.files import write_text
+from mobile_vla_cli.outputs import OutputFile
 from mobile_vla_cli.render import print_figures
 from mobile_vla_cli.simulation import (
     add_job_flags,
@@ -98,7 +99,7 @@ def _among_posts(args: argparse.Namespace) -> int:
     facts = {"suite": "barn", "layouts": layouts, "through": "safety gate", "seconds_each": args.limit_s}
     report = FigureReport(_command(args), executed(**facts, workers=args.workers), figures)
     if args.out is not None:
-        write_output(args.out, report.to_json() + "\n")
+        write_text(args.out, report.to_json() + "\n")
     return print_figures(report, args.json)
 
 
@@ -122,9 +123,9 @@ def _in_rooms(args: argparse.Namespace) -> int:
     if needs_policy:
         report.figures.append(step_figure(open_for(job)))
     if args.html is not None:
-        write_output(args.html, page_of(outcomes, report))
+        write_text(args.html, page_of(outcomes, report))
     if args.out is not None:
-        write_output(args.out, report.to_json() + "\n")
+        write_text(args.out, report.to_json() + "\n")
     return print_figures(report if args.json else in_short(report), args.json)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mobile_vla.errors import UserError
-from mobile_vla_cli.outputs import write_output
+from mobile_vla.files import write_text
 from mobile_vla_cli.render import print_figures
 from mobile_vla_cli.simulation import (
     add_job_flags,
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
             console.print(f"{point.axis} {point.value}: success {point.summary.success.value:.2f}")
     facts |= {"driver": args.driver, "workers": args.workers, "points_from_an_earlier_run": store.reused}
     report = report_of(found, _command(args), executed(**facts))
-    write_output(args.out / "robustness.html", page_of(found, report))
-    write_output(args.out / "robustness.json", report.to_json() + "\n")
+    write_text(args.out / "robustness.html", page_of(found, report))
+    write_text(args.out / "robustness.json", report.to_json() + "\n")
     console.print(f"{args.out / 'robustness.html'}")
     return print_figures(report, args.json)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mobile_vla.errors import UserError
-from mobile_vla_cli.outputs import write_output
+from mobile_vla.files import write_text
 from mobile_vla_cli.sim_bench import DRIVERS
 from mobile_vla_cli.simulation import (
     add_room_flags,
@@ -50,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
         for trace in traces(job, rooms):
             advance("driving", trace.result)
             if not (args.failures and trace.result.success):
-                write_output(args.out / f"{trace.result.seed}.csv", csv_of(trace))
+                write_text(args.out / f"{trace.result.seed}.csv", csv_of(trace))
                 kept.append(trace)
-    write_output(args.out / "index.html", page_of(kept, _command(args)))
+    write_text(args.out / "index.html", page_of(kept, _command(args)))
     console = Console(highlight=False, soft_wrap=True)
     for trace in kept:
         console.print(in_words(trace))

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from mobile_vla.control import Latched, Pressed
-from mobile_vla.regular import FileError, read_text
+from mobile_vla.files import FileError, WriteError, read_text, write_text
 
 MOST_BYTES = 100_000
 BEFORE = " (latched before this controller started)"
@@ -61,12 +61,14 @@ class LatchFile:
             self.trouble = ""
         except OSError as error:
             self._blame("written", error)
+        except FileError as error:
+            self._blame("written", error.reason if isinstance(error, WriteError) else str(error))
 
     def _write(self, text: str) -> None:
         self._own_folder()
-        temporary = self.path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.path)
+        if self.path.is_symlink() or not self.path.is_file():  # nobody's: it would keep a stop from being written
+            self.path.unlink(missing_ok=True)
+        write_text(self.path, text)
 
     def _own_folder(self) -> None:
         """Nobody else may leave or remove a stop here: the folder below /tmp could be another user's."""

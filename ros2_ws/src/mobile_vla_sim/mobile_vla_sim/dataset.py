@@ -13,7 +13,6 @@ import concurrent.futures
 import dataclasses
 import math
 import multiprocessing
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +22,7 @@ import numpy as np
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.engine.config import InferenceConfig
+from mobile_vla.files import replacing_folder
 from mobile_vla.policy.preprocess import Preprocess
 from mobile_vla.train.config import TinySize
 from mobile_vla_sim.config import SimulatorConfig
@@ -150,14 +150,11 @@ def make_shard(
     else:
         assert correction is not None, f"{shard.name} needs a policy that drives"
         rows = list(_episodes(shard, spec, image, correction.driver(spec), Gated(correction.gate)))
-    temporary = folder / f".{shard.name}.partial"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    names = rows[0].keys()
-    np.save(temporary / "images.npy", np.stack([row["image"] for row in rows]))
-    labels: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in names if name != "image"}
-    np.savez(temporary / "labels.npz", **labels)
-    return temporary.rename(folder / shard.name)
+    labels: dict[str, Any] = {name: np.stack([row[name] for row in rows]) for name in rows[0] if name != "image"}
+    with replacing_folder(folder / shard.name) as unfinished:
+        np.save(unfinished / "images.npy", np.stack([row["image"] for row in rows]))
+        np.savez(unfinished / "labels.npz", **labels)
+    return folder / shard.name
 
 
 class Data:

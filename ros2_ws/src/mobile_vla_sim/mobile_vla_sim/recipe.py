@@ -22,6 +22,7 @@ from mobile_vla.config import to_mapping, with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.errors import UserError
+from mobile_vla.files import atomic_binary, write_text
 from mobile_vla.policy.model import PolicyModel, tower_facts
 from mobile_vla.policy.preprocess import Preprocess
 from mobile_vla.train.config import RecipeConfig
@@ -127,7 +128,7 @@ class Recipe:
             progress=progress,
         )
         net.to("cpu")
-        (self.work / "towers.json").write_text(json.dumps(curve.rows))
+        write_text(self.work / "towers.json", json.dumps(curve.rows))
         return net
 
     def examine(self, net: TowerNet) -> None:
@@ -139,7 +140,7 @@ class Recipe:
             for pairs, styles in itertools.product(("trained", "unseen"), repeat=2):
                 rooms = with_values(self._spec.simulator, {"room.pairs": pairs, "room.styles": styles})
                 found.append(understanding(net, self._language, self._image, rooms, seeds))
-            file.write_text(json.dumps([one._asdict() for one in found], indent=2))
+            write_text(file, json.dumps([one._asdict() for one in found], indent=2))
             for one in found:
                 self._say(f"towers: {one}")
 
@@ -165,7 +166,8 @@ class Recipe:
                 ),
             )
             self._say(f"head: held-out loss {loss:.4f} over {len(measured.actions)} frames")
-            torch.save(policy.state_dict(), file)
+            with atomic_binary(file) as whole:
+                torch.save(policy.state_dict(), whole)
         self.card = export(policy, self.card, self.work / CHECKPOINT, {"recipe": json.dumps(to_mapping(self.config))})
 
     def correct(self, net: TowerNet, number: int) -> None:
@@ -243,7 +245,7 @@ class Recipe:
         self._seconds[name] = self._seconds.get(name, 0.0) + took
         self._say(f"{name}: done after {took:.0f} s")
         log = {"seconds": self._seconds, "config": to_mapping(self.config)}
-        (self.work / LOG).write_text(json.dumps(log, indent=2))
+        write_text(self.work / LOG, json.dumps(log, indent=2))
         return result
 
 

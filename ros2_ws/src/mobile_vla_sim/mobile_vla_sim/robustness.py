@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError, nearest
+from mobile_vla.files import write_text
 from mobile_vla_sim.benchmark import Job, Workers, open_for
 from mobile_vla_sim.episode import DECISIONS_HZ, Result
 from mobile_vla_sim.estimates import Estimate, mean
@@ -112,9 +113,7 @@ class Store:
     def _drive(self, name: str, job: Job, progress: Callable[[Result], None] | None) -> list[Result]:
         results = self._workers.run(job, progress)
         content = {"job": repr(job), "results": [result._asdict() for result in results]}
-        temporary = self._folder / f".{name}.part"
-        temporary.write_text(json.dumps(content))
-        temporary.replace(self._folder / f"{name}.json")
+        write_text(self._folder / f"{name}.json", json.dumps(content))
         return results
 
 

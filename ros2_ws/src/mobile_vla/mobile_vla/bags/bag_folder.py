@@ -16,7 +16,7 @@ from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import SUFFIX, BagWriter
 from mobile_vla.errors import UserError
-from mobile_vla.regular import expanded
+from mobile_vla.files import expanded
 
 _NAME_FORMAT = "vla_%Y%m%d_%H%M%S"
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mobile_vla.errors import UserError
-from mobile_vla.regular import expanded
+from mobile_vla.files import expanded
 
 
 def refuse_bag_place(

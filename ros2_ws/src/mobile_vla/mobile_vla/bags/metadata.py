@@ -11,7 +11,7 @@ import yaml
 
 from mobile_vla.bags.types import CDR, Qos
 from mobile_vla.config.safe_yaml import YamlError, check_bounds
-from mobile_vla.regular import FileError, read_text
+from mobile_vla.files import FileError, read_text, write_text
 
 NEWEST_VERSION = 9
 HUMBLE_VERSION = 8
@@ -130,9 +130,7 @@ def bag_information(
 
 def write(folder: Path, information: dict[str, Any]) -> None:
     """Write metadata.yaml in one step: it is there whole or not at all."""
-    temporary = folder / f"{FILE_NAME}.tmp"
-    temporary.write_text(yaml.safe_dump({_ROOT: information}, sort_keys=False), encoding="utf-8")
-    temporary.replace(folder / FILE_NAME)
+    write_text(folder / FILE_NAME, yaml.safe_dump({_ROOT: information}, sort_keys=False))
 
 
 class Listed(NamedTuple):

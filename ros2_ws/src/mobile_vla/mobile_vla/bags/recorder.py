@@ -249,8 +249,8 @@ class Recorder:
         self._finished = bag.message_count
         try:
             bag.finish()
-        except OSError as error:
-            self._trouble = f"{bag.folder} could not be completed: {error.strerror}; run `vla record --recover` on it"
+        except StorageError as error:
+            self._trouble = str(error)
             self._ended = True
 
     def _ring_for_now(self) -> SavingRing:

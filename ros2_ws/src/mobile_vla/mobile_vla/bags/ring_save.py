@@ -78,8 +78,8 @@ class RingSave:
             self.trouble = str(error)
         try:
             bag.finish()
-        except OSError as error:
-            self.trouble = f"{bag.folder} could not be completed: {error.strerror}; run `vla record --recover` on it"
+        except StorageError as error:
+            self.trouble = str(error)
         self.saved = bag.message_count
         self.lost = self._topics - Counter(bag.counts)
         self.untouched.clear()

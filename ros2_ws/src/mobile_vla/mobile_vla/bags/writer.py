@@ -22,6 +22,7 @@ from mobile_vla.bags.sqlite_storage import SqliteStorage
 from mobile_vla.bags.storage import Storage, StorageError
 from mobile_vla.bags.types import Qos
 from mobile_vla.errors import UserError
+from mobile_vla.files import WriteError
 
 SUFFIX = ".recording"
 _RESERVE = ".reserve"
@@ -151,7 +152,16 @@ class BagWriter:
         return counts
 
     def finish(self) -> Path:
-        """Complete the bag and give it its name."""
+        """Complete the bag and give it its name; `StorageError` when the disk refuses that."""
+        try:
+            return self._finish()
+        except (OSError, WriteError) as error:
+            reason = error.reason if isinstance(error, WriteError) else error.strerror or error
+            raise StorageError(
+                f"{self.folder} could not be completed: {reason}; run `vla record --recover` on it"
+            ) from error
+
+    def _finish(self) -> Path:
         (self._temporary / _RESERVE).unlink(missing_ok=True)
         if not self._failed:
             try:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from mobile_vla.checkpoint.card import Card, CardError, Rule
 from mobile_vla.config.safe_yaml import YamlError, dump_flow, load_yaml
 from mobile_vla.errors import nearest
-from mobile_vla.regular import FileError, read_text
+from mobile_vla.files import FileError, read_text
 
 T = TypeVar("T")
 

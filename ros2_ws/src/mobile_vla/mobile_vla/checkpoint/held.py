@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mobile_vla.regular import FileError, open_regular
+from mobile_vla.files import FileError, open_regular
 
 _CHUNK = 4 << 20
 

@@ -10,7 +10,7 @@ from mobile_vla.checkpoint.held import HeldFile
 from mobile_vla.checkpoint.pth import PthSource
 from mobile_vla.checkpoint.safetensors_source import SafetensorsSource, read_index
 from mobile_vla.checkpoint.source import SourceError, TensorSource
-from mobile_vla.regular import FileError
+from mobile_vla.files import FileError
 
 _ZIP, _OLD_PICKLE = b"PK\x03\x04", b"\x80"
 _SUFFIXES = {".pth", ".pt", ".safetensors"}

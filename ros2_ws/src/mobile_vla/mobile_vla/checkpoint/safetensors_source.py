@@ -15,7 +15,7 @@ from torch import Tensor
 
 from mobile_vla.checkpoint.held import HeldFile
 from mobile_vla.checkpoint.source import Container, SourceError, TensorInfo, check_names, shown
-from mobile_vla.regular import FileError, read_text
+from mobile_vla.files import FileError, read_text
 
 _DTYPES = {
     "F64": torch.float64,

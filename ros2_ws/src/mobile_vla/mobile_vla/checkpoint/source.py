@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mobile_vla.checkpoint.held import HeldFile
-from mobile_vla.regular import FileError
+from mobile_vla.files import FileError
 
 # the published policy has 1,309 tensors, their names at most 90 characters
 MAX_TENSORS = 20_000

@@ -7,7 +7,7 @@ from pathlib import Path
 from mobile_vla.checkpoint.card import Card, card_path
 from mobile_vla.checkpoint.card_text import load_card
 from mobile_vla.errors import UserError, nearest
-from mobile_vla.regular import expanded
+from mobile_vla.files import expanded
 from mobile_vla.resources import shipped_policies
 
 SYNTHETIC = "synthetic:"

@@ -19,9 +19,9 @@ from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import DTYPE_WORDS
 from mobile_vla.engine.strict import Examined, examine
 from mobile_vla.errors import UserError
+from mobile_vla.files import read_text
 from mobile_vla.policy.features import FeatureSet
 from mobile_vla.policy.model import check_geometry, tower_facts
-from mobile_vla.regular import read_text
 
 # how much of a training script's leftovers a report shows
 _SHOWN, _ENTRIES, _SHORT_LIST = 100, 100, 8

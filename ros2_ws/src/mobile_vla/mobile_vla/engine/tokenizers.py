@@ -8,8 +8,8 @@ from mobile_vla.checkpoint.card import Card
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.tokenizer_files import FAST, MAX_BYTES, OPEN_CLIP
 from mobile_vla.errors import UserError
+from mobile_vla.files import read_text
 from mobile_vla.policy.tokens import TextIds, Tokens, TowerTokenizer
-from mobile_vla.regular import read_text
 
 
 def tokens_of(card: Card, layout: Layout, base: Path) -> Tokens:

@@ -20,6 +20,7 @@ from mobile_vla.engine.named import checkpoint_file, refuse_untrained
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.errors import UserError
+from mobile_vla.files import expanded
 from mobile_vla.policy import upstream
 from mobile_vla.policy.clip import ClipTowers, TransformersClip
 from mobile_vla.policy.features import FeatureSet, Pixels, Prompt
@@ -27,7 +28,6 @@ from mobile_vla.policy.interface import StepError
 from mobile_vla.policy.model import tower_facts
 from mobile_vla.policy.preprocess import Prepared
 from mobile_vla.policy.window import Window
-from mobile_vla.regular import expanded
 
 SMALL = 50_000_000
 FRAMES_AT_ONCE = 16

@@ -14,6 +14,7 @@ from mobile_vla.evaluate.drive import Drive, Stretch, read_drive
 from mobile_vla.evaluate.drive_video import write_drive_video
 from mobile_vla.evaluate.words import UNTRAINED, is_untrained, story
 from mobile_vla.figures import Figure, FigureReport, executed, rounded
+from mobile_vla.files import write_text
 from mobile_vla.timing import percentile
 
 _STAGES = "_p95_ms"
@@ -54,16 +55,10 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
             sentences.append(f"Of the bag was skipped: {undecodable.sentence}.")
         content = _page(reader, roles, drive, facts, told=sentences, warning=warning, video=video)
     metrics = _metrics(drive, facts)
-    report = _write(out / "report.html", content)
-    metrics_file = _write(out / "metrics.json", json.dumps(metrics, indent=2, default=str) + "\n")
+    report, metrics_file = out / "report.html", out / "metrics.json"
+    write_text(report, content)
+    write_text(metrics_file, json.dumps(metrics, indent=2, default=str) + "\n")
     return DemoSummary(report, video, metrics_file, metrics, sentences)
-
-
-def _write(path: Path, text: str) -> Path:
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-    return path
 
 
 def _metrics(drive: Drive, facts: Mapping[str, Any]) -> dict[str, Any]:

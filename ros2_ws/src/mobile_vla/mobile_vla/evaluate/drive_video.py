@@ -11,7 +11,7 @@ from mobile_vla.bags.types import Frame
 from mobile_vla.control.modes import REASONS
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate.drive import Drive, at
-from mobile_vla.evaluate.video import HEIGHT, PANEL, Caption, Overlay, VideoWriter
+from mobile_vla.evaluate.video import Caption, Overlay, VideoWriter
 
 MAX_RATE_HZ = 15.0
 
@@ -21,9 +21,8 @@ def write_drive_video(
 ) -> int:
     """Write `path`; how many frames went in. Frames between two shown ones are skipped, the times stay true."""
     overlay = Overlay(_limits(drive), list(zip(drive.track.x, drive.track.y, strict=True)))
-    writer: VideoWriter | None = None
     due_s = -1.0
-    try:
+    with VideoWriter(path, rate_hz) as writer:
         for event in reader.events(roles._replace(**{role: None for role in roles._fields if role != "image"})):
             t = (event.log_ns - drive.start_ns) / 1e9
             if not isinstance(event, Frame) or t < due_s:
@@ -33,17 +32,7 @@ def write_drive_video(
                 picture = rgb(event)
             except UserError:
                 continue  # one damaged frame does not end the video; the gap stays visible in it
-            if writer is None:
-                width = max(2, round(picture.shape[1] * HEIGHT / picture.shape[0]))
-                writer = VideoWriter(path, width + PANEL, HEIGHT, rate_hz)
             writer.write(overlay.draw(picture, caption_at(drive, t, warning)), t)
-    except BaseException as error:
-        if writer is not None:
-            writer.__exit__(type(error), error, None)
-        raise
-    if writer is None:
-        return 0
-    writer.__exit__(None, None, None)
     return writer.frames
 
 

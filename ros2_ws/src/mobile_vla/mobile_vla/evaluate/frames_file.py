@@ -10,6 +10,7 @@ from typing import Any
 
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate.results import Evaluation
+from mobile_vla.files import atomic_text, replacing
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -25,22 +26,17 @@ def check_frames_file(path: Path) -> None:
 def write_frames(path: Path, evaluation: Evaluation) -> None:
     """There whole or not at all."""
     table = frames_table(evaluation)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        if path.suffix == ".parquet":
-            import pyarrow as pa  # type: ignore[import-untyped]
-            import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    if path.suffix == ".parquet":
+        import pyarrow as pa  # type: ignore[import-untyped]
+        import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+        with replacing(path) as temporary:
             pq.write_table(pa.table(table), temporary)
-        else:
-            with temporary.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.writer(file)
-                writer.writerow(table)
-                writer.writerows([_cell(value) for value in row] for row in zip(*table.values(), strict=True))
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written ({error.strerror or error}); choose another place") from error
+    else:
+        with atomic_text(path, newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(table)
+            writer.writerows([_cell(value) for value in row] for row in zip(*table.values(), strict=True))
 
 
 def frames_table(evaluation: Evaluation) -> dict[str, list[Any]]:

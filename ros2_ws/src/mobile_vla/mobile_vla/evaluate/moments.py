@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 
 from mobile_vla.evaluate.rollout import Moment
-from mobile_vla.evaluate.video import HEIGHT, PANEL, Caption, Overlay, VideoWriter
+from mobile_vla.evaluate.video import Caption, Overlay, VideoWriter
 
 _APART_S = 1.0
 _WIDTH = 320
@@ -63,11 +63,10 @@ class EvaluationVideo:
     """Every counted frame with what was recorded (yellow arrow) and what the first policy wants (blue)."""
 
     def __init__(self, path: Path, full: tuple[float, float], rate_hz: float = 15.0, warning: str = "") -> None:
-        self._path = path
         self._overlay = Overlay(full)
         self._rate_hz = rate_hz
         self._warning = warning
-        self._writer: VideoWriter | None = None
+        self._writer = VideoWriter(path, rate_hz)
         self._shift_s = 0.0
         self._last_s: float | None = None
 
@@ -80,15 +79,11 @@ class EvaluationVideo:
             elif time_s < self._last_s + 0.9 / self._rate_hz:
                 return
         self._last_s = time_s
-        if self._writer is None:
-            width = max(2, round(moment.rgb.shape[1] * HEIGHT / moment.rgb.shape[0]))
-            self._writer = VideoWriter(self._path, width + PANEL, HEIGHT, self._rate_hz)
         self._writer.write(self._overlay.draw(moment.rgb, self._caption(moment)), time_s)
 
     def close(self, error: BaseException | None = None) -> None:
         """Complete the video, or remove it when there was an error."""
-        if self._writer is not None:
-            self._writer.__exit__(type(error) if error else None, error, None)
+        self._writer.__exit__(type(error) if error else None, error, None)
 
     def _caption(self, moment: Moment) -> Caption:
         mode = moment.sample.mode

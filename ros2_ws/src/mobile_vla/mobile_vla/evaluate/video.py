@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+
+from mobile_vla.files import replacing
 
 Pixels = NDArray[Any]
 
@@ -53,30 +56,29 @@ class Caption(NamedTuple):
 
 
 class VideoWriter:
-    """Frames with their times into an mp4. A context manager: the file has its name only when it is complete."""
+    """Frames with their times into an mp4 of the first frame's size. A context manager: the file has its name only when
+    it is complete, and without a frame there is none.
+    """
 
-    def __init__(self, path: Path, width: int, height: int, rate_hz: float = 15.0, crf: int = 26) -> None:
+    def __init__(self, path: Path, rate_hz: float = 15.0, crf: int = 26) -> None:
         self.path = path
-        self._temporary = path.with_name(f".{path.name}.part")
-        self._size = (width - width % 2, height - height % 2)  # H.264 wants even sides
-        self._container = av.open(str(self._temporary), "w", format="mp4", options={"movflags": "+faststart"})
-        self._stream: Any = self._container.add_stream("libx264", rate=max(1, round(rate_hz)))
-        self._stream.width, self._stream.height = self._size
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = _TIME_BASE
-        self._stream.codec_context.thread_count = 1
-        self._stream.options = {"preset": "veryfast", "crf": str(crf)}
+        self._rate = max(1, round(rate_hz))
+        self._options = {"preset": "veryfast", "crf": str(crf)}
+        self._file = ExitStack()
+        self._container: Any = None
+        self._stream: Any = None
         self._last_ms = -1
         self.frames = 0
 
     def write(self, rgb: Pixels, time_s: float) -> None:
         """Append a picture that is shown from `time_s` on; times must not go back."""
+        if self._stream is None:
+            self._begin(rgb.shape[0], rgb.shape[1])
         time_ms = max(self._last_ms + 1, round(time_s * 1000))
-        picture = np.ascontiguousarray(rgb[: self._size[1], : self._size[0]])
+        picture = np.ascontiguousarray(rgb[: self._stream.height, : self._stream.width])
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
         frame.pts, frame.time_base = time_ms, _TIME_BASE
-        for packet in self._stream.encode(frame):
-            self._container.mux(packet)
+        self._encode(frame)
         self._last_ms = time_ms
         self.frames += 1
 
@@ -86,14 +88,28 @@ class VideoWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._file.__exit__(kind, error, trace)
+
+    def _begin(self, height: int, width: int) -> None:
+        temporary = self._file.enter_context(replacing(self.path))
+        self._container = self._file.enter_context(
+            av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"})
+        )
+        self._stream = self._container.add_stream("libx264", rate=self._rate)
+        self._stream.width, self._stream.height = width - width % 2, height - height % 2  # H.264 wants even sides
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.codec_context.time_base = _TIME_BASE
+        self._stream.codec_context.thread_count = 1
+        self._stream.options = self._options
+        self._file.push(self._flush)
+
+    def _flush(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            for packet in self._stream.encode():
-                self._container.mux(packet)
-        self._container.close()
-        if kind is None:
-            self._temporary.replace(self.path)
-        else:
-            self._temporary.unlink(missing_ok=True)
+            self._encode(None)
+
+    def _encode(self, frame: Any) -> None:
+        for packet in self._stream.encode(frame):
+            self._container.mux(packet)
 
 
 class Overlay:

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mobile_vla.files import atomic_binary
 from mobile_vla.train.config import TowerConfig
 from mobile_vla.train.tower_net import Batch, TowerNet
 
@@ -111,10 +112,9 @@ def _not_a_tower(name: str) -> bool:
 
 
 def _save(net: TowerNet, optimiser: torch.optim.Optimizer, curve: Curve, step: int, file: Path) -> None:
-    temporary = file.with_suffix(".partial")
     state = {"step": step, "net": net.state_dict(), "optimiser": optimiser.state_dict(), "curve": curve.rows}
-    torch.save(state, temporary)
-    temporary.replace(file)
+    with atomic_binary(file) as whole:
+        torch.save(state, whole)
 
 
 def _resume(net: TowerNet, optimiser: torch.optim.Optimizer, curve: Curve, file: Path) -> int:

@@ -10,10 +10,10 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.config.safe_yaml import MAX_BYTES
 from mobile_vla.errors import UserError
-from mobile_vla.regular import read_text
+from mobile_vla.files import check_place, read_text, write_text
 from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
-from mobile_vla_cli.outputs import OutputInNewFolder, check_place
+from mobile_vla_cli.outputs import OutputInNewFolder
 from mobile_vla_cli.screen_text import plain
 
 HELP = "Write or check the card: what a checkpoint's tensors cannot say, and a robot must not guess."
@@ -50,7 +50,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _new(args: argparse.Namespace) -> int:
     from mobile_vla.checkpoint.card import card_path
-    from mobile_vla.checkpoint.write import write_text
     from mobile_vla.engine.card_draft import draft
     from mobile_vla_cli.checkpoint.progress import stages
 
@@ -58,7 +57,7 @@ def _new(args: argparse.Namespace) -> int:
     _check_card_place(path, args.force)
     with stages() as report:
         text, to_fill = draft(args.checkpoint, lambda done, total: report("hash", done, total))
-    write_text(path, text)
+    write_text(path, text, sync=True)
     out = console()
     out.print(f"[bold]{plain(path)}[/] written; fill in {len(to_fill)} fields:")
     for name in to_fill:

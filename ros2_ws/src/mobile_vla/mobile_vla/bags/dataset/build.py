@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO
@@ -23,7 +22,7 @@ from mobile_vla.bags.roles import find_camera_and
 from mobile_vla.bags.types import Frame
 from mobile_vla.camera.encodings import ImageError
 from mobile_vla.errors import UserError
-from mobile_vla.parents import made_parents
+from mobile_vla.files import replacing_folder
 
 DRIVING = ("autonomy", "teleop", "hold")
 _GAP_NS = 1_000_000_000
@@ -76,20 +75,8 @@ def build(
 
     Raises `UserError` when nothing usable is found.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder} exists and is not an empty folder; name a new one, nothing is overwritten")
-    whole = folder.resolve()
-    unfinished = whole.with_name(f".{whole.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        with made_parents(unfinished):
-            try:
-                manifest = _build(bags, unfinished, options, chosen, on_episode)
-                unfinished.rename(whole)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror or error}); choose another place") from error
+    with replacing_folder(folder) as unfinished:
+        manifest = _build(bags, unfinished, options, chosen, on_episode)
     manifest.folder = folder
     return manifest
 

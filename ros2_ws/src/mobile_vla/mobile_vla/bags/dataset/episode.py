@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mobile_vla.camera.encodings import decompress
 from mobile_vla.errors import UserError
-from mobile_vla.regular import open_regular
+from mobile_vla.files import atomic_binary, open_regular
 
 _AXES = 3
 _LAYOUT = {
@@ -51,10 +51,9 @@ class Episode:
 
 
 def write_episode(path: Path, episode: Episode) -> None:
-    """Write in one step: the file is there whole or not at all."""
+    """The file is there complete or not at all."""
     ends = np.cumsum([len(jpeg) for jpeg in episode.jpegs], dtype=np.int64)
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("wb") as file:
+    with atomic_binary(path) as file:
         np.savez(
             file,
             instruction=np.frombuffer(episode.instruction.encode(), np.uint8),
@@ -63,7 +62,6 @@ def write_episode(path: Path, episode: Episode) -> None:
             jpeg_ends=ends,
             jpeg_bytes=np.frombuffer(b"".join(episode.jpegs), np.uint8),
         )
-    temporary.replace(path)
 
 
 def read_episode(path: Path) -> Episode:

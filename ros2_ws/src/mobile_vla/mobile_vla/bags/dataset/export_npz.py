@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mobile_vla.bags.dataset.manifest import Manifest
+from mobile_vla.files import atomic_binary
 
 
 def export(manifest: Manifest, folder: Path, on_episode: Callable[[str], None] = lambda name: None) -> list[Path]:
@@ -16,9 +17,7 @@ def export(manifest: Manifest, folder: Path, on_episode: Callable[[str], None] =
     for entry in manifest.episodes:
         episode = manifest.read(entry)
         path = folder / entry.split / Path(entry.file).name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
-        with temporary.open("wb") as file:
+        with atomic_binary(path) as file:
             np.savez_compressed(
                 file,
                 images=np.stack(list(manifest.pictures(entry, episode))),
@@ -26,7 +25,6 @@ def export(manifest: Manifest, folder: Path, on_episode: Callable[[str], None] =
                 stamps_ns=episode.stamps_ns,
                 instruction=np.array(episode.instruction),
             )
-        temporary.replace(path)
         written.append(path)
         on_episode(path.name)
     return written

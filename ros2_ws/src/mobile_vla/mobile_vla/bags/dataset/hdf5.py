@@ -23,7 +23,7 @@ from mobile_vla.bags.definitions import standard_types
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
-from mobile_vla.regular import open_regular
+from mobile_vla.files import open_regular, replacing
 
 _STILL = 1e-3
 _IMPORT_START_NS = 1_600_000_000_000_000_000
@@ -36,9 +36,7 @@ def export(manifest: Manifest, folder: Path, on_episode: Callable[[str], None] =
     for entry in manifest.episodes:
         episode = manifest.read(entry)
         path = folder / entry.split / f"{Path(entry.file).stem}.h5"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
-        with h5py.File(temporary, "w") as file:
+        with replacing(path) as temporary, h5py.File(temporary, "w") as file:
             shape = (len(episode), manifest.height, manifest.width, 3)
             images = file.create_dataset(
                 "images", shape, np.uint8, chunks=(1, *shape[1:]), compression="gzip", compression_opts=1
@@ -51,7 +49,6 @@ def export(manifest: Manifest, folder: Path, on_episode: Callable[[str], None] =
             file.attrs["instruction"] = episode.instruction
             file.attrs["num_frames"] = len(episode)
             file.attrs["total_duration"] = episode.seconds
-        temporary.replace(path)
         written.append(path)
         on_episode(path.name)
     return written

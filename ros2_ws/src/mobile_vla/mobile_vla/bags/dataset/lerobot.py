@@ -7,7 +7,8 @@ result with the real one. The format wants a constant rate, so episodes are take
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from mobile_vla.bags.dataset.manifest import SPLITS, EpisodeEntry, Manifest
+from mobile_vla.files import replacing, write_text
 
 VERSION = "v3.0"
 CAMERA = "observation.images.front"
@@ -46,7 +48,7 @@ def export(
     episodes: list[dict[str, Any]] = []
     pictures = _PictureStatistics()
     video_path = folder / _VIDEO.format(video_key=CAMERA, chunk_index=0, file_index=0)
-    with _Video(video_path, manifest.width, manifest.height, fps) as video:
+    with _video(video_path, manifest.width, manifest.height, fps) as video:
         for number, entry in enumerate(ordered):
             episode = manifest.read(entry)
             begin = len(rows["action"])
@@ -218,17 +220,12 @@ def _write_tasks(folder: Path, tasks: list[str]) -> None:
 
 
 def _write_table(path: Path, table: pa.Table) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    pq.write_table(table, temporary)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        pq.write_table(table, temporary)
 
 
 def _write_json(path: Path, content: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(content, indent=4) + "\n")
 
 
 class _PictureStatistics:
@@ -252,15 +249,20 @@ class _PictureStatistics:
         return {**shaped, "count": [len(self._kept)]}
 
 
+@contextmanager
+def _video(path: Path, width: int, height: int, fps: int) -> Iterator[_Video]:
+    with replacing(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
+        video = _Video(container, width, height, fps)
+        yield video
+        video.encode(None)
+
+
 class _Video:
     """Every frame of every episode, one after the other, at a constant rate."""
 
-    def __init__(self, path: Path, width: int, height: int, fps: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
-        self._temporary = path.with_name(f".{path.name}.part")
-        self._container = av.open(str(self._temporary), "w", format="mp4")
-        self._stream: Any = self._container.add_stream("libx264", rate=fps)
+    def __init__(self, container: Any, width: int, height: int, fps: int) -> None:
+        self._container = container
+        self._stream = container.add_stream("libx264", rate=fps)
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = "yuv420p"
         # short groups of pictures: training reads single frames from anywhere
@@ -273,18 +275,9 @@ class _Video:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         frame.pts, frame.time_base = self._count, self._base
         self._count += 1
+        self.encode(frame)
+
+    def encode(self, frame: Any) -> None:
+        """A frame, or None at the end for what the encoder still holds."""
         for packet in self._stream.encode(frame):
             self._container.mux(packet)
-
-    def __enter__(self) -> _Video:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
-        if kind is None:
-            for packet in self._stream.encode():
-                self._container.mux(packet)
-        self._container.close()
-        if kind is None:
-            self._temporary.replace(self._path)
-        else:
-            self._temporary.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mobile_vla.bags.dataset.episode import Episode, read_episode
 from mobile_vla.errors import UserError
-from mobile_vla.regular import FileError, read_text
+from mobile_vla.files import FileError, read_text, write_text
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
@@ -69,9 +69,7 @@ class Manifest:
 
     def save(self) -> None:
         content = {"format": FORMAT, **{key: value for key, value in asdict(self).items() if key != "folder"}}
-        temporary = self.folder / f".{FILE_NAME}.part"
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(self.folder / FILE_NAME)
+        write_text(self.folder / FILE_NAME, json.dumps(content, indent=1) + "\n")
 
 
 def load_manifest(folder: Path) -> Manifest:

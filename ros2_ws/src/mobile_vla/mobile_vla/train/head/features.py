@@ -20,6 +20,7 @@ from mobile_vla.bags.dataset.episode import Episode
 from mobile_vla.bags.dataset.manifest import EpisodeEntry, Manifest
 from mobile_vla.engine.load import Loaded
 from mobile_vla.engine.tokenizers import tokens_of
+from mobile_vla.files import atomic_binary
 from mobile_vla.policy.clip import TransformersClip
 from mobile_vla.policy.features import FeatureSet, Pixels
 from mobile_vla.policy.preprocess import Preprocess
@@ -69,11 +70,8 @@ class FeatureCache:
         if path.exists():
             return torch.from_numpy(np.load(path)), episode.actions
         features = self._compute(episode)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.part")
-        with temporary.open("wb") as file:
+        with atomic_binary(path) as file:
             np.save(file, features.numpy())
-        temporary.replace(path)
         self.computed += 1
         return features, episode.actions
 

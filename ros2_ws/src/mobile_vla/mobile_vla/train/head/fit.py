@@ -14,6 +14,7 @@ from torch.nn.functional import huber_loss
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from mobile_vla.errors import UserError
+from mobile_vla.files import atomic_binary
 from mobile_vla.policy.model import PolicyModel
 from mobile_vla.train.head.config import FitConfig
 
@@ -129,8 +130,6 @@ class Fit:
             group["lr"] = self._config.rate * share
 
     def _save(self) -> None:
-        self._state.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._state.with_name(f".{self._state.name}.part")
         content = {
             "config": dataclasses.asdict(self._config),
             "head": {name: value.detach() for name, value in self._parameters.items()},
@@ -138,8 +137,8 @@ class Fit:
             "optimiser": self._optimiser.state_dict(),
             "history": [list(epoch[:3]) + list(epoch.val_mae) for epoch in self.history],
         }
-        torch.save(content, temporary)
-        temporary.replace(self._state)
+        with atomic_binary(self._state) as file:
+            torch.save(content, file)
 
     def _resume(self) -> None:
         content: dict[str, Any] = torch.load(self._state, weights_only=True)
