@@ -136,9 +136,8 @@ class Target:
         if self._topics and data.draw(st.integers(0, 2)):
             topic, publisher, wire = data.draw(st.sampled_from(self._topics))
             content = data.draw(wire)
-            self.sent.append(f"{topic} {content[:300]!r}")
             with suppress(rclpy_implementation.RCLError):  # the sender's own queue is full
-                publisher.publish(content)
+                self._publish(topic, publisher, content)
             self.graph.spin(0.0005)
             return
         service, client, requests = data.draw(st.sampled_from(self._services))
@@ -149,6 +148,14 @@ class Target:
         while not future.done() and time.monotonic() < end:
             self.graph.spin(0.005)
         client.remove_pending_request(future)
+
+    def send(self, topic: str, content: bytes) -> None:
+        """These bytes, for certain."""
+        self._publish(topic, {name: publisher for name, publisher, _ in self._topics}[topic], content)
+
+    def _publish(self, topic: str, publisher: Any, content: bytes) -> None:
+        self.sent.append(f"{topic} {content[:300]!r}")
+        publisher.publish(content)
 
 
 def fuzz(target: Target, seconds: float, also: Callable[[], None] = lambda: None) -> int:
