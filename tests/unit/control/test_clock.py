@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 
 from mobile_vla.control import Now
-from mobile_vla.control.clock import Rejected, Rejections, SimulatedTime, check_stamp, to_ns, to_s
+from mobile_vla.control.clock import (
+    MOST_READINGS,
+    Rejected,
+    Rejections,
+    SimulatedTime,
+    check_stamp,
+    one_instant,
+    to_ns,
+    to_s,
+)
 
 MS = 1_000_000
 NOW = Now(77 * MS, 1_000_000 * MS)
@@ -51,6 +60,37 @@ def test_stamps_that_prove_nothing_are_refused_with_the_figure(stamp_ns: int, co
 
 def test_the_first_nanosecond_after_the_epoch_is_a_stamp() -> None:
     assert check_stamp("scan", 1, 0, Now(5, 3), 0) == 2
+
+
+def clocks(lost_ns: list[int], ahead_ns: int = 500 * MS) -> Now:
+    """What is read when a microsecond passes with each reading, and so much more before each of the ROS clock."""
+    time_ns, lost = 1000 * MS, iter(lost_ns)
+
+    def steady_ns() -> int:
+        nonlocal time_ns
+        time_ns += 1000
+        return time_ns
+
+    def ros_ns() -> int:
+        nonlocal time_ns
+        time_ns += next(lost)
+        return steady_ns() + ahead_ns
+
+    return one_instant(ros_ns, steady_ns)
+
+
+@pytest.mark.parametrize("lost_ms", [[0], [19, 0], [19, 3, 0], [50, 40, 30, 20, 0]])
+def test_a_process_that_lost_the_processor_between_two_clocks_reads_them_again(lost_ms: list[int]) -> None:
+    now = clocks([each * MS for each in lost_ms])
+    assert abs(now.ros_ns - now.steady_ns - 500 * MS) <= 1000
+
+
+def test_where_no_two_readings_are_close_the_closest_count() -> None:
+    lost_ns = [9 * MS] * MOST_READINGS
+    lost_ns[4] = 2 * MS
+    now = clocks(lost_ns)
+    assert now.steady_ns == 1000 * MS + 5 * 3000 + 4 * 9 * MS + 2 * MS, "the fifth pair"
+    assert now.ros_ns == now.steady_ns - 1000 + 500 * MS
 
 
 def test_ignored_inputs_are_counted_by_code_with_the_last_sentence() -> None:

@@ -36,7 +36,7 @@ from mobile_vla.control import (
     Outcome,
     ScanGeometry,
     Velocity,
-    steady_ns,
+    one_instant,
 )
 from mobile_vla.timing import Timings
 from mobile_vla_nodes.controller_status import StateChanges, details, status
@@ -63,8 +63,6 @@ SHUTDOWN_ACK_S = 0.5
 TAKING_CPU_S = 0.005
 """Processor time of one tick for taking messages; stops are taken first and do not count."""
 ASIDE_CPU_S = 0.003
-ONE_INSTANT_NS = 100_000
-MOST_READINGS = 3
 MEANT_FOR_ONE = ("action", "scan", "range", "odom")
 TELEOP = {"joy": topics.TELEOP_JOY, "keyboard": topics.TELEOP_KEYBOARD, "web": topics.TELEOP_WEB}
 
@@ -329,12 +327,7 @@ class ControllerNode(Node):
                 self._inputs.remove(self._optional.pop(name))
 
     def _now(self) -> Now:
-        """One instant on two clocks: read again when this process lost the processor between the two."""
-        for _ in range(MOST_READINGS):
-            before_ns, ros_ns, after_ns = steady_ns(), self._time.now_ns(), steady_ns()
-            if after_ns - before_ns < ONE_INSTANT_NS:
-                break
-        return Now(after_ns, ros_ns)
+        return one_instant(self._time.now_ns)
 
 
 def _velocity(twist: Twist) -> Velocity:

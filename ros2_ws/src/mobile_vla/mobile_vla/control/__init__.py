@@ -1,6 +1,6 @@
 """The command path: pure, typed, clock injected. Imports the standard library and `mobile_vla.config`, nothing else."""
 
-from mobile_vla.control.clock import NS_PER_S, Now, steady_ns
+from mobile_vla.control.clock import NS_PER_S, Now, one_instant, steady_ns
 from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.config_teleop import RELEASED
@@ -28,5 +28,6 @@ __all__ = [
     "Pressed",
     "ScanGeometry",
     "Velocity",
+    "one_instant",
     "steady_ns",
 ]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import NamedTuple
 
 NS_PER_S = 1_000_000_000
+ONE_INSTANT_NS = 100_000
+MOST_READINGS = 10
 
 
 class Now(NamedTuple):
@@ -22,6 +25,22 @@ _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def steady_ns() -> int:
     """The clock for `Now.steady_ns`: it never steps and, where the system has such a clock, goes on during suspend."""
     return time.clock_gettime_ns(_STEADY)
+
+
+def one_instant(ros_ns: Callable[[], int], steady_ns: Callable[[], int] = steady_ns) -> Now:
+    """Both clocks at one instant, as closely as they can be read: what the limiters count and what a stamp says agree.
+
+    A process can lose the processor between two readings. So the steady clock is read before and after the ROS clock,
+    again while more than 0.1 ms lies between, and the closest pair counts.
+    """
+    closest, closest_ns = Now(0, 0), -1
+    for _ in range(MOST_READINGS):
+        before_ns, read_ns, after_ns = steady_ns(), ros_ns(), steady_ns()
+        if closest_ns < 0 or after_ns - before_ns < closest_ns:
+            closest, closest_ns = Now(after_ns, read_ns), after_ns - before_ns
+        if closest_ns <= ONE_INSTANT_NS:
+            break
+    return closest
 
 
 def to_ns(seconds: float) -> int:
