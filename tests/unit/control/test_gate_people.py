@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -62,7 +63,8 @@ def test_autonomy_waits_until_the_robot_stands(make_rig: type[Rig]) -> None:
     assert rig.commands[-2].linear_x == 0.0
 
 
-def test_hand_back_keeps_to_the_hand_over_set(rig: Rig) -> None:
+def hand_back(rig: Rig) -> None:
+    """A person drives, stops and gives back: autonomy has just begun."""
     rig.drive()
     rig.stick = Velocity(0.3, 0.0, 0.0)
     rig.run(0.5)
@@ -70,6 +72,28 @@ def test_hand_back_keeps_to_the_hand_over_set(rig: Rig) -> None:
     rig.run(1.0)
     rig.release()
     rig.until(Mode.AUTONOMY)
+
+
+def test_a_hand_over_goes_on_after_an_action_that_was_late(rig: Rig) -> None:
+    hand_back(rig)
+    begun_ns, shares = rig.steady_ns, rig.config.limits.handover
+    wanted, rig.action = rig.action, None
+    rig.until(Mode.HOLD, 0.4)
+    rig.action = wanted
+    before = rig.until(Mode.AUTONOMY, 0.2).linear_x
+    assert before > 0.0, "still in motion"
+    slopes = []
+    while rig.steady_ns - begun_ns < 1000 * MS - 2 * PERIOD_NS:
+        slopes.append((rig.tick().linear_x - before) * 30)
+        before = rig.last.linear_x
+    assert len(slopes) > 9
+    assert max(slopes) == pytest.approx(0.5 * shares.accel_share, abs=1e-6)
+    rises = [after - before for before, after in itertools.pairwise(slopes)]
+    assert max(rises) <= 10.0 * shares.jerk_share / 30 + 1e-6
+
+
+def test_hand_back_keeps_to_the_hand_over_set(rig: Rig) -> None:
+    hand_back(rig)
     assert rig.last.reason in ("handover", "ok")
     before, slope_before, shares = 0.0, 0.0, rig.config.limits.handover
     for _ in range(29):

@@ -292,7 +292,8 @@ class Gate:
         """Consequences of a change of mode: what was computed under the old one is discarded."""
         if self.mode is Mode.AUTONOMY:
             self._after_teleop = False
-            self._handover_until_ns = now.steady_ns + self._handover_ns if self._envelope.at_rest else 0
+            if self._envelope.at_rest:  # in motion, a hand-over that was interrupted goes on
+                self._handover_until_ns = now.steady_ns + self._handover_ns
             return
         if before is Mode.TELEOP and self._armed:
             self._begin_reset()
