@@ -11,7 +11,7 @@ from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.control.decode import Velocity
 from mobile_vla.control.envelope import Envelope
-from mobile_vla_bench.faults.judge import LimitJudge, Sample, braking_s, find_stop
+from mobile_vla_bench.faults.judge import LimitJudge, Sample, braking_s, find_stop, from_rest
 
 PERIOD_NS = 33_333_333
 START_NS = 1_000_000_000
@@ -141,6 +141,14 @@ def test_the_first_zero_counts_only_when_it_stays() -> None:
     assert find_stop(samples, START_NS, cruise, stays=False) == pytest.approx((0.2, 0.3))
     assert find_stop(samples[:3], START_NS, cruise, stays=True).zero_s is None
     assert find_stop(samples[:2], START_NS, cruise, stays=True) == (None, None)
+
+
+def test_the_beginning_of_a_motion_is_what_was_sent_then_however_late_it_arrives() -> None:
+    speeds = (0.0, 0.0, 0.1, 0.2, 0.0, 0.2, 0.2)
+    samples = [at(START_NS + index * PERIOD_NS, speed, late_ns=index * PERIOD_NS) for index, speed in enumerate(speeds)]
+    assert from_rest(samples, 0.1) == samples[1:6]
+    assert from_rest(samples[2:], 0.1) == samples[2:6]
+    assert from_rest(samples[:2], 0.1) == []
 
 
 @pytest.mark.parametrize("speed", [0.05, 0.2, 0.3, 0.5])

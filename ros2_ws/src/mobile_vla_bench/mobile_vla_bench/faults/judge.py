@@ -155,6 +155,15 @@ def find_stop(samples: list[Sample], struck_ns: int, cruise: Sample, stays: bool
     return Stop(*(None if found is None else (found.arrival_ns - struck_ns) / 1e9 for found in (braked, zero)))
 
 
+def from_rest(samples: list[Sample], seconds: float) -> list[Sample]:
+    """The last zero, the first motion, and what was sent within some seconds of that, by the controller's stamps."""
+    first = next((index for index, sample in enumerate(samples) if sample.moving), None)
+    if first is None:
+        return []
+    begun_ns = samples[first].sent_ns or 0
+    return [s for s in samples[max(first - 1, 0) :] if s.sent_ns is not None and s.sent_ns - begun_ns <= seconds * 1e9]
+
+
 def braking_s(config: ControllerConfig, cruise: Sample) -> float:
     """Time from the first slower command to exact zero on every axis: v/a + a/j, and the limiter's landing."""
     times = []
