@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mobile_vla.control.latency import STEP_NS, WINDOW, Latency
+from mobile_vla.control.latency import ENOUGH, STEP_NS, WINDOW, Latency
 
 MS = 1_000_000
 
@@ -63,3 +63,31 @@ def test_armed_it_is_never_above_the_share_and_falls_to_it_at_once() -> None:
     assert unit.estimate_ns == 104 * MS, "4 of 64 are left: the 61st is theirs"
     unit.note_accepted(20 * MS)
     assert unit.estimate_ns == 20 * MS
+
+
+def test_the_slow_steps_of_a_start_count_until_enough_were_accepted_since_arming() -> None:
+    unit = disarmed([900, 300, 160])
+    for _ in range(ENOUGH - 1):
+        unit.note_accepted(5 * MS)
+        assert unit.estimate_ns == 300 * MS
+    unit.note_accepted(5 * MS)
+    assert unit.estimate_ns == 5 * MS
+
+
+def test_a_policy_that_is_slow_now_and_then_stays_known_as_slow() -> None:
+    unit = disarmed([100, 400, 400] * 20)
+    for latency_ms in [100, 400, 400, 100] * 20:
+        unit.note_accepted(latency_ms * MS)
+        assert unit.estimate_ns == 400 * MS
+
+
+def test_disarming_begins_the_count_anew() -> None:
+    unit = disarmed([300] * 30)
+    for _ in range(ENOUGH - 1):
+        unit.note_accepted(5 * MS)
+    unit.note_disarmed(300 * MS)
+    for _ in range(ENOUGH - 1):
+        unit.note_accepted(5 * MS)
+        assert unit.estimate_ns == 300 * MS
+    unit.note_accepted(5 * MS)
+    assert unit.estimate_ns == 5 * MS

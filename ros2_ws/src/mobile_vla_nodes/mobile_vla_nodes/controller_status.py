@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mobile_vla.control import REASONS, Command, Gate, Mode
+from mobile_vla.control import NS_PER_S, REASONS, Command, Gate, Mode
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Status
 
 REPEAT_NS = 900_000_000
@@ -35,6 +35,7 @@ def status(command: Command, gate: Gate) -> Status:
         "source": command.source,
         "reason": command.reason,
         **{f"{name}_age_s": "never" if age is None else f"{age:.3f}" for name, age in command.ages._asdict().items()},
+        "action_lifetime_s": f"{gate.action_lifetime_ns / NS_PER_S:.3f}",
         "linear_x_mps": f"{command.linear_x:.4f}",
         "linear_y_mps": f"{command.linear_y:.4f}",
         "angular_z_radps": f"{command.angular_z:.4f}",

@@ -173,6 +173,11 @@ class Gate:
         return self._latch.cause
 
     @property
+    def action_lifetime_ns(self) -> int:
+        """How old the image of an action may be that arrives now: longer for a policy that is slow."""
+        return self._actions.lifetime_ns
+
+    @property
     def incompatible_inputs(self) -> Mapping[str, str]:
         """Inputs with a publisher that cannot be read, each with a sentence about it."""
         return self._health.incompatible_inputs

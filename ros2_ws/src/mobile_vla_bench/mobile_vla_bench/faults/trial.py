@@ -149,6 +149,7 @@ def _judge_stop(fault: Fault, rig: Rig, result: Result, strike: _Strike) -> None
     result.promised_brake_s = fault.notice_s + tick_s + SLACK_S
     result.promised_zero_s = result.promised_brake_s + (0.0 if fault.abrupt else braking_s(rig.promised, cruise))
     limit_s = result.promised_zero_s + PATIENCE_S
+    lifetime = f"(an action lived {rig.action_lifetime_s:.2f} s)"
     stop = Stop(None, None)
     while (time.monotonic_ns() - struck_ns) / 1e9 < limit_s:
         rig.spin(STANDS_S / 5)
@@ -160,6 +161,8 @@ def _judge_stop(fault: Fault, rig: Rig, result: Result, strike: _Strike) -> None
     result.braked_s.append(stop.braked_s)
     result.zero_s.append(stop.zero_s)
     if stop.braked_s > result.promised_brake_s:
-        raise Broken(f"braked after {stop.braked_s * 1e3:.0f} ms, promised {result.promised_brake_s * 1e3:.0f}")
+        raise Broken(
+            f"braked after {stop.braked_s * 1e3:.0f} ms, promised {result.promised_brake_s * 1e3:.0f} {lifetime}"
+        )
     if stop.zero_s > result.promised_zero_s:
-        raise Broken(f"zero after {stop.zero_s * 1e3:.0f} ms, promised {result.promised_zero_s * 1e3:.0f}")
+        raise Broken(f"zero after {stop.zero_s * 1e3:.0f} ms, promised {result.promised_zero_s * 1e3:.0f} {lifetime}")
