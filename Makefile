@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup setup-jazzy demo test test-fast coverage test-anywhere test-jazzy lint format bench faults fuzz constraints clean distclean
+.PHONY: help setup setup-jazzy demo test test-fast coverage test-anywhere docs-check test-jazzy lint format bench faults fuzz constraints clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ coverage: setup  ## unit tests with branch coverage, which makes them take twice
 
 test-anywhere: setup  ## unit tests as on other processors, graph and fault tests beside busy cores (about 15 minutes)
 	@$(BIN)/python tools/check.py portable-tests loaded-tests
+
+docs-check: setup  ## every command of the pages that can run here, the long ones included (about an hour)
+	@$(BIN)/python tools/check.py page-tests
 
 test-jazzy: setup-jazzy  ## graph tests on ROS 2 Jazzy, in .venv-jazzy
 	@.venv-jazzy/bin/python tools/check.py graph-tests

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 TESTS = Path(__file__).parent
-PROCESS_FOLDERS = ("graph", "faults")
+PROCESS_FOLDERS = ("graph", "faults", "pages")
 # How long an example takes says something about the machine's other work, not about the code.
 settings.register_profile("shared_machine", deadline=None)
 settings.load_profile("shared_machine")

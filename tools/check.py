@@ -27,6 +27,7 @@ CHECKS: dict[str, list[list[str]]] = {
     "fast-tests": [[*PYTEST[:-1], "not benchmark and not slow", *PARALLEL, "tests/unit"]],
     "covered-tests": [[*PYTEST, *PARALLEL, "--timeout", PATIENT_S, "--cov", "--cov-report=term", "tests/unit"]],
     "graph-tests": [[*PYTEST, "tests/graph"]],
+    "page-tests": [[*PYTEST, "tests/pages"]],
     "portable-tests": [[*PYTEST, *PARALLEL, "--timeout", PATIENT_S, "tests/unit"]],
     "loaded-tests": [[*BESIDE_BUSY_CORES, *PYTEST, "--timeout", PATIENT_S, "tests/graph", "tests/faults"]],
 }
@@ -38,7 +39,7 @@ OTHER_PROCESSOR = {
     **dict.fromkeys(THREADS, "2"),
 }
 """The arithmetic of another make of processor, as far as the libraries let it be chosen, and two threads."""
-ENVIRONMENTS: dict[str, dict[str, str]] = {"portable-tests": OTHER_PROCESSOR}
+ENVIRONMENTS: dict[str, dict[str, str]] = {"portable-tests": OTHER_PROCESSOR, "page-tests": {"PAGES": "long"}}
 
 
 def main(names: list[str]) -> int:
