@@ -16,6 +16,7 @@ from mobile_vla.checkpoint.int8 import quantise
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import SourceError, sha256_of
 from mobile_vla.engine import convert as converting
+from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.engine.convert import Job, convert
 from mobile_vla.engine.load import load
 from mobile_vla.engine.probe import ProbeError, check_canary, check_probe
@@ -37,6 +38,10 @@ def converted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def verified(path: Path, **settings: str):
+    return verify(InferenceConfig(checkpoint=str(path), allow_untrained=True, **settings))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_tensor_is_the_rounded_original(made: Path, converted: Path, dtype: str) -> None:
     before = Contents(open_source(made / "reconstructed.pth"))
@@ -48,7 +53,7 @@ def test_every_tensor_is_the_rounded_original(made: Path, converted: Path, dtype
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "int8"])
 def test_a_converted_file_proves_itself(converted: Path, dtype: str) -> None:
-    result = verify(converted / f"{dtype}.safetensors")
+    result = verified(converted / f"{dtype}.safetensors")
     assert result["sha256"] == "equal to the card's"
     assert result["probe"] == "as recorded"
     assert result["probe_deviation"] <= {"fp32": 1e-5, "fp16": 0.05, "bf16": 0.15, "int8": 0.2}[dtype]
@@ -58,13 +63,13 @@ def test_a_converted_file_proves_itself(converted: Path, dtype: str) -> None:
 def test_a_coarse_file_computed_finely_is_held_to_the_coarse_format(converted: Path) -> None:
     loaded = load(converted / "bf16.safetensors", dtype=torch.float32)
     assert (loaded.dtype, loaded.stored, loaded.precision) == ("fp32", "bf16", "bf16")
-    assert 0.01 < verify(converted / "bf16.safetensors", dtype=torch.float32)["probe_deviation"] < 0.25
+    assert 0.01 < verified(converted / "bf16.safetensors", dtype="fp32")["probe_deviation"] < 0.25
 
 
 def test_a_converted_file_can_be_converted_again(converted: Path, tmp_path: Path) -> None:
     convert(Job(converted / "bf16.safetensors", tmp_path / "p.safetensors", "fp32"))
     # its probe was recorded in bf16, so it is held to that
-    assert 0.01 < verify(tmp_path / "p.safetensors")["probe_deviation"] < 0.1
+    assert 0.01 < verified(tmp_path / "p.safetensors")["probe_deviation"] < 0.1
 
 
 def test_the_card_comes_along(made: Path, converted: Path) -> None:
@@ -211,7 +216,7 @@ def test_layers_are_removed_by_name_and_the_card_says_so(made: Path, tmp_path: P
     source = Contents(open_source(made / "documented.safetensors"))
     kept = "kosmos_model.vision_model.model.encoder.layers.{}.mlp.fc1.weight"
     assert torch.equal(loaded.model.state_dict()[kept.format(1)], source.read(kept.format(2)))
-    verify(out)
+    verified(out)
 
 
 @pytest.mark.parametrize(

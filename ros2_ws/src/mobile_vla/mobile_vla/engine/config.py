@@ -6,11 +6,10 @@ import dataclasses
 
 from mobile_vla.camera.config import HealthConfig
 from mobile_vla.config.schema import Config, ConfigError, param, section
+from mobile_vla.engine.registry import DTYPES, ENGINES
 from mobile_vla.policy.instruction import MAX_CHARACTERS, too_long
 
-ENGINES = ("torch",)
 MAX_THREADS = 256
-DTYPES = ("stored", "fp32", "bf16", "fp16")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,7 +25,11 @@ class InferenceConfig(Config):
     allow_untrained: bool = param(
         False, "accept a policy whose card says `untrained`; simulators only, a robot must never set it"
     )
-    engine: str = param("torch", "how the policy is executed", choices=ENGINES)
+    engine: str = param(
+        "torch",
+        "what executes the policy; `torch` is the reference that every other one is compared with",
+        choices=tuple(ENGINES),
+    )
     clip_provider: str = param(
         "transformers",
         "library that executes the CLIP towers, with the same weights",
@@ -55,6 +58,10 @@ class InferenceConfig(Config):
         """Refuse what would run, but wrongly slow, or not at all."""
         if problem := too_long(self.instruction):
             raise ConfigError(problem)
+        if self.dtype not in (known := ENGINES[self.engine].dtypes):
+            raise ConfigError(
+                f"dtype is {self.dtype}, which engine {self.engine} cannot compute in; choose {' or '.join(known)}"
+            )
         if self.device == "cpu" and self.dtype == "fp16":
             raise ConfigError(
                 "dtype fp16 on device cpu is slower than fp32, got fp16; use bf16 or fp32, or device cuda"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ FRAMES_AT_ONCE = 16
 DTYPES = {"stored": None, "fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-def open_policy(config: InferenceConfig) -> StreamingPolicy:
+def open_policy(config: InferenceConfig, progress: Callable[[int], None]) -> StreamingPolicy:
     """Load the policy that `config` names into PyTorch."""
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UserError("device is cuda but PyTorch finds no CUDA device; set device cpu or install a CUDA build")
@@ -45,6 +45,7 @@ def open_policy(config: InferenceConfig) -> StreamingPolicy:
         card_file,
         DTYPES[config.dtype],
         torch.device(config.device),
+        progress=progress,
         accept=lambda card: refuse_untrained(config.checkpoint, card, allowed=config.allow_untrained),
     )
     return policy_of(loaded, config.threads, config.clip_provider)

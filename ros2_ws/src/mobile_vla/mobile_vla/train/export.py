@@ -11,9 +11,9 @@ import torch
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
+from mobile_vla.engine import open_policy
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.engine.probe import record
-from mobile_vla.engine.torch_engine import open_policy
 from mobile_vla.policy.model import PolicyModel
 
 

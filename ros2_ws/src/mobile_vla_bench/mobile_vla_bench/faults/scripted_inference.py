@@ -58,7 +58,7 @@ class ScriptedPolicy:
         """Always the recorded one."""
 
 
-def _open_scripted(config: InferenceConfig) -> ScriptedPolicy:
+def _open_scripted(config: InferenceConfig, progress: Any = None) -> Any:
     while (Path(os.environ[FOLDER]) / LOADING).exists():
         time.sleep(0.05)
     return ScriptedPolicy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mobile_vla.engine.registry import DTYPES, ENGINES
 from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint, threads
 from mobile_vla_cli.render import print_json
@@ -19,34 +20,38 @@ vla checkpoint verify policy.pth --card policy.yaml --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """FILE, --card, --dtype, --threads, --json."""
+    """FILE, --card, --engine, --dtype, --threads, --json."""
     parser.add_argument("file", type=checkpoint, metavar="FILE", help="checkpoint")
     parser.add_argument(
         "--card", type=Path, metavar="CARD", help="its card (default: FILE.card.yaml, or the one inside)"
     )
-    parser.add_argument(
-        "--dtype", choices=("stored", "fp32", "bf16"), default="stored", help="arithmetic (default: stored)"
-    )
+    parser.add_argument("--engine", choices=tuple(ENGINES), default="torch", help="what executes it (default: torch)")
+    parser.add_argument("--dtype", choices=DTYPES, default="stored", help="arithmetic (default: stored)")
     parser.add_argument("--threads", type=threads, default=1, metavar="N", help="CPU threads (default: 1)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what was proven."""
-    import torch
-
+    from mobile_vla.engine.config import InferenceConfig
     from mobile_vla.engine.probe import ProbeError
     from mobile_vla.engine.strict import StrictError
-    from mobile_vla.engine.torch_engine import DTYPES
     from mobile_vla.engine.verify import verify
     from mobile_vla_cli.checkpoint.inspect import print_problems
     from mobile_vla_cli.checkpoint.progress import stages
 
-    torch.set_num_threads(args.threads)
     out = console()
+    config = InferenceConfig(
+        checkpoint=str(args.file),
+        card=str(args.card or ""),
+        engine=args.engine,
+        dtype=args.dtype,
+        threads=args.threads,
+        allow_untrained=True,
+    )
     try:
         with stages() as report:
-            result = verify(args.file, args.card, DTYPES[args.dtype], lambda done: report("load", done, 0))
+            result = verify(config, lambda done: report("load", done, 0))
     except StrictError:
         from mobile_vla.engine.report import inspect
 
