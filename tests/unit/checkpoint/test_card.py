@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from mobile_vla.checkpoint.card import Card, CardError, Probe
-from mobile_vla.checkpoint.card_text import all_required_fields, dump_card, load_card, parse_card
+from mobile_vla.checkpoint.card import Card, CardError, Probe, card_path
+from mobile_vla.checkpoint.card_text import dump_card, load_card, missing_card_fields, parse_card
 from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
 from mobile_vla.engine.card_draft import draft
 from mobile_vla.policy.features import FeatureSet
 from mobile_vla.policy.model import check_geometry, tower_facts
+from mobile_vla.resources import shipped_policies
 
 CARD = synthetic_card("tiny", "documented")
 
@@ -36,7 +37,12 @@ def test_a_card_survives_its_own_text() -> None:
     assert parse_card(dump_card(card), "x") == card
 
 
-@pytest.mark.parametrize("field", [field for field in all_required_fields() if "." not in field])
+def test_the_shipped_card_is_what_would_be_written() -> None:
+    file = card_path(shipped_policies()["small"])
+    assert dump_card(load_card(file)) == file.read_text()
+
+
+@pytest.mark.parametrize("field", [field for field in missing_card_fields() if "." not in field])
 def test_every_required_field_is_missed_by_name(field: str) -> None:
     changed = values()
     del changed[field]
@@ -56,19 +62,19 @@ def test_an_emptied_group_misses_its_fields() -> None:
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
-        (("windw",), 8, "unknown field 'windw' with value 8; did you mean 'window'?"),
+        (("windw",), 8, "unknown name 'windw' with value 8; did you mean 'window'?"),
         (("window",), "eight", "window must be a whole number, got 'eight'"),
         (("window",), True, "window must be a whole number, got True"),
         (("window",), 0, "window must be >= 1, got 0"),
         (("untrained",), "no", "untrained must be true or false, got 'no'"),
-        (("action", "space"), "tank", "action.space must not be 'tank'; write one of diff, omni, ackermann"),
+        (("action", "space"), "tank", "action.space must be one of diff, omni, ackermann, got 'tank'"),
         (("action", "scale"), 1.0, "action.scale must be a list"),
         (("action", "scale"), [1.0], "action.scale must have 2 values, got 1"),
         (("action", "scale"), [1.0, 0.0], "scale must not contain 0"),
         (("action",), "diff", "action must be a group"),
         (("clip_image", "mean"), [0.5, float("nan"), 0.5], "clip_image.mean[1] must be a finite number"),
         (("clip_image", "std"), [0.5, 0.0, 0.5], "clip_image.std must be > 0"),
-        (("kosmos_image", "resize"), "stretch", "kosmos_image.resize must not be 'stretch'; write one of squash, crop"),
+        (("kosmos_image", "resize"), "stretch", "kosmos_image.resize must be one of squash, crop, got 'stretch'"),
         (("features",), ["kosmos_txt:last"], "unknown feature 'kosmos_txt'; did you mean 'kosmos_text'?"),
         (("features",), ["kosmos_text:max"], "kosmos_text has no pooling 'max'; write kosmos_text:last or :mean"),
         (("features",), ["kosmos_text:last"] * 2, "features must not repeat"),
@@ -93,7 +99,7 @@ def test_wrong_values_are_named_with_a_remedy(path: tuple[str, ...], value: Any,
             "x",
             "action.scale must be a list, got 'x'; correct it (meaning: multiplies each output)",
         ),
-        (("action", "scale"), [1, 5000], "must be <= 1000, got 5000; correct it (meaning: multiplies each output)"),
+        (("action", "scale"), [1, 5000], "must be <= 1000, got 5000; lower it (meaning: multiplies each output)"),
         (("action", "scale"), [1], "scale must have 2 values, got 1; write one per output"),
         (("action", "scale"), [0, 1], "could not move that axis; write 1 for no scaling"),
         (("clip_image", "std"), [0, 1, 1], "std must be > 0, got 0; write the divisor of each channel in training"),
@@ -110,6 +116,11 @@ def test_every_remedy_says_what_to_do(path: tuple[str, ...], value: Any, sentenc
         place = place[name]
     place[path[-1]] = value
     assert sentence in refused(changed)
+
+
+def test_a_dotted_name_does_not_win_over_its_group() -> None:
+    with pytest.raises(CardError, match=r"c: action\.space is given twice; remove one of them"):
+        parse_card(dump_card(CARD) + "action.space: omni\n", "c")
 
 
 def test_a_number_with_an_exponent_is_a_number() -> None:
@@ -159,7 +170,7 @@ def test_a_field_given_twice_inside_a_group_is_refused() -> None:
         ("window: !!int 8", "the tag .* is not read"),
         ('window: 8\nname: "\\e[31m"', "name contains control characters"),
         ("window: 8\n? [1]\n: 2", "a key must be a name"),
-        ("window: 8\n3: 4", "unknown field '3' with value 4"),
+        ("window: 8\n3: 4", "unknown name '3' with value 4"),
     ],
 )
 def test_hostile_lines_are_one_sentence(line: str, sentence: str) -> None:

@@ -7,8 +7,8 @@ import dataclasses
 import os
 import re
 from pathlib import Path
-from typing import Annotated, NamedTuple
 
+from mobile_vla.config import REQUIRED, Config, ConfigError, param
 from mobile_vla.errors import UserError, nearest
 
 FORMAT = 1
@@ -38,37 +38,26 @@ MEAN_STD = {
 }
 
 
-class CardError(UserError):
+class CardError(ConfigError):
     """A card that does not say what is needed, or says something unknown."""
 
 
-class Rule(NamedTuple):
-    """What a field means, and which values it takes; attached to the field's type."""
-
-    meaning: str
-    choices: tuple[str, ...] = ()
-    ge: float | None = None
-    le: float | None = None
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ImageSpec:
+class ImageSpec(Config):
     """How a frame becomes one tower's input."""
 
-    size_px: Annotated[int, Rule("side of the square the tower sees, in pixels", ge=8, le=4096)]
-    resize: Annotated[
-        str,
-        Rule(
-            "`squash` scales to the square, `crop` scales the short edge and cuts the centre",
-            choices=("squash", "crop"),
-        ),
-    ]
-    interpolation: Annotated[str, Rule("interpolation of the resize", choices=("bicubic", "bilinear", "nearest"))]
-    mean: Annotated[tuple[float, ...], Rule("subtracted per channel, after dividing by 255")]
-    std: Annotated[tuple[float, ...], Rule("divided by per channel, after dividing by 255")]
-    channel_order: Annotated[str, Rule("order of the channels the tower was trained with", choices=("rgb", "bgr"))]
+    size_px: int = param(REQUIRED, "side of the square the tower sees, in pixels", ge=8, le=4096)
+    resize: str = param(
+        REQUIRED,
+        "`squash` scales to the square, `crop` scales the short edge and cuts the centre",
+        choices=("squash", "crop"),
+    )
+    interpolation: str = param(REQUIRED, "interpolation of the resize", choices=("bicubic", "bilinear", "nearest"))
+    mean: tuple[float, ...] = param(REQUIRED, "subtracted per channel, after dividing by 255")
+    std: tuple[float, ...] = param(REQUIRED, "divided by per channel, after dividing by 255")
+    channel_order: str = param(REQUIRED, "order of the channels the tower was trained with", choices=("rgb", "bgr"))
 
-    def __post_init__(self) -> None:
+    def cross_check(self) -> None:
         for name in ("mean", "std"):
             if len(getattr(self, name)) != 3:
                 raise CardError(f"{name} must have 3 values, got {len(getattr(self, name))}; write one per channel")
@@ -77,14 +66,14 @@ class ImageSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ActionSpec:
+class ActionSpec(Config):
     """What the two outputs mean; `normalised = output * scale + offset`, then clipped to [-1, 1]."""
 
-    space: Annotated[str, Rule("meaning of the two outputs", choices=ACTION_SPACES)]
-    scale: Annotated[tuple[float, ...], Rule("multiplies each output", ge=-MAX_SCALE, le=MAX_SCALE)]
-    offset: Annotated[tuple[float, ...], Rule("added to each output after scaling", ge=-MAX_SCALE, le=MAX_SCALE)]
+    space: str = param(REQUIRED, "meaning of the two outputs", choices=ACTION_SPACES)
+    scale: tuple[float, ...] = param(REQUIRED, "multiplies each output", ge=-MAX_SCALE, le=MAX_SCALE)
+    offset: tuple[float, ...] = param(REQUIRED, "added to each output after scaling", ge=-MAX_SCALE, le=MAX_SCALE)
 
-    def __post_init__(self) -> None:
+    def cross_check(self) -> None:
         for name in ("scale", "offset"):
             if len(getattr(self, name)) != 2:
                 raise CardError(f"{name} must have 2 values, got {len(getattr(self, name))}; write one per output")
@@ -93,36 +82,36 @@ class ActionSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KosmosFacts:
+class KosmosFacts(Config):
     """Facts about the Kosmos-2 tower that leave no trace in its tensors."""
 
-    text_heads: Annotated[int, Rule("attention heads of the text decoder", ge=1, le=1024)]
-    vision_heads: Annotated[int, Rule("attention heads of the vision tower", ge=1, le=1024)]
-    layer_norm_eps: Annotated[float, Rule("epsilon of every layer norm", ge=0)]
-    text_activation: Annotated[str, Rule("activation of the text decoder")]
-    vision_activation: Annotated[str, Rule("activation of the vision tower")]
-    scale_embedding: Annotated[bool, Rule("multiply embeddings by the square root of the width")]
-    pad_token: Annotated[int, Rule("token id of the padding; positions start after it", ge=0)]
+    text_heads: int = param(REQUIRED, "attention heads of the text decoder", ge=1, le=1024)
+    vision_heads: int = param(REQUIRED, "attention heads of the vision tower", ge=1, le=1024)
+    layer_norm_eps: float = param(REQUIRED, "epsilon of every layer norm", ge=0)
+    text_activation: str = param(REQUIRED, "activation of the text decoder")
+    vision_activation: str = param(REQUIRED, "activation of the vision tower")
+    scale_embedding: bool = param(REQUIRED, "multiply embeddings by the square root of the width")
+    pad_token: int = param(REQUIRED, "token id of the padding; positions start after it", ge=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ClipFacts:
+class ClipFacts(Config):
     """Facts about the CLIP towers that leave no trace in their tensors."""
 
-    text_heads: Annotated[int, Rule("attention heads of the text tower", ge=1, le=1024)]
-    vision_heads: Annotated[int, Rule("attention heads of the vision tower", ge=1, le=1024)]
-    layer_norm_eps: Annotated[float, Rule("epsilon of every layer norm", ge=0)]
-    activation: Annotated[str, Rule("activation of both towers")]
-    begin_token: Annotated[int, Rule("token id of the start of the text", ge=0)]
-    end_token: Annotated[int, Rule("token id of the end of the text, where the feature is read", ge=0)]
+    text_heads: int = param(REQUIRED, "attention heads of the text tower", ge=1, le=1024)
+    vision_heads: int = param(REQUIRED, "attention heads of the vision tower", ge=1, le=1024)
+    layer_norm_eps: float = param(REQUIRED, "epsilon of every layer norm", ge=0)
+    activation: str = param(REQUIRED, "activation of both towers")
+    begin_token: int = param(REQUIRED, "token id of the start of the text", ge=0)
+    end_token: int = param(REQUIRED, "token id of the end of the text, where the feature is read", ge=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TowerFacts:
+class TowerFacts(Config):
     """Both towers; may be left out of the card for the published full-size towers only."""
 
-    kosmos: Annotated[KosmosFacts, Rule("facts about the Kosmos-2 tower")]
-    clip: Annotated[ClipFacts, Rule("facts about the CLIP towers")]
+    kosmos: KosmosFacts = param(REQUIRED, "facts about the Kosmos-2 tower")
+    clip: ClipFacts = param(REQUIRED, "facts about the CLIP towers")
 
 
 FULL_SIZE_TOWERS = TowerFacts(
@@ -147,26 +136,26 @@ FULL_SIZE_TOWERS = TowerFacts(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Tokenizers:
+class Tokenizers(Config):
     """Where the texts' tokenizers are: folders relative to the card, hub ids, or `open_clip` for CLIP's own."""
 
-    kosmos: Annotated[str, Rule("folder with Kosmos-2's tokenizer.json, or a hub id")]
-    clip: Annotated[str, Rule("folder with CLIP's tokenizer.json, a hub id, or `open_clip`")]
+    kosmos: str = param(REQUIRED, "folder with Kosmos-2's tokenizer.json, or a hub id")
+    clip: str = param(REQUIRED, "folder with CLIP's tokenizer.json, a hub id, or `open_clip`")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Probe:
+class Probe(Config):
     """Recorded outputs of the policy for a generated input sequence."""
 
-    seed: Annotated[int, Rule("seed of the generated frames", ge=0)]
-    frames: Annotated[int, Rule("length of the sequence", ge=1)]
-    dtype: Annotated[
-        str, Rule("number format the outputs were recorded with", choices=("fp32", "fp16", "bf16", "int8"))
-    ]
-    first: Annotated[tuple[float, ...], Rule("first output of every frame")]
-    second: Annotated[tuple[float, ...], Rule("second output of every frame")]
+    seed: int = param(REQUIRED, "seed of the generated frames", ge=0)
+    frames: int = param(REQUIRED, "length of the sequence", ge=1)
+    dtype: str = param(
+        REQUIRED, "number format the outputs were recorded with", choices=("fp32", "fp16", "bf16", "int8")
+    )
+    first: tuple[float, ...] = param(REQUIRED, "first output of every frame")
+    second: tuple[float, ...] = param(REQUIRED, "second output of every frame")
 
-    def __post_init__(self) -> None:
+    def cross_check(self) -> None:
         for name in ("first", "second"):
             if len(getattr(self, name)) != self.frames:
                 raise CardError(
@@ -176,34 +165,34 @@ class Probe:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Card:
+class Card(Config):
     """Everything about one checkpoint that its tensors cannot say."""
 
-    format: Annotated[int, Rule(f"version of this card's format; this release reads {FORMAT}", ge=1)]
-    name: Annotated[str, Rule("what people call this policy")]
-    layout: Annotated[str, Rule("name of the head's layout", choices=("documented", "reconstructed", "tanh", "other"))]
-    features: Annotated[
-        tuple[str, ...], Rule("ordered features as name:pooling; their widths add up to the fusion's input")
-    ]
-    final_activation: Annotated[str, Rule("activation after the last Linear", choices=("none", "tanh"))]
-    window: Annotated[int, Rule("frames the LSTM runs over, from a zero state", ge=1, le=MAX_WINDOW)]
-    kosmos_image: Annotated[ImageSpec, Rule("how a frame becomes the Kosmos-2 vision tower's input")]
-    clip_image: Annotated[ImageSpec, Rule("how a frame becomes the CLIP vision tower's input")]
-    action: Annotated[ActionSpec, Rule("what the two outputs mean")]
-    control_rate_hz: Annotated[float, Rule("steps per second at training time", ge=0.1, le=1000)]
-    prompt: Annotated[str, Rule("text given to Kosmos-2; {instruction} is replaced")]
-    clip_prompt: Annotated[str, Rule("text given to CLIP; {instruction} is replaced")]
-    tokenizers: Annotated[Tokenizers, Rule("where the tokenizers are")]
-    training_data: Annotated[str, Rule("what the policy was trained on")]
-    licence: Annotated[str, Rule("licence of the weights")]
-    untrained: Annotated[bool, Rule("true: random weights, never for a robot")] = False
-    synthetic: Annotated[bool, Rule("true: the file was generated by `vla checkpoint synthesize`")] = False
-    modified: Annotated[str, Rule("how the weights differ from the trained ones; empty: they do not")] = ""
-    towers: Annotated[TowerFacts | None, Rule("needed unless both towers have the published sizes")] = None
-    weights_sha256: Annotated[str, Rule("sha256 of the weights file; empty: not checked")] = ""
-    probe: Annotated[Probe | None, Rule("recorded outputs, compared at every load")] = None
+    format: int = param(REQUIRED, f"version of this card's format; this release reads {FORMAT}", ge=1)
+    name: str = param(REQUIRED, "what people call this policy")
+    layout: str = param(REQUIRED, "name of the head's layout", choices=("documented", "reconstructed", "tanh", "other"))
+    features: tuple[str, ...] = param(
+        REQUIRED, "ordered features as name:pooling; their widths add up to the fusion's input"
+    )
+    final_activation: str = param(REQUIRED, "activation after the last Linear", choices=("none", "tanh"))
+    window: int = param(REQUIRED, "frames the LSTM runs over, from a zero state", ge=1, le=MAX_WINDOW)
+    kosmos_image: ImageSpec = param(REQUIRED, "how a frame becomes the Kosmos-2 vision tower's input")
+    clip_image: ImageSpec = param(REQUIRED, "how a frame becomes the CLIP vision tower's input")
+    action: ActionSpec = param(REQUIRED, "what the two outputs mean")
+    control_rate_hz: float = param(REQUIRED, "steps per second at training time", ge=0.1, le=1000)
+    prompt: str = param(REQUIRED, "text given to Kosmos-2; {instruction} is replaced")
+    clip_prompt: str = param(REQUIRED, "text given to CLIP; {instruction} is replaced")
+    tokenizers: Tokenizers = param(REQUIRED, "where the tokenizers are")
+    training_data: str = param(REQUIRED, "what the policy was trained on")
+    licence: str = param(REQUIRED, "licence of the weights")
+    untrained: bool = param(False, "true: random weights, never for a robot")
+    synthetic: bool = param(False, "true: the file was generated by `vla checkpoint synthesize`")
+    modified: str = param("", "how the weights differ from the trained ones; empty: they do not")
+    towers: TowerFacts | None = param(None, "needed unless both towers have the published sizes")
+    weights_sha256: str = param("", "sha256 of the weights file; empty: not checked")
+    probe: Probe | None = param(None, "recorded outputs, compared at every load")
 
-    def __post_init__(self) -> None:
+    def cross_check(self) -> None:
         if self.format != FORMAT:
             raise CardError(f"format must be {FORMAT}, got {self.format}; use the release that wrote this card")
         if not self.features:
@@ -228,11 +217,6 @@ class Card:
     def action_space(self) -> str:
         """`diff`, `omni` or `ackermann`."""
         return self.action.space
-
-    @property
-    def uses_text_decoder(self) -> bool:
-        """Whether the Kosmos-2 text decoder has to run at all."""
-        return any(feature.startswith("kosmos_text:") for feature in self.features)
 
 
 def split_feature(feature: str) -> tuple[str, str]:

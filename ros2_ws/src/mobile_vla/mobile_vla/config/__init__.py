@@ -1,11 +1,13 @@
 """Configuration as frozen dataclasses: one definition for YAML, ROS parameters, flags and the reference page."""
 
 from mobile_vla.config.schema import (
+    REQUIRED,
     Config,
     ConfigError,
     Field,
     fields_of,
     from_mapping,
+    missing_fields,
     param,
     section,
     to_mapping,
@@ -13,11 +15,13 @@ from mobile_vla.config.schema import (
 )
 
 __all__ = [
+    "REQUIRED",
     "Config",
     "ConfigError",
     "Field",
     "fields_of",
     "from_mapping",
+    "missing_fields",
     "param",
     "section",
     "to_mapping",

@@ -2,13 +2,16 @@
 
 A configuration class derives from `Config` and declares each value with `param`. Units are part of the name
 (`_s`, `_ms`, `_mps`, `_radps`, `_hz`, `_px`). Supported types: bool, int, float, str, tuple[float, ...],
-tuple[str, ...] and nested `Config` classes, because these are what YAML, ROS parameters and flags share.
+tuple[str, ...] and nested `Config` classes, because these are what YAML, ROS parameters and flags share. A checkpoint's
+card is one, too: most of its values are `REQUIRED`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
@@ -16,7 +19,14 @@ from typing import Any, TypeVar
 from mobile_vla.errors import UserError, nearest
 
 _KEY = "mobile_vla.param"
-Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...]
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LONGEST_SHOWN = 60
+T = TypeVar("T")
+C = TypeVar("C", bound="Config")
+Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...] | None
+REQUIRED: Any = dataclasses.MISSING
+"""The default of a value that has none: whoever makes the configuration gives it."""
 
 
 class ConfigError(UserError):
@@ -24,32 +34,38 @@ class ConfigError(UserError):
 
 
 @dataclasses.dataclass(frozen=True)
-class _Param:
-    help: str
-    ge: float | None
-    gt: float | None
-    le: float | None
-    choices: tuple[str, ...]
-    live: bool
-
-
-@dataclasses.dataclass(frozen=True)
 class Field:
-    """One leaf value of a configuration class, under its dotted name (`limits.linear_mps`)."""
+    """One value of a configuration class. `fields_of` gives it its dotted name (`limits.linear_mps`)."""
 
     name: str
     type: Any
-    default: Value
+    default: Any
     help: str
-    ge: float | None
-    gt: float | None
-    le: float | None
-    choices: tuple[str, ...]
-    live: bool
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+    @property
+    def section(self) -> type[Config] | None:
+        """The class of a nested configuration (`X` or `X | None`); None for a leaf value."""
+        return _section(self.type)
+
+    @property
+    def expected(self) -> str:
+        """What belongs into the field, in words."""
+        return f"one of {', '.join(self.choices)} ({self.help})" if self.choices else self.help
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a value of the wrong type."""
+        meaning = self.expected.rstrip(".")
+        return f"write {meaning}" if self.choices else f"correct it (meaning: {meaning})"
 
 
 def param(
-    default: Any,
+    default: T,
     help: str,  # noqa: A002  (the word every flag library uses)
     *,
     ge: float | None = None,
@@ -57,17 +73,21 @@ def param(
     le: float | None = None,
     choices: tuple[str, ...] = (),
     live: bool = False,
-) -> Any:
+) -> T:
     """Declare one value: its default, its help sentence, its closed (`ge`, `le`) or open (`gt`) range, its choices.
 
     `live` says that a running node applies a new value; everything else is refused at run time with a sentence.
     """
-    return dataclasses.field(default=default, metadata={_KEY: _Param(help, ge, gt, le, choices, live)})
+    field: Any = dataclasses.field(
+        default=default, metadata={_KEY: Field("", None, default, help, ge, gt, le, choices, live)}
+    )
+    return field  # type: ignore[no-any-return]  # what the dataclass makes of it has the type of the default
 
 
-def section(cls: type[Config], **defaults: Any) -> Any:
+def section(cls: type[C], **defaults: Any) -> C:
     """Declare a nested configuration, optionally with other defaults than its class has."""
-    return dataclasses.field(default_factory=lambda: cls(**defaults))
+    field: Any = dataclasses.field(default_factory=lambda: cls(**defaults))
+    return field  # type: ignore[no-any-return]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,52 +95,53 @@ class Config:
     """Base of every configuration class: checks types and ranges on construction, then `cross_check`."""
 
     def __post_init__(self) -> None:
-        hints = _hints(type(self))
-        for field in dataclasses.fields(self):
-            spec = field.metadata.get(_KEY)
-            if spec is not None:
-                value = _coerce(field.name, getattr(self, field.name), hints[field.name])
-                object.__setattr__(self, field.name, value)
-                _check_range(field.name, value, spec)
+        for field in own_fields(type(self)):
+            value = getattr(self, field.name)
+            if field.section is None:
+                object.__setattr__(self, field.name, _checked(field, value))
+            elif not isinstance(value, field.section) and (value is not None or field.default is not None):
+                raise _no_group(field.name, value)
         self.cross_check()
 
     def cross_check(self) -> None:
         """Override to check values against each other; raise `ConfigError` with value, limit and remedy."""
 
 
-C = TypeVar("C", bound=Config)
+def own_fields(cls: type[Config]) -> tuple[Field, ...]:
+    """The fields of one class in declaration order; a nested configuration is one of them."""
+    return tuple(_fields(cls).values())
 
 
-def fields_of(cls: type[Config], prefix: str = "") -> Iterator[Field]:
-    """Every leaf value of a configuration class, depth first, in declaration order."""
-    yield from _fields_of(cls, cls(), prefix)
-
-
-def _fields_of(cls: type[Config], instance: Config, prefix: str) -> Iterator[Field]:
-    hints = _hints(cls)
-    for field in dataclasses.fields(cls):
-        value = getattr(instance, field.name)
+def fields_of(cls: type[Config], prefix: str = "", defaults: Config | None = None) -> Iterator[Field]:
+    """Every leaf value of a configuration class that has defaults, depth first, in declaration order."""
+    defaults = defaults or cls()
+    for field in own_fields(cls):
+        name, value = f"{prefix}{field.name}", getattr(defaults, field.name)
         if isinstance(value, Config):
-            yield from _fields_of(type(value), value, f"{prefix}{field.name}.")
-            continue
-        spec = field.metadata[_KEY]
-        yield Field(
-            f"{prefix}{field.name}",
-            hints[field.name],
-            value,
-            spec.help,
-            spec.ge,
-            spec.gt,
-            spec.le,
-            spec.choices,
-            spec.live,
-        )
+            yield from fields_of(type(value), f"{name}.", value)
+        else:
+            yield dataclasses.replace(field, name=name, default=value)
+
+
+def missing_fields(cls: type[Config], values: Mapping[str, Any], prefix: str = "") -> Iterator[Field]:
+    """Every leaf value that has no default and is not in `values`, under its dotted name."""
+    given = _nest(values)
+    for field in own_fields(cls):
+        name, value = f"{prefix}{field.name}", given.get(field.name)
+        required = field.default is REQUIRED
+        if field.section is None:
+            if required and field.name not in given:
+                yield dataclasses.replace(field, name=name)
+        elif required and value is None:
+            yield from missing_fields(field.section, {}, f"{name}.")
+        elif isinstance(value, Mapping) and not isinstance(field.default, Config):
+            yield from missing_fields(field.section, value, f"{name}.")
 
 
 def to_mapping(config: Config) -> dict[str, Value]:
     """A configuration as flat dotted names: the form ROS parameters take."""
     flat: dict[str, Value] = {}
-    for field in dataclasses.fields(config):
+    for field in own_fields(type(config)):
         value = getattr(config, field.name)
         if isinstance(value, Config):
             flat.update({f"{field.name}.{name}": inner for name, inner in to_mapping(value).items()})
@@ -132,110 +153,142 @@ def to_mapping(config: Config) -> dict[str, Value]:
 def from_mapping(cls: type[C], values: Mapping[str, Any], where: str) -> C:
     """Build a configuration from nested mappings (YAML) or dotted names; `where` opens every error sentence."""
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}: expected a mapping of names to values, got {values!r}; write `name: value` lines")
+        raise _no_group(where, values)
     try:
-        return _build(cls, _nest(values), "")
+        return _build(cls, values, "")
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from None
 
 
 def with_values(config: C, values: Mapping[str, Any]) -> C:
     """A copy of `config` with some dotted names replaced, validated as a whole."""
-    return _build(type(config), _nest({**to_mapping(config), **values}), "")
+    return _build(type(config), _merged(_nested(config), values), "")
 
 
-def _nest(values: Mapping[str, Any]) -> dict[str, Any]:
+def _nested(config: Config) -> dict[str, Any]:
+    values = {field.name: getattr(config, field.name) for field in own_fields(type(config))}
+    return {name: _nested(value) if isinstance(value, Config) else value for name, value in values.items()}
+
+
+def _nest(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Dotted names as groups, one level deep: how deep the names of a file go is bounded by the class they are for."""
     nested: dict[str, Any] = {}
     for key, value in values.items():
         head, _, rest = str(key).partition(".")
-        if rest:
-            branch = nested.setdefault(head, {})
-            if not isinstance(branch, dict):
+        if not rest and not isinstance(value, Mapping):
+            if head in nested:
                 raise ConfigError(f"{head} is both a value and a group; remove one of them")
-            branch[rest] = value
-        elif isinstance(value, Mapping) and isinstance(nested.get(head), dict):
-            nested[head].update(value)
-        else:
-            nested[head] = dict(value) if isinstance(value, Mapping) else value
+            nested[head] = value
+            continue
+        branch = nested.setdefault(head, {})
+        if not isinstance(branch, dict):
+            raise ConfigError(f"{head} is both a value and a group; remove one of them")
+        for name, inner in {rest: value}.items() if rest else value.items():
+            if name in branch:
+                raise ConfigError(f"{head}.{name} is given twice; remove one of them, none is preferred")
+            branch[name] = inner
     return nested
 
 
+def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base`, group by group."""
+    result = dict(base)
+    for key, value in _nest(over).items():
+        below = result.get(key)
+        result[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return result
+
+
 def _build(cls: type[C], values: Mapping[str, Any], prefix: str) -> C:
-    known = {field.name: field for field in dataclasses.fields(cls)}
-    hints = _hints(cls)
-    arguments: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
+    given, known = _nest(values), _fields(cls)
+    for key, value in given.items():
         if key not in known:
-            raise ConfigError(f"unknown name '{name}'; {nearest(key, known)}")
-        hint = hints[key]
-        if isinstance(hint, type) and issubclass(hint, Config):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{name} is a group of values, got {value!r}; indent its values below it")
-            default = known[key].default_factory()  # type: ignore[operator]  # sections have one
-            arguments[key] = _build(hint, _merged(_nest(to_mapping(default)), _nest(value)), f"{name}.")
-        else:
-            arguments[key] = value
+            name = _shown(f"{prefix}{key}")
+            raise ConfigError(f"unknown name {name} with value {_shown(value)}; {nearest(key, known)}")
+    if missing := list(missing_fields(cls, given, prefix)):
+        many, names = "s" if len(missing) > 1 else "", ", ".join(field.name for field in missing)
+        raise ConfigError(f"missing field{many} {names}; write {missing[0].name}: {missing[0].expected}")
+    arguments = {key: _argument(known[key], value, f"{prefix}{key}") for key, value in given.items()}
     try:
         return cls(**arguments)
     except ConfigError as error:
         raise ConfigError(f"{prefix}{error}") from None
 
 
-def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`, group by group."""
-    result = dict(base)
-    for key, value in over.items():
-        below = result.get(key)
-        both = isinstance(below, dict) and isinstance(value, Mapping)
-        result[key] = _merged(below, _nest(value)) if both and isinstance(below, dict) else value
-    return result
+def _argument(field: Field, value: Any, name: str) -> Any:
+    if field.section is None or (value is None and field.default is None):
+        return value
+    if not isinstance(value, Mapping):
+        raise _no_group(name, value)
+    base = _nested(field.default) if isinstance(field.default, Config) else {}
+    return _build(field.section, _merged(base, value), f"{name}.")
 
 
-_HINTS: dict[type[Config], dict[str, Any]] = {}
+def _no_group(name: str, value: Any) -> ConfigError:
+    return ConfigError(f"{name} must be a group of `name: value` lines, got {_shown(value)}; indent them below it")
 
 
-def _hints(cls: type[Config]) -> dict[str, Any]:
+_FIELDS: dict[type[Config], dict[str, Field]] = {}
+
+
+def _fields(cls: type[Config]) -> dict[str, Field]:
     """Type hints are texts, and resolving them takes most of the time of making a configuration."""
-    if cls not in _HINTS:
-        _HINTS[cls] = typing.get_type_hints(cls)
-    return _HINTS[cls]
+    if cls not in _FIELDS:
+        _FIELDS[cls] = _declared(cls)
+    return _FIELDS[cls]
 
 
-def _coerce(name: str, value: Any, hint: Any) -> Value:
+def _declared(cls: type[Config]) -> dict[str, Field]:
+    hints, found = typing.get_type_hints(cls), {}
+    for field in dataclasses.fields(cls):
+        default: Any = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        declared = field.metadata.get(_KEY, Field("", None, default, ""))
+        found[field.name] = dataclasses.replace(declared, name=field.name, type=hints[field.name], default=default)
+    return found
+
+
+@functools.cache
+def _section(hint: Any) -> type[Config] | None:
+    kinds = (hint, *typing.get_args(hint))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Config)), None)
+
+
+def _checked(field: Field, value: Any) -> Any:
     """Accept exactly what the type says, plus int where float is meant and list where tuple is meant."""
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise ConfigError(f"{name} must be a list, got {value!r}")
-        item = typing.get_args(hint)[0]
-        return tuple(_coerce(f"{name}[{index}]", element, item) for index, element in enumerate(value))  # type: ignore[return-value]
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if (hint is not bool and isinstance(value, bool)) or not isinstance(value, hint):
-        raise ConfigError(f"{name} must be {_a(hint)}, got {value!r}")
-    if isinstance(value, str) and "\0" in value:
-        raise ConfigError(f"{name} must not contain a null character, got {value!r}; remove it")
-    return value  # type: ignore[no-any-return]
+    if typing.get_origin(field.type) is not tuple:
+        return _checked_item(field, field.name, value, field.type)
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"{field.name} must be a list, got {_shown(value)}; {field.remedy}")
+    item = typing.get_args(field.type)[0]
+    return tuple(_checked_item(field, f"{field.name}[{index}]", each, item) for index, each in enumerate(value))
 
 
-def _check_range(name: str, value: Value, spec: _Param) -> None:
-    if spec.choices:
-        for element in value if isinstance(value, tuple) else (value,):
-            if element not in spec.choices:
-                raise ConfigError(f"{name} must be one of {', '.join(spec.choices)}, got {element!r}")
-        return
-    for element in value if isinstance(value, tuple) else (value,):
-        if isinstance(element, (str, bool)):
-            continue
-        if not math.isfinite(element):
-            raise ConfigError(f"{name} must be a finite number, got {element}")
-        if spec.ge is not None and element < spec.ge:
-            raise ConfigError(f"{name} must be >= {spec.ge:g}, got {element:g}; raise it")
-        if spec.gt is not None and element <= spec.gt:
-            raise ConfigError(f"{name} must be > {spec.gt:g}, got {element:g}; raise it")
-        if spec.le is not None and element > spec.le:
-            raise ConfigError(f"{name} must be <= {spec.le:g}, got {element:g}; lower it")
+def _checked_item(field: Field, name: str, value: Any, kind: Any) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if (kind is not bool and isinstance(value, bool)) or not isinstance(value, kind):
+        raise ConfigError(f"{name} must be {_WORDS.get(kind, kind)}, got {_shown(value)}; {field.remedy}")
+    if field.choices and value not in field.choices:
+        raise ConfigError(f"{name} must be one of {', '.join(field.choices)}, got {_shown(value)}")
+    if isinstance(value, str) and _CONTROL.search(value):
+        raise ConfigError(f"{name} contains control characters, got {_shown(value)}; {field.remedy}")
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        _check_range(field, name, value)
+    return value
 
 
-def _a(hint: Any) -> str:
-    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(hint, str(hint))
+def _check_range(field: Field, name: str, value: float) -> None:
+    meaning = f"(meaning: {field.help.rstrip('.')})"
+    if not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number, got {value}; {field.remedy}")
+    if field.ge is not None and value < field.ge:
+        raise ConfigError(f"{name} must be >= {field.ge:g}, got {value:g}; raise it {meaning}")
+    if field.gt is not None and value <= field.gt:
+        raise ConfigError(f"{name} must be > {field.gt:g}, got {value:g}; raise it {meaning}")
+    if field.le is not None and value > field.le:
+        raise ConfigError(f"{name} must be <= {field.le:g}, got {value:g}; lower it {meaning}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.checkpoint.card import FEATURES, FORMAT
-from mobile_vla.checkpoint.card_text import missing_fields, template
+from mobile_vla.checkpoint.card import FEATURES, FORMAT, Card
+from mobile_vla.checkpoint.card_text import missing_card_fields
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.layout import FULL_SIZE_WIDTHS, Layout
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import hash_source
+from mobile_vla.config.document import template
 from mobile_vla.engine.strict import require
 from mobile_vla.policy.features import feature_width
 
@@ -35,8 +36,8 @@ def draft(checkpoint: Path, progress: Callable[[int, int], None] = lambda done, 
     known["weights_sha256"] = hash_source(source, lambda done: progress(done, total))
     if layout.kosmos.text.width != FULL_SIZE_WIDTHS["kosmos.text"]:
         known["towers"] = {}
-    text = "\n".join([*_hints(layout), template(known)])
-    return text, missing_fields(text, f"the new card of {checkpoint}")
+    text = "\n".join([*_hints(layout), template(Card, known)])
+    return text, missing_card_fields(text, f"the new card of {checkpoint}")
 
 
 def _hints(layout: Layout) -> list[str]:

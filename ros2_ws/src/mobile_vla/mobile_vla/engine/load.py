@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path, card_present
-from mobile_vla.checkpoint.card_text import all_required_fields, load_card, parse_card
+from mobile_vla.checkpoint.card_text import load_card, missing_card_fields, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.held import HeldFile
 from mobile_vla.checkpoint.int8 import is_scale
@@ -70,7 +70,7 @@ def find_card(source: TensorSource, card_file: Path | None) -> tuple[Card, Path]
     if text := source.container.metadata.get(CARD_METADATA):
         return parse_card(text, f"the card inside {source.path}"), source.path.parent
     raise CardError(
-        f"{source.path} has no card, so nobody can know {', '.join(all_required_fields())}; "
+        f"{source.path} has no card, so nobody can know {', '.join(missing_card_fields())}; "
         f"`vla checkpoint card new {source.path.name}` writes one to fill in"
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, CardError, card_path, card_present
-from mobile_vla.checkpoint.card_text import MAX_BYTES, all_required_fields, load_card, missing_fields, parse_card
+from mobile_vla.checkpoint.card_text import MAX_BYTES, load_card, missing_card_fields, parse_card
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import HeadDims, Layout
@@ -114,15 +114,15 @@ def _card(contents: Contents, card_file: Path | None) -> tuple[Card | None, str,
             return parse_card(inside, f"the card inside {source.path}"), "", ()
     except CardError as error:
         return None, str(error), _still_missing(beside if beside.exists() else None, inside)
-    return None, "", tuple(all_required_fields())
+    return None, "", tuple(missing_card_fields())
 
 
 def _still_missing(file: Path | None, inside: str | None) -> tuple[str, ...]:
     try:
         text = read_text(file, MAX_BYTES) if file is not None else inside or ""
-        return tuple(missing_fields(text, "card"))
+        return tuple(missing_card_fields(text))
     except UserError:
-        return tuple(all_required_fields())
+        return tuple(missing_card_fields())
 
 
 def _head(head: HeadDims | None) -> dict[str, Any] | None:
