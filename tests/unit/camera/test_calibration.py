@@ -104,6 +104,11 @@ def test_refused(write: Any, path: str, value: Any, sentence: str):
     assert str(file) in str(refusal.value)
 
 
+def test_a_number_with_an_exponent_is_a_number(write: Any):
+    text = yaml.safe_dump(STANDARD).replace("- 0.001\n", "- 1e-3\n")
+    assert load_calibration(write(text)).d == (0.1, -0.2, 1e-3, 0.002, 0)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -186,7 +186,7 @@ WALL = {"x_m": 0.5, "y_m": 0.0, "half_x_m": 0.05, "half_y_m": 2.6, "height_m": 2
         (bad(objekts=[]), "unknown name 'objekts'; did you mean 'objects'"),
         (bad(objects={}), "objects must be a list"),
         (bad(objects=[{"kind": "bal"}]), r"objects\[0\]: kind must be one of ball"),
-        (bad(objects=[{"knd": "ball"}]), r"objects\[0\]: unknown name 'knd'; did you mean 'kind'"),
+        (bad(objects=[{"knd": "ball"}]), r"objects\[0\]: unknown name 'knd' with value 'ball'; did you mean 'kind'"),
         (bad(objects=[{"kind": "ball", "colour": "red", "x_m": "far"}]), "x_m must be a number, got 'far'"),
         (bad(objects=[]), "there is no object to go to"),
         (bad(instruction="go to the blue cube"), "names none of the objects that are there .red ball."),
@@ -206,8 +206,14 @@ def test_a_wrong_scenario_is_one_sentence(document: object, sentence: str) -> No
 def test_a_file_that_is_no_yaml_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "broken.yaml"
     path.write_text("room: {size_x_m: 3\nobjects: [")
-    with pytest.raises(UserError, match="is not valid YAML in line"):
+    with pytest.raises(UserError, match="is not valid YAML at line"):
         load_scene(path, BASE, 0)
+
+
+def test_a_number_with_an_exponent_is_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "one.yaml"
+    path.write_text("objects: [{kind: ball, colour: red, x_m: 1e0, y_m: 5e-2}]\ninstruction: go to the red ball\n")
+    assert load_scene(path, BASE, 0).things[0].y == 5e-2
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00rubbish", b"\x00\x01\x02"])

@@ -35,6 +35,12 @@ def test_the_least_a_mapping_needs(tmp_path: Path) -> None:
     assert set(load_mapping(str(path)).axes()) == {"forward", "turn"}
 
 
+def test_a_number_with_an_exponent_is_a_number(tmp_path: Path) -> None:
+    path = tmp_path / "pad.yaml"
+    path.write_text(GOOD + "dead_zone: 5e-2")
+    assert load_mapping(str(path)).dead_zone == 5e-2
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -48,11 +54,12 @@ def test_the_least_a_mapping_needs(tmp_path: Path) -> None:
         (GOOD.replace("axis: 1}", "axis: -2}"), "forward.axis must be >= -1, got -2"),
         (GOOD.replace("axis: 1}", "axis: one}"), "forward.axis must be a whole number, got 'one'"),
         (GOOD + "dead_zone: 0.9", "dead_zone must be <= 0.5, got 0.9"),
-        (GOOD + "deadzone: 0.1", "unknown name 'deadzone'; did you mean 'dead_zone'?"),
-        (GOOD.replace("axis: 3", "axes: 3"), "unknown name 'turn.axes'; did you mean 'axis'?"),
-        ("- a", "must hold `name: value` lines, got list"),
-        ("", "must hold `name: value` lines, got NoneType"),
+        (GOOD + "deadzone: 0.1", "unknown name 'deadzone' with value 0.1; did you mean 'dead_zone'?"),
+        (GOOD.replace("axis: 3", "axes: 3"), "unknown name 'turn.axes' with value 3; did you mean 'axis'?"),
+        ("- a", "must be a group of `name: value` lines, got ['a']"),
+        ("", "must be a group of `name: value` lines, got None"),
         ("forward: {axis: 1", "is not valid YAML"),
+        (GOOD + "turn: {axis: 5}", '"turn" was given in line 2 already'),
         ("\x00", "is not valid YAML"),
     ],
 )

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from mobile_vla.config import Config, ConfigError, from_mapping, param
+from mobile_vla.config.sections import read_yaml
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.resources import named_file
 from mobile_vla_sim.config import COLOURS, KINDS, BaseConfig, SimulatorConfig
@@ -102,15 +102,7 @@ def scene_for(config: SimulatorConfig, seed: int) -> Scene:
 
 def load_scene(path: Path, base: BaseConfig, seed: int) -> Scene:
     """Read a scenario file. Raises `UserError` for anything that is wrong with it, an unreachable goal included."""
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"scenario file {path} cannot be read ({error}); check its name and permissions") from error
-    except yaml.YAMLError as error:
-        place = getattr(error, "problem_mark", None)
-        line = f" in line {place.line + 1}" if place else ""
-        raise UserError(f"scenario file {path} is not valid YAML{line}; correct it there") from error
-    return scene_from(document, str(path), base, seed)
+    return scene_from(read_yaml(path), str(path), base, seed)
 
 
 def scene_from(document: Any, where: str, base: BaseConfig, seed: int) -> Scene:

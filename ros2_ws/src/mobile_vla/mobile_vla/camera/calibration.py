@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mobile_vla.camera.config import CameraConfig
+from mobile_vla.config.safe_yaml import YamlError, load_yaml
 from mobile_vla.errors import UserError, nearest
 
 # Number of coefficients each distortion model of sensor_msgs can have.
@@ -59,18 +58,16 @@ class Calibration:
 def load_calibration(file: Path, camera_name: str = "") -> Calibration:
     """Read and validate a camera_calibration YAML; a name other than `camera_name` is another camera's file."""
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = load_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CalibrationError(f"no calibration file at {file}; check calibration_file, or leave it empty") from None
     except (OSError, UnicodeDecodeError) as error:
         raise CalibrationError(
             f"calibration file {file} cannot be read ({error}); check what it is and its permissions"
         ) from None
-    except yaml.YAMLError as error:
-        line = getattr(getattr(error, "problem_mark", None), "line", 0) + 1
+    except YamlError as error:
         raise CalibrationError(
-            f"calibration file {file} is not valid YAML (line {line});"
-            " mend that line, or delete the %YAML line that OpenCV writes"
+            f"calibration file {file}: {error}; fix that line, or delete the %YAML line that OpenCV writes"
         ) from None
     try:
         found = _parsed(document, str(file))

@@ -24,15 +24,20 @@ def read_sections(kind: str, name: str, known: set[str] | None = None) -> dict[s
     return {section: values for section, values in content.items() if section != "description"}
 
 
-def _load(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> Any:
+    """What a settings file holds; raises `ConfigError` that opens with its path."""
     try:
-        content = load_yaml(path.read_text(encoding="utf-8"))
+        return load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not valid YAML (not text); correct it") from error
     except YamlError as error:
         raise ConfigError(f"{path}{' is ' if str(error).startswith('not valid') else ': '}{error}") from error
+
+
+def _load(path: Path) -> dict[str, Any]:
+    content = read_yaml(path)
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ConfigError(
             f"{path} must hold sections (camera, controller, ...), got {type(content).__name__}; see config/README.md"

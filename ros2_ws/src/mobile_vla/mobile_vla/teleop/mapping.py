@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import yaml
-
-from mobile_vla.config.schema import Config, ConfigError, from_mapping, param, section
+from mobile_vla.config import Config, ConfigError, from_mapping, param, section
+from mobile_vla.config.sections import read_yaml
 from mobile_vla.resources import named_file
 
 MISSING = -1
@@ -76,25 +74,7 @@ class PadMapping(Config):
 def load_mapping(name: str) -> PadMapping:
     """A mapping by name or path; raises `ConfigError` with the file's name."""
     path = named_file("teleop", name)
-    return from_mapping(PadMapping, _read(path), str(path))
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid YAML ({_problem(error)}); correct it") from error
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold `name: value` lines, got {type(content).__name__}; copy a shipped mapping")
-    return content
-
-
-def _problem(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    where = f" at line {mark.line + 1}" if mark else ""
-    return f"{getattr(error, 'problem', None) or 'not text'}{where}"
+    return from_mapping(PadMapping, read_yaml(path), str(path))
 
 
 def _all_different(numbers: dict[str, int]) -> None:
