@@ -43,7 +43,7 @@ test-jazzy: setup-jazzy  ## graph tests on ROS 2 Jazzy, in .venv-jazzy
 lint: setup  ## ruff, mypy, import rules
 	@$(BIN)/python tools/check.py lint types imports
 
-format: setup  ## let ruff format and mend what it can
+format: setup  ## let ruff format and fix what it can
 	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
 
 bench: setup  ## figures of the graph: lost frames, latencies, jitter (exit 1 when a target is missed)

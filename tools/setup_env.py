@@ -9,7 +9,7 @@ import sys
 
 if sys.version_info < (3, 10):
     sys.exit(
-        "setup: Python 3.10 or newer is needed, this is %d.%d; say PYTHON=python3.11, for example"
+        "setup: Python 3.10 or newer is needed, this is %d.%d; set PYTHON=python3.11, for example"
         % sys.version_info[:2]
     )
 

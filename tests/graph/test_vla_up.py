@@ -135,7 +135,7 @@ def test_a_second_graph_on_the_same_topic_is_refused(graph: Any, vla: Any) -> No
 @pytest.mark.parametrize("policy", ["small", "untrained"])
 def test_demo_leaves_bag_video_report_and_metrics(vla: Any, tmp_path: Path, policy: str) -> None:
     out = tmp_path / "demo"
-    chosen = ["--policy", policy] if policy != "small" else []  # the shipped one is what a newcomer gets
+    chosen = ["--policy", policy] if policy != "small" else []  # the shipped one is the default
     process = vla("demo", "--seconds", "6", "--then", "another", "--out", str(out), "--json", *chosen)
     output, error = process.communicate(timeout=150)
     assert process.returncode == 0, error

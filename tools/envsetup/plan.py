@@ -67,7 +67,7 @@ def _refuse_hopeless(profile: str, host: Host) -> None:
     if not low <= host.python_version <= high:
         raise SetupError(
             f"Python 3.{low[1]} to 3.{high[1]} is needed, {host.python} is {version}; "
-            "say PYTHON=python3.11, for example"
+            "set PYTHON=python3.11, for example"
         )
     if profile == "robot" and not host.ros_sourced:
         raise SetupError(

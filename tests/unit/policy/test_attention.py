@@ -31,7 +31,7 @@ def test_the_installed_transformers_needs_no_help_or_gets_it(loaded) -> None:
     assert len(notes) <= 1
 
 
-def test_the_causal_defect_is_noticed_and_mended(loaded) -> None:
+def test_the_causal_defect_is_noticed_and_fixed(loaded) -> None:
     """transformers 4.52 to 5.22 leave the cross-attention's `is_causal` unset, which SDPA reads as causal."""
     right = features(loaded)
     attention = loaded.model.kosmos_model.image_to_text_projection.x_attn

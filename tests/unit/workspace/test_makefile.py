@@ -1,4 +1,4 @@
-"""The commands a newcomer types."""
+"""The commands of the Makefile."""
 
 from __future__ import annotations
 
@@ -81,5 +81,5 @@ def test_an_old_python_gets_a_sentence_not_a_syntax_error(root: Path) -> None:
     assert result.returncode == 1
     assert (
         result.stderr.strip()
-        == "setup: Python 3.10 or newer is needed, this is 3.8; say PYTHON=python3.11, for example"
+        == "setup: Python 3.10 or newer is needed, this is 3.8; set PYTHON=python3.11, for example"
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """A mistake the user can mend: one sentence that names the thing, the value and the remedy.
+    """A mistake the user can fix: one sentence that names the thing, the value and the remedy.
 
     The command line prints it and exits 2; a node puts it into its state and on /diagnostics.
     """

@@ -110,7 +110,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     robot = read_sections("robots", choice.robot, {*kinds, "simulator"})
     overrides = overrides or {}
     _refuse_unknown_nodes(overrides, kinds, choice.robot, robot)
-    policy = choice.policy or _policy_of_a_newcomer(choice.robot, robot)
+    policy = choice.policy or _default_policy(choice.robot, robot)
     sections = merged(
         robot,
         read_sections("policies", policy, {"inference"}),
@@ -165,8 +165,8 @@ def _refuse_unknown_nodes(
             )
 
 
-def _policy_of_a_newcomer(name: str, robot: Mapping[str, Any]) -> str:
-    """A robot of metal must be told which policy drives it."""
+def _default_policy(name: str, robot: Mapping[str, Any]) -> str:
+    """The shipped policy for a simulated robot; a physical robot must be told which policy drives it."""
     if "simulator" not in robot:
         raise ConfigError(f"no policy is named and robot {name} is not simulated; name one, for instance policy own")
     return SHIPPED_POLICY

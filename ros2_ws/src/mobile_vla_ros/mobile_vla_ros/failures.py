@@ -84,7 +84,7 @@ def _sentence(error: BaseException) -> str:
 
 
 def _place(error: BaseException) -> str:
-    """The last line of this project that was under way, for whoever has to mend it."""
+    """The last line of this project that was under way, for whoever has to fix it."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "mobile_vla" in frame.filename and not frame.filename.endswith(_PLUMBING)]
     return f" ({Path(ours[-1].filename).name}:{ours[-1].lineno})" if ours else ""

@@ -37,7 +37,7 @@ OpenCapture = Callable[..., Capture]
 
 
 class V4l2Source:
-    """A USB or other Video4Linux device. Unplugged or not permitted can be mended while running: `SourceLost`."""
+    """A USB or other Video4Linux device. Unplugged or not permitted can be fixed while running: `SourceLost`."""
 
     live = True
 

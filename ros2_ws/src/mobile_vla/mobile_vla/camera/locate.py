@@ -38,7 +38,7 @@ def kind_of(source: str) -> str:
 
 
 def make_source(config: CameraConfig, clock: Clock) -> FrameSource:
-    """The checked source of a configuration; `UserError` for whatever trying again cannot mend."""
+    """The checked source of a configuration; `UserError` for whatever trying again cannot fix."""
     source = _make(config, clock)
     source.check()
     return source

@@ -43,7 +43,7 @@ class Reconnecting:
         self._was_running = False
 
     def check(self) -> None:
-        """Raise `UserError` for what trying again can never mend."""
+        """Raise `UserError` for what trying again can never fix."""
         self._source.check()
 
     def open(self) -> None:

@@ -71,7 +71,7 @@ class FrameSource(Protocol):
     description: str
 
     def check(self) -> None:
-        """Raise `UserError` for what trying again can never mend."""
+        """Raise `UserError` for what trying again can never fix."""
 
     def open(self) -> None:
         """Get ready to read; raises `SourceLost`. A closed source can be opened again."""

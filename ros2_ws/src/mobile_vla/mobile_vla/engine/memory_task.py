@@ -1,7 +1,7 @@
 """One task in a process of its own: `python -m mobile_vla.engine.memory_task TASK FILE [MORE …]`.
 
 Prints one line of JSON: seconds, and the process's memory while everything that was loaded is still alive.
-`naive` is the recipe of a newcomer, kept here to be measured beside the others and used by nothing else.
+`naive` is the usual recipe, kept here to be measured beside the others and used by nothing else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What faults are made of: small functions that break something in a rig, or mend it."""
+"""What faults are made of: small functions that break something in a rig, or restore it."""
 
 from __future__ import annotations
 

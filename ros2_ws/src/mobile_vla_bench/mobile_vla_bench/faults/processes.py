@@ -71,7 +71,7 @@ def fail_steps(rig: Rig) -> int:
     return time.monotonic_ns()
 
 
-def mend_steps(rig: Rig) -> None:
+def restore_steps(rig: Rig) -> None:
     """The policy works again."""
     (rig.folder / EXCEPTIONS).unlink()
 
@@ -255,7 +255,7 @@ INFERENCE = (
         what="every step of the policy raises",
         setup=VISION,
         strike=fail_steps,
-        heal=mend_steps,
+        heal=restore_steps,
         notice_s=ACTION_S,
         expect=("stale_action", "policy_not_ready"),
         evidence=("inference", "a kernel failed"),
