@@ -1,7 +1,7 @@
 """Making torchvision importable in the environment: for our own code and for a user's script alike.
 
 The wheel of torchvision on the usual index is a CUDA build. Beside a CPU torch its import fails, and with it open_clip
-and the CLIP classes of transformers. `torchvision_cure.py` of the library declares what is missing; a `.pth` file makes
+and the CLIP classes of transformers. `torchvision_ops.py` of the library declares what is missing; a `.pth` file makes
 every Python of the environment run it at its start, which imports no torch and adds one comparison to each import.
 """
 
@@ -13,9 +13,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-SOURCE = Path("ros2_ws/src/mobile_vla/mobile_vla/policy/torchvision_cure.py")
+SOURCE = Path("ros2_ws/src/mobile_vla/mobile_vla/policy/torchvision_ops.py")
 MODULE = "mobile_vla_torchvision"
-START = f"import {MODULE}; {MODULE}.cure_torchvision()\n"
+START = f"import {MODULE}; {MODULE}.register_missing_torchvision_ops()\n"
 TRY = "import importlib.util as u; u.find_spec('torchvision') and __import__('torchvision')"
 # what the import says in the one case that the hook is for
 MISSING_OPERATOR = "torchvision::nms"

@@ -18,10 +18,10 @@ from mobile_vla.engine.strict import examine
 from mobile_vla.errors import UserError
 from mobile_vla.policy.clip import TransformersClip
 from mobile_vla.policy.model import clip_config
-from mobile_vla.policy.torchvision_cure import cure_torchvision
+from mobile_vla.policy.torchvision_ops import register_missing_torchvision_ops
 from mobile_vla.policy.upstream import CLIPModel
 
-cure_torchvision()
+register_missing_torchvision_ops()
 open_clip = pytest.importorskip("open_clip")
 from mobile_vla.policy.open_clip_tower import OpenClipTowers, build  # noqa: E402
 

@@ -14,7 +14,7 @@ from mobile_vla.checkpoint.card import MEAN_STD, ImageSpec
 from mobile_vla.checkpoint.sizes import clip_normalised
 from mobile_vla.policy.interface import StepError
 from mobile_vla.policy.preprocess import Preparation, Preprocess
-from mobile_vla.policy.torchvision_cure import cure_torchvision
+from mobile_vla.policy.torchvision_ops import register_missing_torchvision_ops
 
 SHAPES = [(480, 640), (640, 480), (224, 224), (120, 160), (721, 1283), (97, 333)]
 ROUNDING = 1e-6
@@ -33,7 +33,7 @@ def frame(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def processor(spec: ImageSpec, pillow: bool = True):
     """The published processor over Pillow, or the one over torchvision, which transformers 5 takes by default."""
-    cure_torchvision()
+    register_missing_torchvision_ops()
     import transformers
 
     usual = transformers.CLIPImageProcessor

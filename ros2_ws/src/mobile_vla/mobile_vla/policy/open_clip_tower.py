@@ -18,7 +18,7 @@ from mobile_vla.checkpoint.layout import ClipDims
 from mobile_vla.checkpoint.open_clip_names import from_transformers
 from mobile_vla.errors import UserError
 from mobile_vla.policy.clip import Vision
-from mobile_vla.policy.torchvision_cure import cure_torchvision
+from mobile_vla.policy.torchvision_ops import register_missing_torchvision_ops
 
 
 class OpenClipTowers(nn.Module):
@@ -95,7 +95,7 @@ def tokenizer() -> Callable[[str], list[int]]:
 def _open_clip() -> Any:
     if importlib.util.find_spec("open_clip") is None:
         raise UserError("open_clip is not installed; `pip install open_clip_torch`, or name CLIP's tokenizer folder")
-    cure_torchvision()
+    register_missing_torchvision_ops()
     import open_clip
 
     return open_clip

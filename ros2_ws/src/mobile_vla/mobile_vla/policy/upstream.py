@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mobile_vla.policy.torchvision_cure import cure_torchvision
+from mobile_vla.policy.torchvision_ops import register_missing_torchvision_ops
 
-cure_torchvision()
+register_missing_torchvision_ops()
 
 import transformers  # noqa: E402
 from transformers import AutoTokenizer, CLIPConfig, CLIPModel, Kosmos2Config, Kosmos2Model  # noqa: E402

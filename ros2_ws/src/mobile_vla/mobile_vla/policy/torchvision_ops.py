@@ -25,7 +25,7 @@ _SCHEMAS = (
 _declared: list[Any] = []
 
 
-def cure_torchvision() -> None:
+def register_missing_torchvision_ops() -> None:
     """From now on, declare what is missing right before torchvision runs. May be called any number of times."""
     if "torchvision" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())

@@ -12,12 +12,12 @@ from envsetup import stamp
 
 ROOT = Path(__file__).resolve().parents[3]
 TRY = """
-from mobile_vla.policy.torchvision_cure import cure_torchvision
-cure_torchvision()
-cure_torchvision()
+from mobile_vla.policy.torchvision_ops import register_missing_torchvision_ops
+register_missing_torchvision_ops()
+register_missing_torchvision_ops()
 import torchvision
 from transformers import CLIPModel
-cure_torchvision()
+register_missing_torchvision_ops()
 print(CLIPModel.__name__)
 """
 
