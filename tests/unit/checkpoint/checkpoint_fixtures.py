@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One tiny file per layout, in different formats. Tests read it and write elsewhere."""
     folder = tmp_path_factory.mktemp("made")
     synthesize(folder / "documented.safetensors", Order("tiny", "documented"))
-    synthesize(folder / "reconstructed.pth", Order("tiny", "reconstructed", wild=True))
+    synthesize(folder / "reconstructed.pth", Order("tiny", "reconstructed", training_container=True))
     synthesize(folder / "tanh.pt", Order("tiny", "tanh"))
     return folder
 

@@ -111,7 +111,7 @@ def test_a_bare_pickle_is_not_run(tmp_path: Path) -> None:
 
 
 def test_a_training_script_leaves_a_namespace_and_numpy_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "wild.pth"
+    path = tmp_path / "training.pth"
     entries = {
         "epoch": 3,
         "val_mae": np.float32(0.2),

@@ -103,9 +103,24 @@ def test_a_strict_failure_prints_the_table_and_one_sentence(state, checkpoint, c
     assert "is not loaded: 16 missing;" in err
 
 
+def test_the_earlier_name_of_the_container_is_understood(tmp_path: Path, capsys) -> None:
+    command = ["checkpoint", "synthesize", "--size", "tiny", "--layout", "tanh", "--container", "wild"]
+    assert main([*command, str(tmp_path / "policy.pth")]) == 0
+    assert inspect(tmp_path / "policy.pth").contents.source.container.optimizer_bytes > 0
+
+
 def test_the_whole_way_from_a_pth(tmp_path: Path, capsys) -> None:
     source, card = tmp_path / "policy.pth", tmp_path / "policy.pth.card.yaml"
-    command = ["checkpoint", "synthesize", "--size", "tiny", "--layout", "reconstructed", "--container", "wild"]
+    command = [
+        "checkpoint",
+        "synthesize",
+        "--size",
+        "tiny",
+        "--layout",
+        "reconstructed",
+        "--container",
+        "training_container",
+    ]
     assert main([*command, str(source)]) == 0
     assert main([*command, str(source)]) == 2
     filled = card.read_text()

@@ -69,7 +69,7 @@ def _tiny_files(folder: Path) -> dict[str, Path]:
     from mobile_vla.engine.synthetic import Order, synthesize
 
     path = folder / "p.pth"
-    synthesize(path, Order("tiny", "reconstructed", wild=True))
+    synthesize(path, Order("tiny", "reconstructed", training_container=True))
     return {"pth": path, "bf16": path, "int8": path, "made": folder / "made.pth"}
 
 

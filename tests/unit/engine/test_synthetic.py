@@ -32,7 +32,7 @@ def test_the_same_seed_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
     assert (tmp_path / "again.safetensors").read_bytes() == (made / "documented.safetensors").read_bytes()
 
 
-def test_a_wild_file_is_an_ordinary_torch_file(made: Path) -> None:
+def test_a_training_container_is_an_ordinary_torch_file(made: Path) -> None:
     """Laid out without data and filled in afterwards, yet read by plain `torch.load` without mmap."""
     with torch.serialization.safe_globals(list(ALLOWED_GLOBALS)):
         root = torch.load(made / "reconstructed.pth", weights_only=True)
@@ -88,7 +88,7 @@ def test_unknown_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: st
 
 def test_formats_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must end in .pth or .pt; rename it"):
-        synthesize(tmp_path / "a.safetensors", Order("tiny", "tanh", wild=True))
+        synthesize(tmp_path / "a.safetensors", Order("tiny", "tanh", training_container=True))
     with pytest.raises(UserError, match=r"or .safetensors; rename it"):
         synthesize(tmp_path / "a.bin", Order("tiny", "tanh"))
 

@@ -109,7 +109,7 @@ def _files(plan: Plan, say: Callable[[str], None]) -> dict[str, Path]:
     if source is None:
         source = plan.work / "policy.pth"
         say(f"generating {source.name}, size {plan.size}, in the shape of a training script's file")
-        synthesize(source, Order(plan.size, "reconstructed", wild=True))
+        synthesize(source, Order(plan.size, "reconstructed", training_container=True))
     files = {"pth": source, "made": plan.work / "made.pth"}
     for dtype in ("bf16", "int8"):
         files[dtype] = plan.work / f"policy-{dtype}.safetensors"

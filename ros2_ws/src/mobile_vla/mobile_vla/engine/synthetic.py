@@ -22,7 +22,7 @@ from mobile_vla.checkpoint import tiny_tokenizer
 from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path, refuse_long_name
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
-from mobile_vla.checkpoint.wild import write_pth
+from mobile_vla.checkpoint.synthetic_pth import write_pth
 from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors, write_text
 from mobile_vla.errors import UserError
 from mobile_vla.policy.model import expected_shapes
@@ -57,7 +57,7 @@ class Order(NamedTuple):
     size: str
     head: str
     seed: int = 0
-    wild: bool = False
+    training_container: bool = False
 
 
 def synthesize(
@@ -82,14 +82,18 @@ def synthesize(
         progress(done, total)
 
     if destination.suffix in {".pth", ".pt"}:
-        write_pth(destination, shapes, tensor, wild=order.wild, seed=order.seed, progress=report)
-    elif destination.suffix == ".safetensors" and not order.wild:
+        write_pth(
+            destination, shapes, tensor, training_container=order.training_container, seed=order.seed, progress=report
+        )
+    elif destination.suffix == ".safetensors" and not order.training_container:
         entries = [Entry(name, torch.float32, shape) for name, shape in shapes.items()]
         note = f"random weights, seed {order.seed}"
         metadata = {"format": "pt", "mobile_vla.synthetic": note, CARD_METADATA: embedded(card)}
         write_safetensors(destination, entries, tensor, metadata, report)
     else:
-        raise UserError(f"{destination} must end in .pth or .pt{'' if order.wild else ' or .safetensors'}; rename it")
+        raise UserError(
+            f"{destination} must end in .pth or .pt{'' if order.training_container else ' or .safetensors'}; rename it"
+        )
     tiny_tokenizer.write_tokenizer(destination.parent / card.tokenizers.kosmos)
     write_text(card_path(destination), dump_card(card))
     return card

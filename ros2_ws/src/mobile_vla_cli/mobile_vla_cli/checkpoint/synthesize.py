@@ -13,7 +13,7 @@ HELP = """Write a checkpoint of the exact shapes with random weights, its card (
 
 For tests, for planning memory, and for the simulator. Written tensor by tensor: the 7 GB one needs under 1 GB."""
 EPILOG = """vla checkpoint synthesize --size tiny --layout documented tiny.safetensors
-vla checkpoint synthesize --size full --layout reconstructed --container wild full.pth"""
+vla checkpoint synthesize --size full --layout reconstructed --container training_container full.pth"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", required=True, choices=("tiny", "small", "full"), help="1 MB, about 70 MB, or 7 GB")
     parser.add_argument("--layout", required=True, choices=("documented", "reconstructed", "tanh"), help="the head")
     parser.add_argument(
-        "--container", choices=("plain", "wild"), default="plain", help="wild: a training script's container (.pth)"
+        "--container",
+        type=lambda text: {"wild": "training_container"}.get(text, text),  # its name in release 0.1
+        choices=("plain", "training_container"),
+        default="plain",
+        help="training_container: as a training script leaves it, with optimizer state (.pth)",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the weights (default: 0)")
     parser.add_argument("--force", action="store_true", help="replace OUT and its card when they exist")
@@ -40,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{args.out} exists; remove it, choose another name, or give --force")
     if card_present(card_path(args.out)) and not args.force:
         raise UserError(f"{card_path(args.out)} exists and would be overwritten; move it away, or give --force")
-    order = Order(args.size, args.layout, args.seed, args.container == "wild")
+    order = Order(args.size, args.layout, args.seed, args.container == "training_container")
     with stages() as report:
         card = synthesize(args.out, order, lambda done, total: report("write", done, total))
     size = args.out.stat().st_size / 1e9

@@ -1,4 +1,4 @@
-"""Synthetic `.pth` files as they are found in the wild: a training script's container with everything it leaves behind.
+"""Synthetic `.pth` files: tensors alone, or the container that a training script leaves, optimizer state included.
 
 `torch.save` lays the file out without data (`skip_data`), then each tensor is made and written into its place, so the
 7 GB file needs memory for one tensor.
@@ -30,16 +30,16 @@ def write_pth(
     shapes: Mapping[str, tuple[int, ...]],
     tensors: Callable[[str], Tensor],
     *,
-    wild: bool,
+    training_container: bool,
     seed: int,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Write a zip-format checkpoint: `{state_dict, synthetic}`, or with `wild` a training script's whole container."""
+    """Write a zip-format checkpoint: `{state_dict, synthetic}`, or a training script's whole container."""
     with atomic_file(path) as file:
         with FakeTensorMode():
             state = {name: torch.empty(shape) for name, shape in shapes.items()}
             note = f"random weights, seed {seed}"
-            root = _training_container(state, note) if wild else {"state_dict": state, "synthetic": note}
+            root = _training_container(state, note) if training_container else {"state_dict": state, "synthetic": note}
         with torch.serialization.skip_data(materialize_fake_tensors=True):
             torch.save(root, file)
         file.flush()
