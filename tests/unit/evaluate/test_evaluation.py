@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import threading
@@ -31,6 +32,7 @@ from mobile_vla.evaluate.rollout import Moment
 from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Step
 from mobile_vla_cli import main
+from mobile_vla_cli.eval import add_arguments
 
 FULL = (0.3, 0.8)
 AS_IT_IS = Options()
@@ -124,7 +126,7 @@ def test_a_policy_that_agrees_is_perfect(tmp_path: Path, messages: Messages) -> 
 
 def test_same_bytes_in_same_bytes_out(tmp_path: Path, messages: Messages) -> None:
     bag = write(tmp_path / "bag", messages)
-    options = Options(latency_ms=120, drop=0.3, seed=5, closed=True)
+    options = Options(latency_ms=120, drop=0.3, seed=5, gate=True)
     first, second = (figure_report(run(bag, options=options), "vla eval", {}).to_dict() for _ in range(2))
     assert first["executed"]["predictions"] == second["executed"]["predictions"]
     drop = "times_real_time"
@@ -174,9 +176,9 @@ def test_an_instruction_of_the_callers(tmp_path: Path, messages: Messages) -> No
     assert {text for _, text in policy.seen} == {"other"}
 
 
-def test_closed_the_limits_of_the_robot_hold(tmp_path: Path, messages: Messages) -> None:
+def test_with_the_gate_the_limits_of_the_robot_hold(tmp_path: Path, messages: Messages) -> None:
     bag = write(tmp_path / "bag", messages, frames=100)
-    columns = run(bag, options=Options(closed=True)).columns
+    columns = run(bag, options=Options(gate=True)).columns
     forward = np.frombuffer(columns.predicted[0][0])
     assert forward.max() > 0.1
     assert forward.min() >= -CONTROLLER.limits.linear.reverse_mps - 1e-9
@@ -297,13 +299,20 @@ def test_a_recorder_whose_clock_was_set_back_is_suspected(tmp_path: Path, messag
         (("--html", "/tmp"), "/tmp is a folder; name a file in it"),
         (("--seed", "-1"), "--seed must not be negative, got -1"),
         (("--seed", "9" * 4000), "--seed must be at most 1000000000, got 9{24}$"),
-        (("--closed", "--latency-ms", "1e308"), r"--latency-ms must be at most 60000, got 1e\+308"),
+        (("--gate", "--latency-ms", "1e308"), r"--latency-ms must be at most 60000, got 1e\+308"),
         (("--start-s", "1e308"), r"--start-s must be at most 1000000000, got 1e\+308"),
     ],
 )
 def test_flags_that_make_no_sense(flags: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "bag", *flags]) == 2
     assert re.search(sentence, " ".join(capsys.readouterr().err.split()))
+
+
+def test_the_earlier_name_of_the_gate_flag_is_understood() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    assert [parser.parse_args(["bag", flag]).gate for flag in ("--gate", "--closed")] == [True, True]
+    assert "--closed" not in parser.format_help()
 
 
 def test_an_instruction_that_is_too_long_is_one_sentence(

@@ -32,7 +32,7 @@ the machine allows. Every error stands beside what trivial policies get: always 
 stand still. Topics are found by type; a choice is asked for when two fit."""
 EPILOG = """vla eval recordings/lab --html report.html
 vla eval recordings/* --checkpoint old.safetensors --checkpoint new.safetensors --json result.json
-vla eval recordings/lab --closed --latency-ms 120 --drop 0.1 --video eval.mp4
+vla eval recordings/lab --gate --latency-ms 120 --drop 0.1 --video eval.mp4
 vla eval recordings/lab --frames frames.csv"""
 
 ROLES = ("image", "command", "instruction", "odometry", "mode", "scan", "range")
@@ -55,10 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threads", type=threads, default=1, metavar="N", help="CPU threads of the arithmetic (default: 1)"
     )
     what.add_argument(
-        "--closed",
+        "--gate",
         action="store_true",
         help="send the actions through the controller's gate, which hears the recorded scan, range and odometry",
     )
+    what.add_argument("--closed", dest="gate", action="store_true", help=argparse.SUPPRESS)  # its earlier name
     what.add_argument("--latency-ms", type=float, default=0.0, metavar="X", help="simulated time from image to action")
     what.add_argument(
         "--drop", type=float, default=0.0, metavar="SHARE", help="share of frames the policy does not see"
@@ -106,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla.evaluate.schedule import Options
 
     controller = controller_of(args.robot)
-    options = Options(args.instruction, args.latency_ms, args.drop, args.seed, args.closed, args.every_frame)
+    options = Options(args.instruction, args.latency_ms, args.drop, args.seed, args.gate, args.every_frame)
     selection = Selection(args.start_s, args.end_s, args.delay_ms, args.tolerance_ms)
     chosen = {role: name for role in ROLES if (name := vars(args)[f"{role}_topic"])}
     check_bags(args.bags, controller, options, selection, chosen)  # a policy takes longer to load than a bag to open

@@ -45,7 +45,7 @@ class Columns:
         """Frames with the very stamp of the frame before."""
         self.without_instruction = 0
         self.guarded = [0] * policies
-        """Frames at which the range guard held a policy back (`closed` only)."""
+        """Frames at which the range guard held a policy back (`gate` only)."""
         self.model_ms = [Timings(keep=2000) for _ in range(policies)]
         """Per frame, of each policy: towers and head, without decoding and resizing."""
 

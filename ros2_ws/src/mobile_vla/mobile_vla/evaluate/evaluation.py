@@ -17,7 +17,7 @@ from mobile_vla.bags.roles import Roles, find_camera_and
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate import metrics
-from mobile_vla.evaluate.closed import recorded_sensors, sensors_of
+from mobile_vla.evaluate.bag_gate import recorded_sensors, sensors_of
 from mobile_vla.evaluate.columns import Columns
 from mobile_vla.evaluate.frames import Selection, samples_of
 from mobile_vla.evaluate.metrics import Values
@@ -83,7 +83,7 @@ def evaluate(
             damage = reader.damage.sentence if reader.damage is not None else ""
             missing = [role for role, used in sensors_of(controller).items() if used and role not in sensors]
             length = min(seconds, reader.duration_s - selection.start_s)
-            absent = tuple(missing) if options.closed else ()
+            absent = tuple(missing) if options.gate else ()
             facts.append(BagFacts(str(path), length, roles, damage, absent, reader.undecodable, reader.unreadable))
     columns = rollout.columns
     _refuse_nothing(columns, bags)
@@ -111,7 +111,7 @@ def _roles(
     selection: Selection,
 ) -> Roles:
     path = reader.path
-    sensors = [role for role, used in sensors_of(controller).items() if used and options.closed]
+    sensors = [role for role, used in sensors_of(controller).items() if used and options.gate]
     wanted = {"image", "command", "action", "instruction", "odometry", "mode", *sensors}
     try:
         roles = find_camera_and(reader.topics.values(), chosen, wanted)

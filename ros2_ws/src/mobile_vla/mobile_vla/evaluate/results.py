@@ -76,7 +76,7 @@ class BagFacts(NamedTuple):
     topics: Roles
     damage: str
     missing: tuple[str, ...]
-    """Sensors that the gate listens to on the robot and that were not recorded (`closed` only)."""
+    """Sensors that the gate listens to on the robot and that were not recorded (`gate` only)."""
     undecodable: Undecodable
     """Messages that were skipped."""
     unreadable: str = ""

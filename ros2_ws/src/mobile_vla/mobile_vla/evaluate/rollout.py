@@ -1,7 +1,7 @@
 """A policy driven by a bag instead of a camera: the same steps, no graph, no clock, the same result every time.
 
 Per frame: what the policy would have commanded (held, delayed and dropped as asked) beside what was recorded. With
-`closed`, the action goes through the controller's gate on the bag's time. One thread owns a rollout; frames are decoded
+`gate`, the action goes through the controller's gate on the bag's time. One thread owns a rollout; frames are decoded
 and prepared on others, and a small policy encodes several at once. What goes together depends on the recording only.
 """
 
@@ -21,7 +21,7 @@ from mobile_vla.camera.encodings import ImageError
 from mobile_vla.control import ControllerConfig, Velocity
 from mobile_vla.control.decode import decode_action, output_turn
 from mobile_vla.errors import UserError
-from mobile_vla.evaluate.closed import GateOnBagTime
+from mobile_vla.evaluate.bag_gate import GateOnBagTime
 from mobile_vla.evaluate.columns import Columns
 from mobile_vla.evaluate.frames import done_ahead
 from mobile_vla.evaluate.schedule import ONE_SIDE, Options, Planned, Schedule
@@ -141,7 +141,7 @@ class Rollout:
             policy.reset()
         self._pending = [deque() for _ in self._policies]
         self._held = [(0.0, 0.0) for _ in self._policies]
-        if self._options.closed:
+        if self._options.gate:
             self._gates = [GateOnBagTime(self._controller, self._sensors) for _ in self._policies]
             for event in self._newest.values():  # the robot knew it already
                 self._sense(event)

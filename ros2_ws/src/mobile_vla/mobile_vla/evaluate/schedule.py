@@ -25,7 +25,7 @@ class Options(NamedTuple):
     drop: float = 0.0
     """Share of frames the policy does not get to see."""
     seed: int = 0
-    closed: bool = False
+    gate: bool = False
     every_frame: bool = False
     """Also frames while the controller was not armed."""
 

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", required=True, choices=("documented", "reconstructed", "tanh"), help="the head")
     parser.add_argument(
         "--container",
-        type=lambda text: {"wild": "training_container"}.get(text, text),  # its name in release 0.1
+        type=lambda text: {"wild": "training_container"}.get(text, text),  # its earlier name
         choices=("plain", "training_container"),
         default="plain",
         help="training_container: as a training script leaves it, with optimizer state (.pth)",

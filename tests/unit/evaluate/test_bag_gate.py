@@ -1,4 +1,4 @@
-"""`--closed` on small bags whose obstacles are known: what the gate must answer is worked out by hand."""
+"""`--gate` on small bags whose obstacles are known: what the gate must answer is worked out by hand."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def write(
 
 def run(bag: Path, controller: ControllerConfig, chosen: dict[str, str] | None = None) -> Evaluation:
     named = [NamedPolicy("ahead", Ahead())]
-    return evaluate([bag], named, controller, Options(closed=True), Selection(), chosen=chosen)
+    return evaluate([bag], named, controller, Options(gate=True), Selection(), chosen=chosen)
 
 
 def forward(evaluation: Evaluation) -> np.ndarray:
