@@ -168,7 +168,7 @@ def test_arguments_that_cannot_be_read_end_a_node_with_one_sentence(
 
 def test_a_missing_checkpoint_is_said_and_nothing_moves(graph: Any) -> None:
     statuses = graph.listen(DIAGNOSTICS)
-    graph.start_robot({"inference": {"checkpoint": "missing.safetensors"}}, only=("inference",))
+    graph.start("mobile_vla_nodes.inference", "inference", {"checkpoint": "missing.safetensors"})
 
     def said() -> bool:
         return any("missing.safetensors" in status.message for array in statuses for status in array.status)

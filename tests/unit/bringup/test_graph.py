@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,18 @@ from mobile_vla.resources import SHIPPED_POLICY, named_files
 from mobile_vla_bringup.graph import Choice, all_kinds, describe
 
 
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file that the policy `own` names."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "mobile_vla" / "policy.safetensors"
+    file.parent.mkdir()
+    file.touch()
+    return file
+
+
 @pytest.mark.parametrize("robot", sorted(named_files("robots")))
+@pytest.mark.usefixtures("own")
 def test_every_robot_file_is_valid(robot: str) -> None:
     simulated = robot.startswith("sim")
     graph = describe(Choice(robot=robot, policy="" if simulated else "own"))
@@ -31,6 +43,7 @@ def test_every_device_file_is_valid(device: str) -> None:
 
 
 @pytest.mark.parametrize("policy", sorted(named_files("policies")))
+@pytest.mark.usefixtures("own")
 def test_every_policy_file_is_valid(policy: str) -> None:
     describe(Choice(policy=policy))
 
@@ -89,6 +102,40 @@ def test_a_file_that_a_node_could_not_read_is_refused_before_anything_starts(
         describe(Choice(), {node: {value: "nothing"}})
 
 
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("none.pth", r"checkpoint .*none\.pth does not exist; check the path"),
+        ("folder", r"checkpoint .*folder is a directory, not a checkpoint; name one of its files: model\.safetensors"),
+        ("pipe", r"checkpoint .*pipe is a pipe \(FIFO\), not a file"),
+        ("shipped:smal", "unknown shipped policy 'smal'; did you mean 'small'"),
+    ],
+)
+@pytest.mark.parametrize("robot", ["sim", "diff"])
+def test_weights_that_are_not_there_are_refused_before_anything_starts(
+    robot: str, name: str, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "model.safetensors").touch()
+    os.mkfifo(tmp_path / "pipe")
+    checkpoint = name if ":" in name else str(tmp_path / name)
+    with pytest.raises(UserError, match=sentence):
+        describe(Choice(robot=robot, policy="small"), {"inference": {"checkpoint": checkpoint}})
+
+
+def test_a_card_that_is_not_there_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.yaml"):
+        describe(Choice(), {"inference": {"card": str(tmp_path / "none.yaml")}})
+
+
+def test_a_calibration_that_cannot_be_used_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("image_width: 640")
+    for file, sentence in ((bad, r"bad\.yaml: image_height must be"), (tmp_path / "none.yaml", "no calibration file")):
+        with pytest.raises(UserError, match=sentence):
+            describe(Choice(robot="diff", policy="small"), {"camera": {"calibration_file": str(file)}})
+
+
 def test_only_differences_become_parameters() -> None:
     assert "limits.linear.jerk_mps3" not in describe(Choice()).node("controller").parameters()
 
@@ -124,6 +171,7 @@ def test_untrained_policy_needs_a_simulated_robot(policy: str) -> None:
         describe(Choice(robot="diff", policy=policy))
 
 
+@pytest.mark.usefixtures("own")
 def test_allow_untrained_is_refused_on_a_robot() -> None:
     with pytest.raises(ConfigError, match="not simulated"):
         describe(Choice(robot="diff", policy="own"), {"inference": {"allow_untrained": True}})
@@ -133,6 +181,7 @@ def test_allow_untrained_is_refused_on_a_robot() -> None:
 def test_an_untrained_card_is_refused_before_anything_starts(robot: str, tmp_path: Path) -> None:
     card = tmp_path / "policy.card.yaml"
     card.write_text(dump_card(synthetic_card("tiny", "tanh")))
+    (tmp_path / "policy.pth").touch()
     own = {"inference": {"checkpoint": str(tmp_path / "policy.pth"), "card": str(card)}}
     with pytest.raises(UserError, match=r"policy 'synthetic-tiny-tanh' is untrained \(random weights\)"):
         describe(Choice(robot=robot, policy="own"), own)
@@ -155,7 +204,8 @@ def test_a_policy_with_another_action_space_is_refused_before_anything_starts(tm
     with pytest.raises(UserError, match="policy small gives diff actions and robot sim_omni takes omni"):
         describe(Choice(robot="sim_omni"), omni)
     describe(Choice(robot="sim_omni", policy="untrained"), omni)
-    describe(Choice(robot="sim_omni"), {**omni, "inference": {"checkpoint": str(tmp_path / "not_there.safetensors")}})
+    (tmp_path / "cardless.safetensors").touch()
+    describe(Choice(robot="sim_omni"), {**omni, "inference": {"checkpoint": str(tmp_path / "cardless.safetensors")}})
     card = tmp_path / "broken.card.yaml"
     card.write_text("format: one")
     with pytest.raises(UserError, match=r"broken\.card\.yaml"):

@@ -120,6 +120,20 @@ def test_settings_load_nothing_heavy(module: str) -> None:
     assert loaded(f"import {module}") == set()
 
 
+def test_a_checkpoint_that_is_not_there_is_refused_without_torch() -> None:
+    code = """
+from mobile_vla.errors import UserError
+from mobile_vla_bringup.graph import Choice, describe
+try:
+    describe(Choice(), {"inference": {"checkpoint": "none.pth"}})
+except UserError as error:
+    assert "none.pth does not exist" in str(error), error
+else:
+    raise AssertionError("not refused")
+"""
+    assert "torch" not in loaded(code)
+
+
 def test_the_watch_itself_sees_a_heavy_module() -> None:
     assert loaded("import cv2") == {"cv2"}
 

@@ -14,13 +14,14 @@ from typing import Any
 
 from mobile_vla.bags.bag_place import refuse_bag_place
 from mobile_vla.bags.config import RecorderConfig
+from mobile_vla.camera.calibration import load_calibration
 from mobile_vla.camera.config import CameraConfig, DepthScanConfig
 from mobile_vla.config import Config, ConfigError, from_mapping, param, to_mapping
 from mobile_vla.config.namespace import check_namespace
 from mobile_vla.config.sections import merged, read_sections
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.engine.config import InferenceConfig
-from mobile_vla.engine.named import SYNTHETIC, card_beside, refuse_untrained
+from mobile_vla.engine.named import SYNTHETIC, card_beside, refuse_unreadable, refuse_untrained
 from mobile_vla.errors import nearest
 from mobile_vla.files import expanded
 from mobile_vla.resources import SHIPPED_POLICY
@@ -186,10 +187,14 @@ def _recorder_section(bag: str) -> dict[str, dict[str, Any]]:
 
 
 def _refuse_unreadable_files(graph: Graph) -> None:
-    """A gamepad's mapping or a simulator's scenario, which its node would refuse after everything has started."""
+    """Files that a node would refuse after everything has started: weights, mapping, calibration, scenario."""
     for node in graph.nodes:
         if isinstance(node.config, GamepadConfig):
             load_mapping(node.config.mapping)
+        if isinstance(node.config, CameraConfig) and node.config.calibration_file:
+            load_calibration(expanded(node.config.calibration_file), node.config.camera_name)
+        if isinstance(node.config, InferenceConfig):
+            refuse_unreadable(node.config.checkpoint, node.config.card)
         if node.name == "simulator" and node.config.scenario:  # type: ignore[attr-defined]  # an optional package's
             scenario = importlib.import_module("mobile_vla_sim.scenario")
             scenario.scene_for(node.config, node.config.seed)  # type: ignore[attr-defined]

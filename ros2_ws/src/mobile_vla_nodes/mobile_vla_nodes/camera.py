@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from rclpy.node import Node
 from rclpy.time import Time
@@ -24,6 +23,7 @@ from mobile_vla.camera.grabber import Grabber
 from mobile_vla.camera.locate import make_source
 from mobile_vla.camera.reconnect import ENDED, RUNNING, WAITING, Reconnecting, SourceState
 from mobile_vla.camera.source import NS, Clock, Frame
+from mobile_vla.files import expanded
 from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.images import camera_info, image_message, jpeg_message
@@ -44,7 +44,7 @@ class CameraNode(Node):
         config = self._settings.value
         self._loaded: Calibration | None = None
         if config.calibration_file:
-            self._loaded = load_calibration(Path(config.calibration_file).expanduser(), config.camera_name)
+            self._loaded = load_calibration(expanded(config.calibration_file), config.camera_name)
         self._stopping = threading.Event()
         clock = Clock(stamp_ns=lambda: int(self.get_clock().now().nanoseconds), wait=self._stopping.wait)
         self._source = Reconnecting(make_source(config, clock), config.reconnect, clock)

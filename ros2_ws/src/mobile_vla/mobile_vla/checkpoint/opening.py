@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import re
 from pathlib import Path
 
 from mobile_vla.checkpoint.held import HeldFile
 from mobile_vla.checkpoint.pth import PthSource
 from mobile_vla.checkpoint.safetensors_source import SafetensorsSource, read_index
 from mobile_vla.checkpoint.source import SourceError, TensorSource
+from mobile_vla.checkpoint.weights_path import SUFFIXES, why_not_opened
 from mobile_vla.files import FileError
 
 _ZIP, _OLD_PICKLE = b"PK\x03\x04", b"\x80"
-_SUFFIXES = {".pth", ".pt", ".safetensors"}
 
 
 def open_source(path: Path, weights: str = "") -> TensorSource:
@@ -39,7 +37,7 @@ def open_source(path: Path, weights: str = "") -> TensorSource:
             f"{path} is a PyTorch file of the old format (before 1.6), which cannot be read piece by piece"
             f"; save it again with a current torch.save"
         )
-    if path.suffix in _SUFFIXES:
+    if path.suffix in SUFFIXES:
         raise SourceError(
             f"{path} is not a checkpoint although it is named like one; copy it again from where it was made"
         )
@@ -52,26 +50,4 @@ def _open(path: Path) -> HeldFile:
     try:
         return HeldFile(path)
     except FileError as error:
-        if path.is_dir():
-            raise SourceError(_directory(path)) from None
-        if isinstance(error.__cause__, FileNotFoundError):
-            if re.fullmatch(r"[\w.-]+/[\w.-]+", os.fspath(path)) and path.suffix not in _SUFFIXES:
-                raise SourceError(
-                    f"{path} is not a file here; if it is a hub id, download its files first, "
-                    f"nothing is fetched by itself"
-                ) from None
-            raise SourceError(f"{path} does not exist; check the path") from None
-        raise SourceError(str(error)) from None
-
-
-def _directory(path: Path) -> str:
-    try:
-        inside = sorted(
-            entry.name
-            for entry in path.iterdir()
-            if entry.suffix in _SUFFIXES or entry.name.endswith(".safetensors.index.json")
-        )
-    except OSError as error:
-        return f"{path} is a directory that cannot be read ({error.strerror or error}); name a file"
-    name_one = f"name one of its files: {', '.join(inside[:5])}" if inside else "there is no weights file in it"
-    return f"{path} is a directory, not a checkpoint; {name_one}"
+        raise SourceError(why_not_opened(path, error)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mobile_vla.checkpoint import weights_path
 from mobile_vla.checkpoint.card import Card, card_path
 from mobile_vla.checkpoint.card_text import load_card
 from mobile_vla.errors import UserError, nearest
@@ -23,6 +24,14 @@ def checkpoint_file(name: str) -> Path:
     if name.startswith(SHIPPED):
         return _shipped(name.removeprefix(SHIPPED))
     return expanded(name)
+
+
+def refuse_unreadable(name: str, card: str = "") -> None:
+    """Refuse a file of weights, or a card named for it, that is not there or cannot be opened. Loads no torch."""
+    if not name.startswith(SYNTHETIC):
+        weights_path.refuse_unreadable(checkpoint_file(name))
+    if card:
+        load_card(expanded(card))
 
 
 def card_beside(name: str, card: str = "") -> Card | None:
