@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -51,6 +53,17 @@ def test_it_needs_no_card(made: Path, tmp_path: Path) -> None:
     assert facts["loadable"]
     assert facts["card"] is None
     assert "action.space" in facts["missing_card_fields"]
+
+
+def test_it_counts_the_fields_to_fill_in_as_card_new_does(made: Path, tmp_path: Path, capsys: Any) -> None:
+    path = tmp_path / "p.pth"
+    path.write_bytes((made / "reconstructed.pth").read_bytes())
+    assert main(["checkpoint", "inspect", str(path)]) == 0
+    inspected = capsys.readouterr().out
+    assert main(["checkpoint", "card", "new", str(path)]) == 0
+    to_fill = re.search(r"fill in (\d+) fields", capsys.readouterr().out)
+    assert to_fill is not None
+    assert f"{to_fill[1]} fields" in inspected
 
 
 def test_a_card_with_gaps_is_said_and_does_not_change_the_structure(made: Path, tmp_path: Path) -> None:

@@ -25,19 +25,28 @@ def draft(checkpoint: Path, progress: Callable[[int, int], None] = lambda done, 
     not be loaded. `progress` gets the bytes hashed so far and all of them."""
     source = open_source(checkpoint)
     layout, _ = require(Contents(source))
+    known = _known(layout, checkpoint.stem)
+    total = sum(file.size for file in source.held)
+    known["weights_sha256"] = hash_source(source, lambda done: progress(done, total))
+    return "\n".join([*_hints(layout), template(Card, known)]), fields_to_fill_in(layout)
+
+
+def fields_to_fill_in(layout: Layout) -> list[str]:
+    """The fields of a card, dotted, that the tensors of a file with this layout do not tell."""
+    return missing_card_fields(template(Card, _known(layout, "any")), "a new card")
+
+
+def _known(layout: Layout, name: str) -> dict[str, Any]:
     known: dict[str, Any] = {
         "format": FORMAT,
-        "name": checkpoint.stem,
+        "name": name,
         "layout": layout.head.family,
         "kosmos_image": {"size_px": layout.kosmos.image_px},
         "clip_image": {"size_px": layout.clip.image_px},
     }
-    total = sum(file.size for file in source.held)
-    known["weights_sha256"] = hash_source(source, lambda done: progress(done, total))
     if layout.kosmos.text.width != FULL_SIZE_WIDTHS["kosmos.text"]:
         known["towers"] = {}
-    text = "\n".join([*_hints(layout), template(Card, known)])
-    return text, missing_card_fields(text, f"the new card of {checkpoint}")
+    return known
 
 
 def _hints(layout: Layout) -> list[str]:

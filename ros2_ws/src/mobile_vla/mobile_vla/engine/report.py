@@ -17,6 +17,7 @@ from mobile_vla.checkpoint.int8 import is_scale
 from mobile_vla.checkpoint.layout import HeadDims, Layout
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import DTYPE_WORDS
+from mobile_vla.engine.card_draft import fields_to_fill_in
 from mobile_vla.engine.strict import Examined, examine
 from mobile_vla.errors import UserError
 from mobile_vla.files import read_text
@@ -92,7 +93,7 @@ def inspect(path: Path, card_file: Path | None = None, weights: str = "") -> Ins
     """Open and examine a file; raises only when it cannot be read as a checkpoint at all."""
     contents = Contents(open_source(path, weights))
     examined = examine(contents)
-    card, error, missing = _card(contents, card_file)
+    card, error, missing = _card(contents, card_file, examined.layout)
     if card is not None and examined.layout is not None:
         try:
             tower_facts(examined.layout, card)
@@ -103,7 +104,9 @@ def inspect(path: Path, card_file: Path | None = None, weights: str = "") -> Ins
     return Inspection(contents, examined, card, error, missing, contradiction=False)
 
 
-def _card(contents: Contents, card_file: Path | None) -> tuple[Card | None, str, tuple[str, ...]]:
+def _card(
+    contents: Contents, card_file: Path | None, layout: Layout | None
+) -> tuple[Card | None, str, tuple[str, ...]]:
     source = contents.source
     beside = card_file or card_path(source.path)
     inside = source.container.metadata.get(CARD_METADATA)
@@ -114,7 +117,7 @@ def _card(contents: Contents, card_file: Path | None) -> tuple[Card | None, str,
             return parse_card(inside, f"the card inside {source.path}"), "", ()
     except CardError as error:
         return None, str(error), _still_missing(beside if beside.exists() else None, inside)
-    return None, "", tuple(missing_card_fields())
+    return None, "", tuple(missing_card_fields() if layout is None else fields_to_fill_in(layout))
 
 
 def _still_missing(file: Path | None, inside: str | None) -> tuple[str, ...]:

@@ -132,4 +132,4 @@ def _card(facts: dict[str, Any]) -> str:
     if facts["card_error"]:
         return facts["card_error"]
     missing = facts["missing_card_fields"]
-    return f"none; {len(missing)} fields are needed: {', '.join(missing)}"
+    return f"none; {len(missing)} fields of it are to fill in (`vla checkpoint card new`): {', '.join(missing)}"
