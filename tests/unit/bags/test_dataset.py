@@ -86,9 +86,23 @@ def test_a_sound_set_has_no_errors(built: Manifest) -> None:
 
 def test_a_stuck_camera_is_found(tmp_path: Path, messages: Messages) -> None:
     bags = [drive(tmp_path / "ok", messages, 1), drive(tmp_path / "stuck", messages, 2, still=True)]
-    errors = [finding for finding in check(build(bags, tmp_path / "set", SMALL)) if finding.level == "error"]
+    findings = check(build(bags, tmp_path / "set", SMALL))
+    errors = [finding for finding in findings if finding.level == "error"]
     assert [finding.what for finding in errors] == ["stuck camera", "stuck camera"]
     assert "frozen for 2.9 s from 0.0 s on" in errors[0].sentence
+
+
+@pytest.mark.parametrize(("shares", "missing"), [({"val_share": 0.0}, "val"), ({}, "val")])
+def test_a_set_that_training_refuses_is_not_usable(
+    tmp_path: Path, messages: Messages, capsys: pytest.CaptureFixture[str], shares: dict[str, float], missing: str
+) -> None:
+    bags = [drive(tmp_path / f"bag{number}", messages, number) for number in range(3 if shares else 1)]
+    folder = build(bags, tmp_path / "set", SMALL._replace(**shares)).folder
+    assert main(["dataset", "check", str(folder)]) == 1
+    said = capsys.readouterr().out
+    assert f"has no {missing} episodes" in said
+    assert "build it again with --val-share above 0" in said
+    assert "not usable" in said
 
 
 def test_the_same_recording_in_two_splits_is_a_leak(tmp_path: Path, messages: Messages) -> None:

@@ -45,9 +45,10 @@ def check(manifest: Manifest) -> list[Finding]:
             actions.append(episode.actions)
     findings += _overlaps(manifest)
     findings += _leaks({split: np.concatenate(parts) for split, parts in prints.items()})
-    findings += (
-        _balance(np.concatenate(actions)) if actions else [Finding("error", "empty", "The training split is empty.")]
-    )
+    if missing := manifest.missing_split():
+        findings.append(Finding("error", "split", f"{missing}."))
+    if actions:
+        findings += _balance(np.concatenate(actions))
     findings += _instructions(manifest)
     return findings
 

@@ -54,6 +54,16 @@ class Manifest:
     def of_split(self, split: str) -> list[EpisodeEntry]:
         return [entry for entry in self.episodes if entry.split == split]
 
+    def missing_split(self) -> str:
+        """One sentence when there is nothing to train on, or nothing to measure the training on; else empty."""
+        for split in ("train", "val"):
+            if not self.of_split(split):
+                return (
+                    f"{self.folder} has no {split} episodes, and training needs both train and val; record at least "
+                    f"{len(SPLITS)} episodes and build it again with --val-share above 0"
+                )
+        return ""
+
     def read(self, entry: EpisodeEntry) -> Episode:
         return read_episode(self.folder / entry.file)
 

@@ -128,9 +128,8 @@ def _drives(episodes: list[Encoded], card: Card, controller: ControllerConfig) -
 
 
 def _check(manifest: Manifest, destination: Path) -> None:
-    for split in ("train", "val"):
-        if not manifest.of_split(split):
-            raise UserError(f"{manifest.folder} has no {split} episodes; record more, or build it with another split")
+    if missing := manifest.missing_split():
+        raise UserError(missing)
     if destination.suffix != ".safetensors":
         raise UserError(f"{destination} must end in .safetensors, the only format written; rename it")
     if destination.exists():
