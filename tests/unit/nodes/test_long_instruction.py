@@ -6,12 +6,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from rclpy.serialization import serialize_message
 from std_msgs.msg import String
 
+from mobile_vla.bags.episodes import EpisodeMarker
 from mobile_vla.config import ConfigError
+from mobile_vla.config.instruction import MAX_CHARACTERS
 from mobile_vla.engine.config import InferenceConfig
-from mobile_vla.policy.instruction import MAX_CHARACTERS
+from mobile_vla_nodes.controller import ControllerNode
 from mobile_vla_nodes.inference import InferenceNode
+from mobile_vla_nodes.recorder import RecorderNode
 
 
 class Node(SimpleNamespace):
@@ -52,6 +56,36 @@ def test_the_next_sentence_is_followed_again() -> None:
     node.hear("x" * MAX_CHARACTERS)
     assert node.told == ["x" * MAX_CHARACTERS]
     assert node._refused_instruction == ""
+
+
+def test_the_controller_goes_on_with_the_actions_it_has() -> None:
+    changes: list[int] = []
+    node: Any = SimpleNamespace(
+        _instruction=None,
+        _refused_instruction="",
+        _gate=SimpleNamespace(instruction_changed=changes.append),
+        _now=lambda: 1,
+    )
+
+    def hear(text: str) -> None:
+        ControllerNode._on_instruction(node, String(data=text))
+
+    hear("go to the door")
+    hear("x" * (MAX_CHARACTERS + 1))
+    assert changes == [1]
+    assert node._refused_instruction.startswith("the instruction is 1001 characters long")
+    hear("go to the door")
+    assert changes == [1]
+    assert node._refused_instruction == ""
+
+
+def test_the_recorder_ends_no_episode_for_it() -> None:
+    marks: list[Any] = []
+    node: Any = SimpleNamespace(_episodes=EpisodeMarker(), _mark=marks.extend)
+    node._episodes.on_mode("autonomy", 1)
+    for text in ("go to the door", "x" * (MAX_CHARACTERS + 1)):
+        RecorderNode._on_instruction(node, serialize_message(String(data=text)), 2)
+    assert [(mark.begins, mark.instruction) for mark in marks] == [(False, ""), (True, "go to the door")]
 
 
 def test_a_parameter_is_bounded_too() -> None:

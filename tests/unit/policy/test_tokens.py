@@ -8,11 +8,11 @@ import torch
 from rounding import assert_same
 
 from mobile_vla.checkpoint.card import Tokenizers
+from mobile_vla.config.instruction import MAX_CHARACTERS
 from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.errors import UserError
 from mobile_vla.policy.clip import TransformersClip
 from mobile_vla.policy.features import FeatureSet, Pixels
-from mobile_vla.policy.instruction import MAX_CHARACTERS
 from mobile_vla.policy.preprocess import Preprocess
 from mobile_vla.policy.upstream import CLIPModel
 

@@ -24,6 +24,7 @@ from sensor_msgs.msg import LaserScan, Range
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from mobile_vla.config.instruction import too_long
 from mobile_vla.control import (
     NS_PER_S,
     RELEASED,
@@ -96,6 +97,7 @@ class ControllerNode(Node):
         self._last_tick_ns = 0
         self._last_action_ns = 0
         self._instruction: str | None = None
+        self._refused_instruction = ""
         self._inference = f"{self.get_namespace().rstrip('/')}/inference"
         self._optional: dict[str, Any] = {}
         self._inputs = PolledSubscriptions(self)
@@ -146,7 +148,8 @@ class ControllerNode(Node):
         self._gate.offer_odometry(stamp_ns(message), twist.linear.x, twist.angular.z, self._now())
 
     def _on_instruction(self, message: String) -> None:
-        if message.data != self._instruction:
+        self._refused_instruction = too_long(message.data)
+        if not self._refused_instruction and message.data != self._instruction:
             self._instruction = message.data
             self._gate.instruction_changed(self._now())
 
@@ -301,8 +304,9 @@ class ControllerNode(Node):
             "scheduling": scheduled(self._scheduling),
             "ticks_with_messages_left": str(self._inputs.cut_short),
         }
-        if self._latch_file.trouble:
-            level, message = max(level, WARN), f"{message}; {self._latch_file.trouble}"
+        for problem in (self._latch_file.trouble, self._refused_instruction):
+            if problem:
+                level, message = max(level, WARN), f"{message}; {problem}"
         return Status(level, message, {**values, **rate, **measured, **details(self._gate)})
 
     # set-up

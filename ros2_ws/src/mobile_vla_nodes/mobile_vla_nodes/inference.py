@@ -19,9 +19,9 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from mobile_vla.camera.health import FrameHealth
+from mobile_vla.config.instruction import too_long
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
-from mobile_vla.policy.instruction import too_long
 from mobile_vla.policy.interface import Policy, weights_trouble
 from mobile_vla.policy.worker import FAILURES_BEFORE_ERROR, InferenceWorker, Job
 from mobile_vla.timing import RateMeter, Timings

@@ -23,6 +23,7 @@ from mobile_vla.bags.episodes import TOPIC as EPISODE_TOPIC
 from mobile_vla.bags.episodes import EpisodeMarker, Mark
 from mobile_vla.bags.recorder import Recorder
 from mobile_vla.bags.types import Qos
+from mobile_vla.config.instruction import too_long
 from mobile_vla_nodes.batch import BatchExecutor
 from mobile_vla_nodes.recorder_topics import described, reading, wanted_topics
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
@@ -99,7 +100,10 @@ class RecorderNode(Node):
         self._subscribed.add(name)
 
     def _on_instruction(self, data: bytes, now_ns: int) -> None:
-        self._mark(self._episodes.on_instruction(deserialize_message(data, INSTRUCTION.type).data, now_ns))
+        """One that is too long is followed by nobody, so it ends no episode."""
+        text = deserialize_message(data, INSTRUCTION.type).data
+        if not too_long(text):
+            self._mark(self._episodes.on_instruction(text, now_ns))
 
     def _on_state(self, data: bytes, now_ns: int) -> None:
         values = {pair.key: pair.value for pair in deserialize_message(data, CONTROLLER_STATE.type).values}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 
 from mobile_vla.camera.config import HealthConfig
+from mobile_vla.config.instruction import MAX_CHARACTERS, too_long
 from mobile_vla.config.schema import Config, ConfigError, param, section
 from mobile_vla.engine.registry import DTYPES, ENGINES
-from mobile_vla.policy.instruction import MAX_CHARACTERS, too_long
 
 MAX_THREADS = 256
 

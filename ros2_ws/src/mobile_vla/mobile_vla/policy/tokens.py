@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from mobile_vla.checkpoint.card import Card
 from mobile_vla.checkpoint.layout import Layout
+from mobile_vla.config.instruction import too_long
 from mobile_vla.errors import UserError
-from mobile_vla.policy.instruction import too_long
 from mobile_vla.policy.model import tower_facts
 
 BEGIN, IMAGE, END_IMAGE = "<s>", "<image>", "</image>"
