@@ -95,3 +95,10 @@ def test_a_place_that_cannot_be_worked_in_is_one_sentence(tmp_path: Path, where:
     (tmp_path / ".converting..converting.taken").touch()
     with pytest.raises(UserError, match=r"cannot work in .*; choose another destination"):
         conversion_folder(tmp_path / where).__enter__()
+
+
+def test_folders_made_for_a_conversion_that_failed_are_removed(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with pytest.raises(RuntimeError), conversion_folder(tmp_path / "there" / "a" / "b" / "p.safetensors"):
+        raise RuntimeError
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there"]

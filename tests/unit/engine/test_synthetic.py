@@ -138,3 +138,9 @@ def test_a_full_disk_is_said_in_a_unit_that_shows_it(tmp_path: Path, monkeypatch
     with pytest.raises(UserError, match=r"987\.0 kB free, [0-9.]+ MB are needed; free some, or choose another place"):
         synthesize(tmp_path / "a.safetensors", Order("tiny", "documented"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_made_for_a_file_that_was_refused_are_removed(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="must end in"):
+        synthesize(tmp_path / "a" / "b" / "p.bin", Order("tiny", "tanh"))
+    assert list(tmp_path.iterdir()) == []

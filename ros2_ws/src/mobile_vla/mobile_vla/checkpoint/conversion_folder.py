@@ -10,10 +10,11 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mobile_vla.errors import UserError
+from mobile_vla.files import made_parents
 
 PREFIX = ".converting."
 _LOCK = "lock"
@@ -21,28 +22,30 @@ _LOCK = "lock"
 
 @contextmanager
 def conversion_folder(target: Path) -> Iterator[Path]:
-    """An empty folder on the target's file system, this process's own until the end of the block."""
+    """An empty folder on the target's file system, this process's own until the end of the block. Folders that were
+    made above it are removed again after an exception."""
     folder = target.parent / f"{PREFIX}{target.name}"
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = _acquire(folder)
-        if lock is None:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(made_parents(target))
+            lock = _acquire(folder)
+            if lock is None:
+                raise UserError(
+                    f"{target} is being written by another conversion; wait for it, or choose another destination"
+                )
+            for entry in folder.iterdir():
+                if entry.name != _LOCK:
+                    _remove(entry)
+        except OSError as error:
             raise UserError(
-                f"{target} is being written by another conversion; wait for it, or choose another destination"
-            )
-        for entry in folder.iterdir():
-            if entry.name != _LOCK:
-                _remove(entry)
-    except OSError as error:
-        raise UserError(
-            f"cannot work in {target.parent}: {error.strerror or error}; choose another destination"
-        ) from None
-    try:
-        remove_abandoned(target.parent)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
+                f"cannot work in {target.parent}: {error.strerror or error}; choose another destination"
+            ) from None
+        try:
+            remove_abandoned(target.parent)
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
 
 
 def remove_abandoned(parent: Path) -> None:

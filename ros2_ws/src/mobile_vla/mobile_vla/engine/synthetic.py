@@ -25,6 +25,7 @@ from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
 from mobile_vla.checkpoint.synthetic_pth import write_pth
 from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors, write_text
 from mobile_vla.errors import UserError
+from mobile_vla.files import made_parents
 from mobile_vla.policy.model import expected_shapes
 
 # Part of the cache's name: a change of what the generator writes must not meet an older file.
@@ -65,14 +66,18 @@ def synthesize(
 ) -> Card:
     """Write a .safetensors, .pth or .pt file, its card, and its tokenizer folder beside it."""
     refuse_long_name(destination)
+    try:
+        with made_parents(destination):
+            return _synthesize(destination, order, progress)
+    except OSError as error:
+        raise UserError(f"cannot write {destination}: {error.strerror or error}; choose another place") from None
+
+
+def _synthesize(destination: Path, order: Order, progress: Callable[[int, int], None]) -> Card:
     layout, card = synthetic_layout(order.size, order.head), synthetic_card(order.size, order.head)
     shapes = expected_shapes(layout)
     total = sum(4 * math.prod(shape) for shape in shapes.values())
     tiny_tokenizer.refuse_another(destination.parent / card.tokenizers.kosmos)
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write {destination}: {error.strerror or error}; choose another place") from None
     refuse_little_space(destination.parent, total * 11 // 10)
 
     def tensor(name: str) -> Tensor:
