@@ -21,7 +21,11 @@ def build(root: Path, profile: str, venv: Path) -> None:
     plan = make_plan(root, profile, venv, here)
     keep = can_be_kept(venv, system_site_packages=plan.system_site_packages)
     verb = "updating" if keep else "making"
-    print(f"{verb} {venv.name} with Python {sys.version.split()[0]} (a cold run takes a few minutes)", flush=True)
+    print(
+        f"{verb} {venv.name} with Python {sys.version.split()[0]} "
+        "(a cold run takes about 2 minutes on an idle machine, more on a busy one)",
+        flush=True,
+    )
     needed = system_packages.missing_venv()
     useful = system_packages.missing_renderer() if profile != "robot" else []
     if not keep:

@@ -26,7 +26,7 @@ SHOW_S = 0.25
 PATIENCE_S = 1.0
 PIECES = 64
 HELP = """
-  hold to move:  w s  forward, backward    a d  turn        arrows do the same; u i o j k l m , . go askew, too
+  hold to move:  w s  forward, backward    a d  turn        arrows do the same; u i o j k l m , . also turn while moving
   SPACE  emergency stop    r  reset it    e  arm, disarm    h  hand back to autonomy
   k  stand still           + -  speed     q  quit (disarms while you have control)
 

@@ -1,4 +1,4 @@
-"""How often a robot that obeys its safety gate touches a post: layouts of BARN, rude drivers, no policy.
+"""How often a robot that obeys its safety gate touches a post: layouts of BARN, reckless drivers, no policy.
 
 A run depends on its layout and driver only, so the work may be split over processes without changing a figure.
 """

@@ -139,7 +139,7 @@ def _tiles(drive: Drive, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         arrived = sum(bool(task["arrived"]) for task in tasks)
         shown.insert(0, (f"{arrived} of {len(tasks)}", "arrived where it was told"))
     if facts.get("first_motion_s") is not None:
-        shown.append((f"{float(facts['first_motion_s']):.1f} s", "from the command to the first motion"))
+        shown.append((f"{float(facts['first_motion_s']):.1f} s", "from starting the demo to the first motion"))
     autonomy = drive.mode_seconds.get("autonomy")
     if autonomy is not None:
         shown.append((f"{autonomy:.1f} s", "driven by the policy"))

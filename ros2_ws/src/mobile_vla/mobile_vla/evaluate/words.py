@@ -102,8 +102,8 @@ def _timing(drive: Drive) -> list[str]:
     if drive.camera_to_command_ms:
         ordered = sorted(drive.camera_to_command_ms)
         sentences.append(
-            f"From a camera image to the command computed from it took {percentile(ordered, 50):.0f} ms in the middle "
-            f"and {percentile(ordered, 99):.0f} ms at the 99th percentile."
+            f"From a camera image to the command computed from it: median {percentile(ordered, 50):.0f} ms, "
+            f"99th percentile {percentile(ordered, 99):.0f} ms."
         )
     if len(drive.frames) > 1:
         span = drive.frames[-1] - drive.frames[0]
