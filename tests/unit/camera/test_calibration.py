@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from hostile_yaml import HOSTILE
 
 from mobile_vla.camera.calibration import (
     CalibrationError,
@@ -127,10 +128,21 @@ def test_missing_binary_and_folder(tmp_path: Path):
     with pytest.raises(CalibrationError, match="no calibration file"):
         load_calibration(tmp_path / "none.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
-    with pytest.raises(CalibrationError, match="cannot be read"):
+    with pytest.raises(CalibrationError, match="not a text file"):
         load_calibration(tmp_path / "binary.yaml")
-    with pytest.raises(CalibrationError, match="cannot be read"):
+    with pytest.raises(CalibrationError, match="is a directory, not a file"):
         load_calibration(tmp_path)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_files_are_one_sentence_with_the_file(tmp_path: Path, kind: str):
+    file = tmp_path / "front.yaml"
+    HOSTILE[kind](file)
+    with pytest.raises(CalibrationError) as refusal:
+        load_calibration(file)
+    assert str(refusal.value).startswith(f"calibration file {file}")
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 500
 
 
 def test_another_cameras_file(write: Any):

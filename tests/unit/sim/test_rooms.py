@@ -10,6 +10,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 import pytest
+from hostile_yaml import HOSTILE
 
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError
@@ -214,6 +215,17 @@ def test_a_number_with_an_exponent_is_a_number(tmp_path: Path) -> None:
     path = tmp_path / "one.yaml"
     path.write_text("objects: [{kind: ball, colour: red, x_m: 1e0, y_m: 5e-2}]\ninstruction: go to the red ball\n")
     assert load_scene(path, BASE, 0).things[0].y == 5e-2
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_files_are_one_sentence_with_the_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "room.yaml"
+    HOSTILE[kind](path)
+    with pytest.raises(UserError) as refused:
+        load_scene(path, BASE, 0)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 500
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00rubbish", b"\x00\x01\x02"])

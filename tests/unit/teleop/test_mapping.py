@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hostile_yaml import HOSTILE
 
 from mobile_vla.config import ConfigError
 from mobile_vla.errors import UserError
@@ -71,6 +72,17 @@ def test_wrong_mappings_are_one_sentence_with_the_file(tmp_path: Path, text: str
     assert sentence in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_files_are_one_sentence_with_the_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "pad.yaml"
+    HOSTILE[kind](path)
+    with pytest.raises(UserError) as caught:
+        load_mapping(str(path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
 
 
 def test_unknown_pads() -> None:

@@ -15,7 +15,7 @@ LIBRARY = Path(__file__).resolve().parents[3] / "ros2_ws" / "src" / "mobile_vla"
 SHARED = {"errors", "files", "config", "timing", "resources", "figures"}
 ALLOWED = {
     "control": {"config", "errors"},
-    "config": {"errors", "resources"},
+    "config": {"errors", "files", "resources"},
     "checkpoint": SHARED,
     "policy": SHARED | {"checkpoint"},
     "engine": SHARED | {"checkpoint", "policy", "camera"},

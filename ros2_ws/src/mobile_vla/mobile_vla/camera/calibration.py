@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from mobile_vla.camera.config import CameraConfig
-from mobile_vla.config.safe_yaml import YamlError, load_yaml
+from mobile_vla.config.safe_yaml import MAX_BYTES, YamlError, load_yaml
 from mobile_vla.errors import UserError, nearest
+from mobile_vla.files import FileError, read_text
 
 # Number of coefficients each distortion model of sensor_msgs can have.
 MODELS: dict[str, tuple[int, ...]] = {
@@ -58,13 +59,13 @@ class Calibration:
 def load_calibration(file: Path, camera_name: str = "") -> Calibration:
     """Read and validate a camera_calibration YAML; a name other than `camera_name` is another camera's file."""
     try:
-        document = load_yaml(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CalibrationError(f"no calibration file at {file}; check calibration_file, or leave it empty") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CalibrationError(
-            f"calibration file {file} cannot be read ({error}); check what it is and its permissions"
-        ) from None
+        document = load_yaml(read_text(file, MAX_BYTES))
+    except FileError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise CalibrationError(
+                f"no calibration file at {file}; check calibration_file, or leave it empty"
+            ) from None
+        raise CalibrationError(f"calibration file {error}") from None
     except YamlError as error:
         raise CalibrationError(
             f"calibration file {file}: {error}; fix that line, or delete the %YAML line that OpenCV writes"

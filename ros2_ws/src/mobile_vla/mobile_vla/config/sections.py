@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.config.safe_yaml import YamlError, load_yaml
+from mobile_vla.config.safe_yaml import MAX_BYTES, YamlError, load_yaml
 from mobile_vla.config.schema import ConfigError
 from mobile_vla.errors import nearest
+from mobile_vla.files import FileError, read_text
 from mobile_vla.resources import named_file
 
 
@@ -27,11 +28,9 @@ def read_sections(kind: str, name: str, known: set[str] | None = None) -> dict[s
 def read_yaml(path: Path) -> Any:
     """What a settings file holds; raises `ConfigError` that opens with its path."""
     try:
-        return load_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not valid YAML (not text); correct it") from error
+        return load_yaml(read_text(path, MAX_BYTES))
+    except FileError as error:
+        raise ConfigError(str(error)) from error
     except YamlError as error:
         raise ConfigError(f"{path}{' is ' if str(error).startswith('not valid') else ': '}{error}") from error
 
