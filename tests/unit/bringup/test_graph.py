@@ -11,6 +11,7 @@ import pytest
 from mobile_vla.checkpoint.card_text import dump_card
 from mobile_vla.checkpoint.sizes import synthetic_card
 from mobile_vla.config import ConfigError
+from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.resources import SHIPPED_POLICY, named_files
 from mobile_vla_bringup.graph import Choice, all_kinds, describe
@@ -61,6 +62,21 @@ def test_layers_and_overrides() -> None:
     graph = describe(Choice(instruction="go to the cup"), {"controller": {"rate_hz": 50.0}})
     assert graph.node("controller").parameters()["rate_hz"] == 50.0
     assert graph.node("inference").parameters()["instruction"] == "go to the cup"
+
+
+def test_a_dotted_override_wins_over_a_group_of_the_robot_file() -> None:
+    over = {"limits.linear.velocity_mps": 0.21, "range_guard.front_m": 0.13}
+    controller = describe(Choice(robot="diff", policy="small"), {"controller": over}).node("controller").config
+    assert isinstance(controller, ControllerConfig)
+    linear, guard = controller.limits.linear, controller.range_guard
+    assert (linear.velocity_mps, linear.reverse_mps, guard.front_m, guard.half_width_m) == (0.21, 0.1, 0.13, 0.15)
+
+
+def test_a_value_given_twice_in_one_file_is_refused(tmp_path: Path) -> None:
+    robot = tmp_path / "twice.yaml"
+    robot.write_text("controller: {limits: {linear: {velocity_mps: 0.2}}, limits.linear.velocity_mps: 0.3}")
+    with pytest.raises(ConfigError, match=r"twice\.yaml: .*is given twice; remove one of them"):
+        describe(Choice(robot=str(robot), policy="small"))
 
 
 @pytest.mark.parametrize(

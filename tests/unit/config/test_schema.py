@@ -20,6 +20,7 @@ from mobile_vla.config import (
 )
 from mobile_vla.config.document import dump, template
 from mobile_vla.config.safe_yaml import load_yaml
+from mobile_vla.config.schema import laid_over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +128,23 @@ def test_a_change_is_validated_as_a_whole() -> None:
     assert robot.linear.accel_mps2 == 20
     with pytest.raises(ConfigError, match="accel_mps2 must be <= 10 x speed_mps"):
         with_values(robot, {"linear.speed_mps": 0.1})
+
+
+def test_layers_may_name_values_in_groups_or_with_dots() -> None:
+    base = {"linear": {"speed_mps": 1.0}, "lateral.accel_mps2": 1.0, "wheels": 2}
+    over = {"linear.speed_mps": 2.0, "lateral": {"accel_mps2": 2.0, "speed_mps": 1.0}}
+    assert laid_over(base, over) == {
+        "linear": {"speed_mps": 2.0},
+        "lateral": {"accel_mps2": 2.0, "speed_mps": 1.0},
+        "wheels": 2,
+    }
+
+
+def test_a_name_of_many_dots_is_refused_like_any_other() -> None:
+    with pytest.raises(ConfigError, match="with more than 20 dots"):
+        from_mapping(Robot, {"linear." + "a." * 5000 + "b": 1}, "robot.yaml")
+    with pytest.raises(ConfigError, match="with more than 20 dots"):
+        laid_over({}, {"." * 5000: 1})
 
 
 def test_not_a_mapping() -> None:

@@ -22,6 +22,7 @@ _KEY = "mobile_vla.param"
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LONGEST_SHOWN = 60
+_MOST_DOTS = 20
 T = TypeVar("T")
 C = TypeVar("C", bound="Config")
 Value = bool | int | float | str | tuple[float, ...] | tuple[str, ...] | None
@@ -162,7 +163,7 @@ def from_mapping(cls: type[C], values: Mapping[str, Any], where: str) -> C:
 
 def with_values(config: C, values: Mapping[str, Any]) -> C:
     """A copy of `config` with some dotted names replaced, validated as a whole."""
-    return _build(type(config), _merged(_nested(config), values), "")
+    return _build(type(config), laid_over(_nested(config), values), "")
 
 
 def _nested(config: Config) -> dict[str, Any]:
@@ -171,10 +172,12 @@ def _nested(config: Config) -> dict[str, Any]:
 
 
 def _nest(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Dotted names as groups, one level deep: how deep the names of a file go is bounded by the class they are for."""
+    """Dotted names as groups, one level deep; a value that is given twice is refused."""
     nested: dict[str, Any] = {}
     for key, value in values.items():
         head, _, rest = str(key).partition(".")
+        if rest.count(".") > _MOST_DOTS:
+            raise ConfigError(f"unknown name {_shown(key)} with more than {_MOST_DOTS} dots; name a value")
         if not rest and not isinstance(value, Mapping):
             if head in nested:
                 raise ConfigError(f"{head} is both a value and a group; remove one of them")
@@ -190,12 +193,13 @@ def _nest(values: Mapping[Any, Any]) -> dict[str, Any]:
     return nested
 
 
-def _merged(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base`, group by group."""
-    result = dict(base)
+def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid over `base` value by value, both nested or with dotted names; the result is nested."""
+    result = _nest(base)
     for key, value in _nest(over).items():
         below = result.get(key)
-        result[key] = _merged(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+        group = below if isinstance(below, Mapping) else {}
+        result[key] = laid_over(group, value) if isinstance(value, Mapping) else value
     return result
 
 
@@ -221,7 +225,7 @@ def _argument(field: Field, value: Any, name: str) -> Any:
     if not isinstance(value, Mapping):
         raise _no_group(name, value)
     base = _nested(field.default) if isinstance(field.default, Config) else {}
-    return _build(field.section, _merged(base, value), f"{name}.")
+    return _build(field.section, laid_over(base, value), f"{name}.")
 
 
 def _no_group(name: str, value: Any) -> ConfigError:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mobile_vla.config.safe_yaml import MAX_BYTES, YamlError, load_yaml
-from mobile_vla.config.schema import ConfigError
+from mobile_vla.config.schema import ConfigError, laid_over
 from mobile_vla.errors import nearest
 from mobile_vla.files import FileError, read_text
 from mobile_vla.resources import named_file
@@ -22,7 +22,10 @@ def read_sections(kind: str, name: str, known: set[str] | None = None) -> dict[s
     for section, values in content.items():
         if section != "description" and not isinstance(values, dict):
             raise ConfigError(f"{path}: section {section} must hold `name: value` lines, got {values!r}")
-    return {section: values for section, values in content.items() if section != "description"}
+    try:
+        return {section: laid_over({}, values) for section, values in content.items() if section != "description"}
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def read_yaml(path: Path) -> Any:
@@ -45,18 +48,9 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def merged(*layers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Later layers win, value by value."""
+    """Later layers win, value by value; a layer may name values in groups or with dots."""
     result: dict[str, dict[str, Any]] = {}
     for layer in layers:
         for section, values in layer.items():
-            result[section] = _merge(result.get(section, {}), values)
+            result[section] = laid_over(result.get(section, {}), values)
     return result
-
-
-def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    both = {
-        name: _merge(base[name], over[name])
-        for name in over
-        if isinstance(over[name], dict) and isinstance(base.get(name), dict)
-    }
-    return {**base, **over, **both}
