@@ -70,6 +70,15 @@ def test_a_sequence_starts_and_ends_with_an_empty_window(policy: StreamingPolicy
     assert_same([policy.raw(picture, TEXT) for picture in pictures], whole)
 
 
+def test_rows_are_the_fused_features(policy: StreamingPolicy, loaded) -> None:
+    """Fitting a head takes the features of the same pass."""
+    executor, prepared = policy._executor, [policy.prepare(picture) for picture in frames(12, 3)]
+    features = executor.features(prepared, TEXT)
+    assert features.shape == (3, loaded.model.layout.head.feature_width)
+    with torch.inference_mode():
+        assert_same(torch.cat(list(executor.encode(prepared, TEXT))), loaded.model.fuse(features))
+
+
 @pytest.mark.parametrize("at_once", [2, 5, 16])
 def test_frames_handed_over_together_equal_single_steps(policy: StreamingPolicy, at_once: int) -> None:
     """From an empty window, over the moment it fills, and on."""

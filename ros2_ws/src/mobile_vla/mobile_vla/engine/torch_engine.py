@@ -113,14 +113,18 @@ class TorchExecutor:
     @torch.inference_mode()
     def encode(self, frames: Sequence[Prepared], instruction: str) -> Sequence[Tensor]:
         """One fused row (1, width) per frame."""
+        return self._model.fuse(self.features(frames, instruction)).chunk(len(frames))
+
+    @torch.inference_mode()
+    def features(self, frames: Sequence[Prepared], instruction: str) -> Tensor:
+        """What the towers see, before the fusion: (frames, feature_width)."""
         if lost := self._mapped.require():
             raise StepError(lost)
         prompt = self._prepared(instruction)
         kosmos = self._pixels([frame.kosmos for frame in frames])
         same = all(frame.clip is frame.kosmos for frame in frames)
         pixels = Pixels(kosmos, kosmos if same else self._pixels([frame.clip for frame in frames]))
-        features = self._features.compute(self._model, self._clip, pixels, prompt)
-        return self._model.fuse(features).chunk(len(frames))
+        return self._features.compute(self._model, self._clip, pixels, prompt)
 
     @torch.inference_mode()
     def act(self, rows: Sequence[Tensor]) -> list[tuple[float, float]]:

@@ -19,11 +19,9 @@ from torch import Tensor
 from mobile_vla.bags.dataset.episode import Episode
 from mobile_vla.bags.dataset.manifest import EpisodeEntry, Manifest
 from mobile_vla.engine.load import Loaded
-from mobile_vla.engine.tokenizers import tokens_of
+from mobile_vla.engine.torch_engine import TorchExecutor
 from mobile_vla.files import atomic_binary
-from mobile_vla.policy.clip import TransformersClip
-from mobile_vla.policy.features import FeatureSet, Pixels
-from mobile_vla.policy.preprocess import Preprocess
+from mobile_vla.policy.preprocess import Preparation
 
 BATCH = 16
 
@@ -40,11 +38,9 @@ class FeatureCache:
     """Features of one checkpoint over one data set."""
 
     def __init__(self, loaded: Loaded, weights_sha256: str, folder: Path) -> None:
-        self._model, card = loaded.model, loaded.card
-        self._tokens = tokens_of(card, loaded.model.layout, loaded.base)
-        self._features = FeatureSet(card, loaded.model.layout)
-        self._towers = TransformersClip(loaded.model.clip_model)
-        self._kosmos, self._clip = Preprocess(card.kosmos_image), Preprocess(card.clip_image)
+        card = loaded.card
+        self._executor = TorchExecutor(loaded, torch.get_num_threads())
+        self._prepare = Preparation(card.kosmos_image, card.clip_image)
         text = repr((weights_sha256, loaded.dtype, card.features, card.kosmos_image, card.clip_image))
         text += repr((card.prompt, card.clip_prompt, card.tokenizers, card.towers))
         self.key = hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -75,20 +71,12 @@ class FeatureCache:
         self.computed += 1
         return features, episode.actions
 
-    @torch.inference_mode()
     def _compute(self, episode: Episode) -> Tensor:
-        weight: Tensor = self._model.get_parameter("rnn.weight_ih_l0")
-        prompt = self._features.prepare(self._model, self._towers, self._tokens(episode.instruction))
-        rows = []
-        for frames in _batches(episode.frames()):
-            pixels = Pixels(
-                *(
-                    torch.from_numpy(np.stack([process(frame) for frame in frames])).to(weight.device, weight.dtype)
-                    for process in (self._kosmos, self._clip)
-                )
-            )
-            rows.append(self._features.compute(self._model, self._towers, pixels, prompt).float().cpu())
-        return torch.cat(rows).clone()
+        rows = [
+            self._executor.features([self._prepare(frame) for frame in frames], episode.instruction).float().cpu()
+            for frames in _batches(episode.frames())
+        ]
+        return torch.cat(rows)
 
 
 def _batches(frames: Iterator[NDArray[np.uint8]]) -> Iterator[list[NDArray[np.uint8]]]:
