@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ from mobile_vla_bringup.graph import Choice, describe  # noqa: E402
 from mobile_vla_bringup.processes import NodeProcess  # noqa: E402
 from mobile_vla_ros.run_folder import RUN_FOLDER  # noqa: E402
 from mobile_vla_ros.topics import ARM, Service, Topic  # noqa: E402
+
+REPLACED_S = 2.0
+"""Until Fast DDS has replaced the ports that a killed process left locked (its `healthy_check_timeout_ms` is 1000)."""
 
 
 class GraphUnderTest:
@@ -141,12 +145,24 @@ class GraphUnderTest:
         return future.result()
 
     def close(self) -> None:
-        prefer_this_process_no_longer()
-        for process in self.processes:
-            process.kill()
-        self._executor.shutdown()
-        self.node.destroy_node()
-        rclpy.shutdown(context=self._context)
+        """The observer leaves first, entities before node before context; then the processes are killed.
+
+        A process that is killed (or stopped) while it writes into the observer's shared memory keeps the lock of that
+        port. Fast DDS replaces the port after about a second and unmaps the old one, although the thread that closes
+        the participant may be waiting for that very lock: a segmentation fault in `destroy_node`.
+        """
+        try:
+            for process in self.processes:
+                process.send(signal.SIGCONT)
+            if any(process.returncode == -signal.SIGKILL for process in self.processes):
+                self.spin(REPLACED_S)
+            prefer_this_process_no_longer()
+            self._executor.shutdown()
+            self.node.destroy_node()
+            rclpy.shutdown(context=self._context)
+        finally:
+            for process in self.processes:
+                process.kill()
 
 
 @pytest.fixture(autouse=True)

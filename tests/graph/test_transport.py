@@ -12,16 +12,22 @@ from typing import Any
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
+from retried import retried
 
 from mobile_vla_bringup.processes import NodeProcess
 from mobile_vla_bringup.shared_memory import SHARED_MEMORY
 from mobile_vla_ros.qos import SENSOR
 from mobile_vla_ros.topics import CMD_VEL, DIAGNOSTICS
 
-FREEZES = 12
+FREEZES = 16
+TRIES = 2
+SHARED = "controller and observer share the machine's cores with everything else that runs"
 FROZEN_S = 0.9
 SILENCE_S = 0.7
-"""Over shared memory one freeze in five silenced the commands for as long as it lasted; over UDP none of 80 did."""
+"""Over shared memory one freeze in five silenced the commands for as long as it lasted; over UDP none of 80 did.
+
+So shared memory fails both tries in 94 of 100 runs.
+"""
 ALONE = {"require.camera": False, "require.policy": False}
 WRITER = """
 import rclpy
@@ -59,22 +65,26 @@ def test_a_process_that_hangs_while_it_writes_does_not_silence_the_commands(grap
     )
     graph.node.create_subscription(DiagnosticArray, DIAGNOSTICS.name, lambda m: heard.add(m.status[0].name), SENSOR)
     graph.start("mobile_vla_nodes.controller", "controller", ALONE)
-    writer = subprocess.Popen([sys.executable, "-c", WRITER], env=graph.environ)
-    try:
-        graph.wait(lambda: arrivals and "writer" in heard, what="commands and noise")
+    log = graph.tmp_path / "writer.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([sys.executable, "-c", WRITER], env=graph.environ, stderr=output)
+    writer = NodeProcess("writer", process, log)
+    graph.processes.append(writer)  # killed once the observer, into whose memory it writes, is gone
+    graph.wait(lambda: arrivals and "writer" in heard, what="commands and noise")
+
+    def freeze() -> None:
         gaps = []
         for number in range(FREEZES):
             graph.spin(0.05 + 0.01 * number)
             begun = arrivals[-1]
-            writer.send_signal(signal.SIGSTOP)
+            writer.send(signal.SIGSTOP)
             graph.spin(FROZEN_S)
-            writer.send_signal(signal.SIGCONT)
+            writer.send(signal.SIGCONT)
             times = [begun, *(arrival for arrival in arrivals if arrival > begun), time.monotonic()]
             gaps.append(max(after - before for before, after in pairwise(times)))
-    finally:
-        writer.kill()
-        writer.wait()
-    assert max(gaps) < SILENCE_S, gaps
+        assert max(gaps) < SILENCE_S, gaps
+
+    retried(freeze, SHARED, TRIES)
 
 
 def _shares_memory(process: NodeProcess) -> bool:
