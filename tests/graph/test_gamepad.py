@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from retried import retried
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from teleop_people import (
     BUTTONS,
     GAMEPAD,
+    SHARED,
     SLACK_S,
     TICK_S,
     TIMEOUT_S,
@@ -23,10 +25,12 @@ from teleop_people import (
     Status,
     stamp_ns,
     twist,
+    usual_period_s,
 )
 
 from mobile_vla.control import RELEASED
 from mobile_vla.teleop.joydev import AXIS, BUTTON, EVENT, INITIAL
+from mobile_vla_bringup.processes import NodeProcess
 from mobile_vla_ros.topics import (
     JOY,
     RECORDER_SAVE,
@@ -36,11 +40,15 @@ from mobile_vla_ros.topics import (
 
 @pytest.fixture
 def driver(graph: Any) -> Driver:
-    graph.start(GAMEPAD, "gamepad")
     driver = Driver(graph)
-    status = Status(graph)
-    graph.wait(lambda: status.text() == "ready", what="a ready gamepad")
+    start_gamepad(graph)
     return driver
+
+
+def start_gamepad(graph: Any) -> NodeProcess:
+    process, status = graph.start(GAMEPAD, "gamepad"), Status(graph)
+    graph.wait(lambda: status.text() == "ready", what="a ready gamepad")
+    return process
 
 
 def test_gamepad_sends_while_the_deadman_is_held(graph: Any, driver: Driver) -> None:
@@ -52,7 +60,7 @@ def test_gamepad_sends_while_the_deadman_is_held(graph: Any, driver: Driver) -> 
     driver.hold("deadman")
     graph.spin(1.0)
     assert {twist(message) for message in commands} == {(0.2, 0.0)}
-    assert len(commands) == pytest.approx(20, abs=4)
+    assert usual_period_s(commands) == pytest.approx(0.05, rel=0.1)
     assert all(stamp_ns(b) > stamp_ns(a) for a, b in pairwise(commands))
     driver.hold("deadman", "turbo")
     graph.spin(0.3)
@@ -126,39 +134,43 @@ def test_the_save_button_says_what_became_of_it(graph: Any, driver: Driver) -> N
 
 @pytest.mark.parametrize("fault", ["unplugged", "frozen stamps", "NaN", "empty arrays", "killed"])
 def test_a_lost_pad_stops_the_robot_in_time(graph: Any, driver: Driver, fault: str) -> None:
+    gamepads = graph.processes[:1]
     robot = Robot(graph)
-    gamepad = graph.processes[0]
     graph.arm()
-    driver.hold("deadman")
-    driver.axes[1] = 1.0
-    robot.wait("teleop", source="joy")
-    robot.wait_moving()
-    graph.spin(1.0)
-    if fault == "unplugged":
-        driver.running = False
-    elif fault == "frozen stamps":
-        driver.stamp = graph.node.get_clock().now().to_msg()
-        driver.say()
-    elif fault == "NaN":
-        driver.axes[1] = float("nan")
-    elif fault == "empty arrays":
-        driver.axes, driver.buttons = [], []
-    else:
-        gamepad.kill()
-    lost = time.monotonic()
-    robot.wait("hold", "teleop_lost")
-    graph.spin(0.5)
-    assert robot.braking_after(lost) <= TIMEOUT_S + 2 * TICK_S + SLACK_S
-    assert robot.commands[-1][1] == 0.0
-    if fault == "killed":
-        return
-    driver.running, driver.stamp = True, None
-    driver.axes = [0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
-    driver.hold("deadman")
-    graph.spin(0.5)
-    assert robot.value("reason") == "teleop_lost"
-    driver.hold()
-    graph.wait(lambda: robot.value("reason") != "teleop_lost", what="forgiveness after the release")
+
+    def lose() -> None:
+        driver.hold("deadman")
+        driver.axes[1] = 1.0
+        robot.wait("teleop", source="joy")
+        robot.wait_moving()
+        graph.spin(1.0)
+        if fault == "unplugged":
+            driver.running = False
+        elif fault == "frozen stamps":
+            driver.stamp = graph.node.get_clock().now().to_msg()
+            driver.say()
+        elif fault == "NaN":
+            driver.axes[1] = float("nan")
+        elif fault == "empty arrays":
+            driver.axes, driver.buttons = [], []
+        else:
+            gamepads[-1].kill()
+        lost = time.monotonic()
+        robot.wait("hold", "teleop_lost")
+        graph.spin(0.5)
+        assert robot.commands[-1][1] == 0.0
+        braking_s = robot.braking_after(lost)
+        driver.plug_in()
+        if fault == "killed":
+            gamepads.append(start_gamepad(graph))
+        driver.hold("deadman")
+        graph.spin(0.5)
+        assert fault == "killed" or robot.value("reason") == "teleop_lost"
+        driver.hold()
+        graph.wait(lambda: robot.value("reason") != "teleop_lost", what="forgiveness after the release")
+        assert braking_s <= TIMEOUT_S + 2 * TICK_S + SLACK_S
+
+    retried(lose, SHARED)
 
 
 def test_a_pad_lost_at_rest_holds_until_the_deadman_is_released(graph: Any, driver: Driver) -> None:

@@ -12,15 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from teleop_people import (
-    KEYBOARD,
-    SLACK_S,
-    TICK_S,
-    Person,
-    Robot,
-    stamp_ns,
-    twist,
-)
+from retried import retried
+from teleop_people import KEYBOARD, SHARED, SLACK_S, TICK_S, Person, Robot, stamp_ns, twist, usual_period_s
 
 from mobile_vla.control import RELEASED
 from mobile_vla_ros.topics import (
@@ -42,13 +35,19 @@ def test_keyboard_holds_control_from_the_first_key_until_hand_back(graph: Any, p
     assert commands == []
     person.hold("w", 1.5)
     assert {twist(message) for message in commands} == {(0.2, 0.0)}
-    age_s = (graph.node.get_clock().now().nanoseconds - stamp_ns(commands[-1])) / 1e9
-    assert -0.01 < age_s < 0.3
+
+    def fresh() -> float:
+        person.hold("w", 0.5)
+        age_s = (graph.node.get_clock().now().nanoseconds - stamp_ns(commands[-1])) / 1e9
+        assert age_s < 0.3
+        return age_s
+
+    assert retried(fresh, SHARED) > -0.01
     graph.spin(0.6)
     del commands[:]
     graph.spin(1.0)
     assert {twist(message) for message in commands} == {(0.0, 0.0)}
-    assert len(commands) == pytest.approx(10, abs=2)
+    assert usual_period_s(commands) == pytest.approx(0.1, rel=0.1)
     assert all(stamp_ns(b) > stamp_ns(a) for a, b in pairwise(commands))
     assert "you: +0.00 m/s" in person.line()
     person.type("\x1b[D")
@@ -97,18 +96,21 @@ def test_driving_by_keyboard_from_arming_to_emergency_stop(graph: Any) -> None:
         assert person.line().startswith("teleop | keyboard | ")
         robot.graph.wait(lambda: robot.commands[-1][1] == 0.0, what="standing after letting go")
         robot.wait("teleop", source="keyboard")  # zeros keep control
-        person.hold("w", 0.8)
-        pressed = time.monotonic()
-        person.type(" ")
-        robot.wait("estop")
-        graph.spin(0.2)
-        stopped = next(when for when, linear, _ in robot.commands if when > pressed and linear == 0.0)
-        assert stopped - pressed < TICK_S + SLACK_S
-        graph.spin(0.6)
-        person.type("r")
-        robot.wait("disarmed")
-        person.type("e")
-        robot.wait("teleop", source="keyboard")  # armed again, but still in the person's hands
+
+        def stop() -> None:
+            person.hold("w", 0.8)
+            pressed = time.monotonic()
+            person.type(" ")
+            robot.wait("estop")
+            graph.spin(0.8)
+            stopped = next(when for when, linear, _ in robot.commands if when > pressed and linear == 0.0)
+            person.type("r")
+            robot.wait("disarmed")
+            person.type("e")
+            robot.wait("teleop", source="keyboard")  # armed again, but still in the person's hands
+            assert stopped - pressed < TICK_S + SLACK_S
+
+        retried(stop, SHARED)
         person.type("h")
         robot.wait("hold")
     finally:
