@@ -5,6 +5,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+RANDOM_INPUTS := tests/graph/test_fuzz.py tests/unit/checkpoint/test_fuzz.py tests/unit/teleop/test_pad.py \
+	$(addprefix tests/unit/control/test_,blind_spots.py gate_properties.py limits.py scan_sides.py)
 
 .PHONY: help setup setup-jazzy demo test test-fast coverage test-anywhere docs-check test-jazzy lint format bench faults fuzz constraints clean distclean
 
@@ -52,8 +54,8 @@ bench: setup  ## figures of the graph: lost frames, latencies, jitter (exit 1 wh
 faults: setup  ## the fault battery against real processes
 	@$(BIN)/vla faults $(ARGS)
 
-fuzz: setup  ## malformed messages and requests at every node, FUZZ_S seconds each (60)
-	@FUZZ_S=$${FUZZ_S:-60} $(BIN)/python -m pytest -q -n0 tests/graph/test_fuzz.py $(ARGS)
+fuzz: setup  ## malformed messages, FUZZ_S seconds a node (60); damaged files and random inputs, MOBILE_VLA_FUZZ times (10)
+	@FUZZ_S=$${FUZZ_S:-60} MOBILE_VLA_FUZZ=$${MOBILE_VLA_FUZZ:-10} $(BIN)/python -m pytest -q -n0 --timeout 1800 $(RANDOM_INPUTS) $(ARGS)
 
 constraints: setup  ## resolve the exact versions again (ARGS=--upgrade for the newest)
 	@$(BIN)/python tools/setup_env.py --constraints $(ARGS)

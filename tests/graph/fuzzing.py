@@ -23,6 +23,8 @@ SIZES = (0, 1, 2, 3, 4, 8, 16, 99)
 ANSWER_S = 0.3
 REMEMBERED = 15
 AT_ONCE = 20
+OVERRUN_S = 30.0
+"""An attack ends this long after its time at the latest: AT_ONCE requests that nobody answers take 6 s."""
 HEARD_BY_ALL = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -159,7 +161,7 @@ class Target:
 
 
 def fuzz(target: Target, seconds: float, also: Callable[[], None] = lambda: None) -> int:
-    """Attack for a time; how often it was. `also` is called after each time and may fail."""
+    """Attack for a time; how often it was. `also` is called after each time and may fail, as does a late end."""
     end = time.monotonic() + seconds
     done = 0
 
@@ -179,4 +181,6 @@ def fuzz(target: Target, seconds: float, also: Callable[[], None] = lambda: None
 
     while time.monotonic() < end:
         attack()
+    late_s = time.monotonic() - end
+    assert late_s < OVERRUN_S, f"the attack ended {late_s:.1f} s late; last sent: {target.sent[-1]}"
     return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from effort import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -98,7 +99,7 @@ def test_what_the_scan_never_reaches_is_not_a_gap() -> None:
 runs = st.lists(st.tuples(st.integers(-180, 179), st.integers(1, 120)), max_size=4)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(runs, st.tuples(st.floats(-0.15, 0.15), st.floats(-0.15, 0.15)))
 def test_a_scan_makes_a_bounded_number_of_samples_outside_body_and_margin(
     gaps: list[tuple[int, int]], mount: tuple[float, float]
@@ -113,7 +114,7 @@ def test_a_scan_makes_a_bounded_number_of_samples_outside_body_and_margin(
     assert all(BODY.grown(0.03).gap(*place) > 0.0 for place in hidden)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     runs,
     st.integers(-180, 179),

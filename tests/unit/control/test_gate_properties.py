@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from effort import examples
 from gate_rig import stopping_time_s
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -191,7 +192,7 @@ class Bench:
         self.before, self.slopes = values, tuple(slopes)
 
 
-@settings(max_examples=250)
+@settings(max_examples=examples(100))
 @given(st.sampled_from(CONFIGS), st.lists(moves, max_size=40))
 def test_no_sequence_of_inputs_breaks_a_promise(config: ControllerConfig, sequence: list[tuple]) -> None:
     bench = Bench(config)
@@ -222,7 +223,7 @@ def prepare(bench: Bench) -> None:
     assert command.linear_x > 0.1
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(40))
 @given(st.lists(st.tuples(velocities, ages_ms, st.integers(1, 60)), max_size=80))
 def test_nothing_moves_before_arming(messages: list[tuple]) -> None:
     bench = Bench(ControllerConfig())
@@ -235,7 +236,7 @@ def test_nothing_moves_before_arming(messages: list[tuple]) -> None:
         assert (command.linear_x, command.linear_y, command.angular_z) == (0.0, 0.0, 0.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(40))
 @given(
     st.lists(
         st.tuples(st.integers(1, 60), st.sampled_from(["action", "teleop", "instruction", "reset", "none"])),

@@ -4,6 +4,7 @@ import math
 from itertools import pairwise
 
 import pytest
+from effort import examples
 from gate_rig import stopping_time_s
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -210,7 +211,7 @@ positive = st.floats(0.05, 50.0)
 limit_sets = st.builds(AxisLimits, positive, st.just(0.0) | positive, positive, positive, st.floats(0.1, 5000.0))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(150))
 @given(limit_sets, st.lists(st.tuples(anything, st.floats(1e-4, 0.1), st.integers(1, 12)), min_size=1, max_size=25))
 def test_no_sequence_of_targets_and_tick_times_breaks_a_limit(
     limits: AxisLimits, moves: list[tuple[float, float, int]]
@@ -230,7 +231,7 @@ def test_no_sequence_of_targets_and_tick_times_breaks_a_limit(
             before, slope_before = velocity, slope
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 @given(limit_sets, st.lists(st.tuples(anything, st.integers(1, 40)), max_size=12))
 def test_stops_in_the_stated_time_from_wherever_it_is(limits: AxisLimits, moves: list[tuple[float, int]]) -> None:
     limiter = AxisLimiter(limits)
@@ -245,7 +246,7 @@ def test_stops_in_the_stated_time_from_wherever_it_is(limits: AxisLimits, moves:
         assert ticks * DT <= bound + DT
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 @example(AxisLimits(1.0, 0.0, 1.0, 0.0625, 2.0), [(0, 5e-324, 1), (0, 1.0, 1)])
 @given(
     limit_sets, st.lists(st.tuples(st.sampled_from([0, 1, 2]), anything, st.integers(1, 15)), min_size=1, max_size=20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from effort import examples
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -170,7 +171,7 @@ def test_what_is_never_looked_at_stays_slow_and_what_was_lost_stops() -> None:
 runs = st.lists(st.tuples(st.integers(0, 359), st.integers(1, 60)), max_size=4)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 @given(
     runs,
     st.floats(-HALF + NARROW / 2, HALF - NARROW / 2),

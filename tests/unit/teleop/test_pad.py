@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import pytest
+from effort import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -325,7 +326,7 @@ STATES = st.tuples(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 @given(st.lists(STATES, max_size=30))
 def test_any_states_keep_every_promise(states: list[Any]) -> None:
     hands = Hands()
