@@ -10,6 +10,16 @@ from hypothesis import settings
 
 TESTS = Path(__file__).parent
 PROCESS_FOLDERS = ("graph", "faults", "pages")
+LONGEST = (
+    "test_vla_up.py",
+    "test_life_and_death.py",
+    "test_quick_battery.py",
+    "test_recipe.py",
+    "test_colcon.py",
+    "test_controller.py",
+    "test_sim_bench.py",
+)
+"""Files of slow tests that take a minute or more: begun first, so that no worker is left alone with one at the end."""
 # How long an example takes says something about the machine's other work, not about the code.
 settings.register_profile("shared_machine", deadline=None)
 settings.load_profile("shared_machine")
@@ -23,7 +33,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    items.sort(key=place)
+
+
+def place(item: pytest.Item) -> int:
+    """Quick tests first, then the longest files, then the other slow tests."""
+    if item.get_closest_marker("slow") is None:
+        return 0
+    return 1 + LONGEST.index(item.path.name) if item.path.name in LONGEST else 1 + len(LONGEST)
 
 
 def starts_processes(item: pytest.Item) -> bool:
