@@ -278,6 +278,7 @@ def test_stopping_distance_with_a_deceleration_that_is_not_one() -> None:
     # at 1 m/s: 0.5 + 1 / (2 * 2) + 1 * 2 / (2 * 8); at 0.125 m/s the jerk lets it reach sqrt(0.125 * 8) = 1 only
     assert stopping_distance_m(1.0, 0.5, limits) == pytest.approx(0.5 + 0.25 + 0.125)
     assert stopping_distance_m(0.125, 0.0, limits) == pytest.approx(1 / 128 + 1 / 128)
+    assert stopping_distance_m(1.0, 0.0, limits._replace(decel=0.5, jerk=1e12)) == pytest.approx(1.0)
 
 
 def test_stopping_distance_matches_the_limiter() -> None:

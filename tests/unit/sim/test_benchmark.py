@@ -19,7 +19,7 @@ from mobile_vla_cli import sim_bench
 from mobile_vla_cli.main import main
 from mobile_vla_sim import benchmark
 from mobile_vla_sim.bench_report import Outcome, in_short, page_of, report_of
-from mobile_vla_sim.benchmark import Job, Workers, cores, run_job
+from mobile_vla_sim.benchmark import Job, Workers, cores
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, Rules
 from mobile_vla_sim.estimates import mean, share
@@ -99,10 +99,12 @@ def test_the_only_object_of_a_room_counts_as_the_told_one() -> None:
 
 def test_workers_do_not_change_results() -> None:
     job = Job("random", episodes=7, rules=SHORT)
-    alone, together = run_job(job), run_job(job, workers=2)
+    alone = Workers(1).run(job)
+    with Workers(2) as workers:
+        together = workers.run(job)
     assert alone == together
     assert [one.seed for one in alone] == list(range(1_000_000, 1_000_007))
-    assert run_job(dataclasses.replace(job, first=5, episodes=2)) == alone[5:]
+    assert Workers(1).run(dataclasses.replace(job, first=5, episodes=2)) == alone[5:]
 
 
 def test_workers_serve_one_job_after_the_other_and_say_when_one_fails() -> None:
@@ -111,7 +113,7 @@ def test_workers_serve_one_job_after_the_other_and_say_when_one_fails() -> None:
     with Workers(2) as workers:
         with pytest.raises(UserError, match="unknown scenario 'nowhere'"):
             workers.run(broken)
-        assert workers.run(job) == run_job(job)
+        assert workers.run(job) == Workers(1).run(job)
 
 
 def test_as_many_workers_as_cores_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +152,7 @@ def test_a_policy_for_another_base_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("mobile_vla.engine.open_policy", lambda config: Omni())
     monkeypatch.setattr(benchmark, "_opened", {})
     with pytest.raises(UserError, match="action space is omni and the robot takes diff"):
-        run_job(Job("policy", episodes=1, inference=InferenceConfig(allow_untrained=True)))
+        Workers(1).run(Job("policy", episodes=1, inference=InferenceConfig(allow_untrained=True)))
 
 
 def test_the_time_of_a_decision_is_measured_on_a_full_window() -> None:
@@ -269,7 +271,7 @@ def test_a_wrong_command_line_is_one_sentence(
 def test_settings_of_the_simulator_reach_the_episodes() -> None:
     slow = with_values(SimulatorConfig(), {"base.max_linear_mps": 0.05})
     fast_result, slow_result = (
-        run_job(Job("straight", episodes=1, rules=SHORT, simulator=simulator))[0]
+        Workers(1).run(Job("straight", episodes=1, rules=SHORT, simulator=simulator))[0]
         for simulator in (SimulatorConfig(), slow)
     )
     assert slow_result.path_m < 0.2 < fast_result.path_m

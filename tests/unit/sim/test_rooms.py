@@ -276,6 +276,5 @@ def test_there_is_no_route_out_of_a_closed_room() -> None:
     closed = Block(0.6, 0.0, 0.0, 0.05, 2.6, 2.0, wall=True)
     walled = dataclasses.replace(scene, blocks=(closed,), start=Pose(-1.0, 0.0, 0.0))
     route = Route(FloorMap(walled), (2.0, 0.0), 0.5, 0.25)
-    assert not route.reachable(-1.0, 0.0)
     assert route.path(-1.0, 0.0) == []
     assert not goal_reachable(walled, BASE)

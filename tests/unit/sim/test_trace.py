@@ -16,7 +16,7 @@ from mobile_vla.engine.config import InferenceConfig
 from mobile_vla_cli.main import main
 from mobile_vla_sim import benchmark
 from mobile_vla_sim import trace as module
-from mobile_vla_sim.benchmark import Job, run_job
+from mobile_vla_sim.benchmark import Job, Workers
 from mobile_vla_sim.drivers import ActionScale
 from mobile_vla_sim.episode import ARRIVED, Rules
 from mobile_vla_sim.expert import Expert
@@ -35,7 +35,7 @@ def arrival() -> Trace:
 
 
 def test_a_traced_drive_is_the_drive_of_the_benchmark() -> None:
-    assert [trace.result for trace in traces(JOB, [FIRST, FIRST + 1])] == run_job(JOB)
+    assert [trace.result for trace in traces(JOB, [FIRST, FIRST + 1])] == Workers(1).run(JOB)
 
 
 def test_every_decision_is_written_down_with_what_the_expert_would_do(arrival: Trace) -> None:

@@ -56,12 +56,6 @@ def named_files(kind: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted((config_dir() / kind).glob("*.yaml"))}
 
 
-def cache_dir() -> Path:
-    """Where generated files are kept between runs."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "mobile_vla"
-
-
 def _singular(kind: str) -> str:
     return {"policies": "policy"}.get(kind, kind.removesuffix("s"))
 

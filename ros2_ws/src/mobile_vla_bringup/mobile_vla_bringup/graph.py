@@ -6,7 +6,6 @@ configuration class of each node before anything starts.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,7 +78,6 @@ class Graph:
     nodes: tuple[NodeSpec, ...]
     policy: str = ""
     """Name of the policy, as it was chosen."""
-    use_sim_time: bool = False
     respawn: bool = True
 
     def node(self, name: str) -> NodeSpec:
@@ -265,8 +263,3 @@ def _simulator_kind() -> NodeKind:
 def all_kinds() -> dict[str, NodeKind]:
     """Every kind of node, keyboard and simulator included, for reference pages and checks."""
     return {**KINDS, "keyboard": KEYBOARD, "simulator": _simulator_kind()}
-
-
-def with_sim_time(graph: Graph) -> Graph:
-    """The same graph on simulated time."""
-    return dataclasses.replace(graph, use_sim_time=True)

@@ -9,7 +9,7 @@ from typing import Any
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler
 from launch.event_handlers import OnShutdown
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node, SetParameter
+from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from mobile_vla.config import fields_of, from_mapping
@@ -41,8 +41,7 @@ def _start(context: LaunchContext) -> list[Any]:
     choice = from_mapping(Choice, values, "launch arguments")
     graph = describe(choice)
     run = {RUN_FOLDER: tempfile.mkdtemp(prefix="mobile_vla_run_")}
-    actions: list[Any] = [SetParameter(name="use_sim_time", value=True)] if graph.use_sim_time else []
-    actions += [
+    actions: list[Any] = [
         Node(
             package=node.kind.package,
             executable=node.kind.executable,

@@ -82,13 +82,10 @@ class Supervisor:
         return {slot.spec.name: slot.restarts for slot in self._slots}
 
     def _start(self, spec: NodeSpec) -> NodeProcess:
-        parameters = spec.parameters()
-        if self._graph.use_sim_time:
-            parameters["use_sim_time"] = True
         return NodeProcess.start(
             spec.kind.module,
             spec.name,
-            parameters,
+            spec.parameters(),
             namespace=self._graph.namespace,
             environ=self._environ,
             folder=self._folder,

@@ -73,7 +73,8 @@ def _stop_distance(robot: str, base_s: float) -> Finding:
     except ImportError:
         return Finding(subject, Verdict.MISSING, "mobile_vla_bringup is not installed, so there are no robot files")
     from mobile_vla.control.config import ControllerConfig
-    from mobile_vla.control.stop_distance import autonomous_speed_mps, reactions, stop_distance_m
+    from mobile_vla.control.limits import stopping_distance_m
+    from mobile_vla.control.stop_distance import autonomous_speed_mps, reactions
     from mobile_vla.engine.config import InferenceConfig
 
     try:
@@ -85,9 +86,7 @@ def _stop_distance(robot: str, base_s: float) -> Finding:
     assert isinstance(inference, InferenceConfig)
     speed, linear = autonomous_speed_mps(controller), controller.limits.linear
     fast, slow = reactions(controller, inference.image_max_age_s, base_s)
-    near, far = (
-        stop_distance_m(speed, reaction.total_s, linear.decel_mps2, linear.jerk_mps3) for reaction in (fast, slow)
-    )
+    near, far = (stopping_distance_m(speed, reaction.total_s, linear.axis) for reaction in (fast, slow))
     text = (
         f"robot {robot} at {speed:g} m/s: {near:.2f} m with a fast policy (reaction {fast.total_s:.2f} s), "
         f"{far:.2f} m with the slowest accepted (image {slow.image_s:.2f} + inference {slow.inference_s:.2f} + "

@@ -77,11 +77,6 @@ class Parameters(Generic[C]):
         return SetParametersResult(successful=True)
 
 
-def ros_parameters(config: Config) -> dict[str, Any]:
-    """A configuration as the flat mapping that launch files and parameter files take."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in to_mapping(config).items()}
-
-
 def _declare(node: Node, field: Field, value: Any) -> None:
     """Declare one parameter with its already validated value.
 

@@ -96,12 +96,6 @@ class Workers:
         return sorted(results, key=lambda result: result.seed)
 
 
-def run_job(job: Job, workers: int = 1, progress: Callable[[Result], None] | None = None) -> list[Result]:
-    """One job with workers of its own."""
-    with Workers(workers) as shared:
-        return shared.run(job, progress)
-
-
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0))

@@ -33,7 +33,6 @@ class RoomModel:
     model: mujoco.MjModel
     robot_body: int
     robot_geoms: frozenset[int]
-    drawn_geoms: frozenset[int]
     walker_mocap: tuple[int, ...]
     geom_names: tuple[str, ...]
 
@@ -257,7 +256,6 @@ def _indexed(model: mujoco.MjModel, walkers: int) -> RoomModel:
         model=model,
         robot_body=robot,
         robot_geoms=frozenset(index for index in range(model.ngeom) if model.geom_bodyid[index] == robot),
-        drawn_geoms=frozenset(index for index in range(model.ngeom) if model.geom_group[index] == GROUP_DRAWN),
         walker_mocap=tuple(int(model.body(f"walker {index}").mocapid[0]) for index in range(walkers)),
         geom_names=names,
     )

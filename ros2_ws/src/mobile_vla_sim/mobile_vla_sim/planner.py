@@ -110,9 +110,6 @@ class Route:
         price = np.where(floor.clearance >= needed_m, 1.0 + dislike * shortage, np.inf)
         self.cost = _cost_to_go(price, floor.near(*goal, radius_m) & np.isfinite(price))
 
-    def reachable(self, x: float, y: float) -> bool:
-        return math.isfinite(self.cost[self._start(x, y)])
-
     def path(self, x: float, y: float) -> list[tuple[float, float]]:
         """Points from (x, y) to the goal's circle, straightened; empty when there is no way."""
         cell = self._start(x, y)

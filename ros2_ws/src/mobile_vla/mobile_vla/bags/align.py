@@ -17,8 +17,6 @@ class Sample(NamedTuple):
 
     frame: Frame
     command: Command | None
-    offset_ns: int
-    """Stamp of the command minus the wanted time (frame stamp + delay); 0 without a command."""
     instruction: str | None
     mode: Mode | None
     odometry: Odometry | None
@@ -92,5 +90,5 @@ def _resolve(item: _Waiting, commands: Iterable[Command], delay_ns: int, toleran
     wanted = item.frame.stamp_ns + delay_ns
     best = min(commands, key=lambda command: abs(command.stamp_ns - wanted), default=None)
     if best is None or abs(best.stamp_ns - wanted) > tolerance_ns:
-        return Sample(item.frame, None, 0, *item[1:])
-    return Sample(item.frame, best, best.stamp_ns - wanted, *item[1:])
+        return Sample(item.frame, None, *item[1:])
+    return Sample(item.frame, best, *item[1:])

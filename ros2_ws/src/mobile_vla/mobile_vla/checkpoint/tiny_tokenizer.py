@@ -87,7 +87,7 @@ WORDS = [
     "you",
 ]
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<image>", "</image>", "<grounding>", "<phrase>", "</phrase>")
-BEGIN_ID, PAD_ID, END_ID = 0, 1, 2
+BEGIN_ID, PAD_ID = 0, 1
 
 
 def tokenizer_json() -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""How far the robot goes on after the world has changed: d = v (t_image + t_inference + t_gate + t_base) + v^2 / 2a.
+"""How long the robot goes on after the world has changed, before it brakes: t_image + t_inference + t_gate + t_base.
 
-With a jerk limit braking begins softly, which adds v a / 2j.
+How far, `limits.stopping_distance_m` says.
 """
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from mobile_vla.control.config import ControllerConfig
@@ -23,12 +22,6 @@ class Reaction(NamedTuple):
     def total_s(self) -> float:
         """From the change in front of the camera to the base's answer."""
         return sum(self)
-
-
-def stop_distance_m(speed_mps: float, reaction_s: float, decel_mps2: float, jerk_mps3: float = math.inf) -> float:
-    """Way to standstill from a constant speed; braking that never reaches `decel_mps2` is taken into account."""
-    decel = min(decel_mps2, math.sqrt(speed_mps * jerk_mps3)) if speed_mps > 0.0 else decel_mps2
-    return speed_mps * reaction_s + speed_mps**2 / (2 * decel) + speed_mps * decel / (2 * jerk_mps3)
 
 
 def reactions(config: ControllerConfig, image_max_age_s: float, base_s: float) -> tuple[Reaction, Reaction]:
