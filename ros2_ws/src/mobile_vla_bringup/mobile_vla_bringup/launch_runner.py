@@ -13,8 +13,8 @@ from launch_ros.actions import Node
 
 from launch import LaunchContext, LaunchDescription
 from mobile_vla.config import fields_of, from_mapping
+from mobile_vla_bringup.domain import publish_instruction
 from mobile_vla_bringup.graph import Choice, describe
-from mobile_vla_bringup.instruction import publish_instruction
 from mobile_vla_ros.environment import prepare
 from mobile_vla_ros.run_folder import RUN_FOLDER
 

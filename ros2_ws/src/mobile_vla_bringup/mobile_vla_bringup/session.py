@@ -54,7 +54,7 @@ def _domain_of(text: str) -> int:
 
 def _refuse_second_commander(graph: Graph, domain_id: int) -> None:
     """Two controllers on one command topic would fight over the base; look before starting."""
-    from mobile_vla_bringup.discovery import publishers_of_cmd_vel
+    from mobile_vla_bringup.domain import publishers_of_cmd_vel
 
     others = publishers_of_cmd_vel(graph.namespace, domain_id)
     topic = "/".join(filter(None, ("", graph.namespace, "cmd_vel")))

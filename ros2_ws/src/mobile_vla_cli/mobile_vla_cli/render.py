@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mobile_vla.figures import FigureReport
@@ -15,6 +18,31 @@ from mobile_vla.files import write_text
 
 UNCROPPED = 200
 """Columns of a file or a pipe, which have no width of their own."""
+
+
+def wide_console(stderr: bool = False) -> Console:
+    """A console that does not break long names when its output goes into a file."""
+    console = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = UNCROPPED
+    return console
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str, int, int], None]]:
+    """A callback `(stage, done bytes, total bytes)` that draws one bar per stage on stderr; total 0 means unknown.
+    Silent where stderr is no terminal."""
+    columns = (TextColumn("{task.description:>8}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total or None)
+            progress.update(tasks[stage], completed=done, total=total or None)
+
+        yield report
 
 
 def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = None) -> int:

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
             open_session(graph, lambda name, line: console.print(f"{name:>11} | {line}", markup=False))
         )
         if choice.instruction:
-            from mobile_vla_bringup.instruction import publish_instruction
+            from mobile_vla_bringup.domain import publish_instruction
 
             stack.enter_context(publish_instruction(choice.instruction, session.domain_id, graph.namespace))
         console.print(

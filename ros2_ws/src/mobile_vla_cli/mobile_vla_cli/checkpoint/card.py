@@ -11,9 +11,9 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 from mobile_vla.config.safe_yaml import MAX_BYTES
 from mobile_vla.errors import UserError
 from mobile_vla.files import check_place, read_text, write_text
-from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.outputs import OutputInNewFolder
+from mobile_vla_cli.render import stages, wide_console
 from mobile_vla_cli.screen_text import plain
 
 HELP = "Write or check the card: what a checkpoint's tensors cannot say, and a robot must not guess."
@@ -51,14 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _new(args: argparse.Namespace) -> int:
     from mobile_vla.checkpoint.card import card_path
     from mobile_vla.engine.card_draft import draft
-    from mobile_vla_cli.checkpoint.progress import stages
 
     path = args.out or card_path(args.checkpoint)
     _check_card_place(path, args.force)
     with stages() as report:
         text, to_fill = draft(args.checkpoint, lambda done, total: report("hash", done, total))
     write_text(path, text, sync=True)
-    out = console()
+    out = wide_console()
     out.print(f"[bold]{plain(path)}[/] written; fill in {len(to_fill)} fields:")
     for name in to_fill:
         out.print(f"  {name}")
@@ -90,6 +89,6 @@ def _check(args: argparse.Namespace) -> int:
             raise UserError(f"card {args.card}: {inspection.card_error}")
         if inspection.examined.problems:
             raise UserError(f"{args.checkpoint}: {inspection.examined.problems.sentence}; see `vla checkpoint inspect`")
-    out = console()
+    out = wide_console()
     out.print(f"[green]ok[/] {plain(card.name)}: {card.action.space}, {', '.join(card.features)}, window {card.window}")
     return 0

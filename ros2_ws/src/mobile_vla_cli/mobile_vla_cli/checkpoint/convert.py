@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 
 from mobile_vla.errors import UserError
-from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint, threads
 from mobile_vla_cli.outputs import OutputInNewFolder, check_outputs, checkpoint_files
-from mobile_vla_cli.render import print_json
+from mobile_vla_cli.render import print_json, stages, wide_console
 from mobile_vla_cli.screen_text import plain
 
 HELP = """Convert a checkpoint to safetensors, tensor by tensor: a small machine needs memory for one tensor only.
@@ -53,7 +52,6 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from mobile_vla.engine.convert import Job, convert
-    from mobile_vla_cli.checkpoint.progress import stages
 
     torch.set_num_threads(args.threads)
     with stages() as report:
@@ -62,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(result)
         return 0
-    out = console()
+    out = wide_console()
     out.print(
         f"[bold]{plain(result['destination'])}[/]: "
         f"{result['bytes_in'] / 1e9:.3f} GB -> {result['bytes_out'] / 1e9:.3f} GB"

@@ -6,9 +6,8 @@ import argparse
 
 from rich.table import Table
 
-from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
-from mobile_vla_cli.render import print_json
+from mobile_vla_cli.render import print_json, stages, wide_console
 from mobile_vla_cli.screen_text import plain
 
 HELP = """Compare two checkpoints value by value, whatever their formats, containers and names.
@@ -28,14 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the differences, largest first."""
     from mobile_vla.checkpoint.diff import compare
-    from mobile_vla_cli.checkpoint.progress import stages
 
     with stages() as report:
         result = compare(args.first, args.second, lambda done, total: report("compare", done, total))
     if args.json:
         print_json(result.as_json())
         return 0 if result.same else 1
-    out = console()
+    out = wide_console()
     for title, names in (
         (f"only in {args.first.name}", result.only_first),
         (f"only in {args.second.name}", result.only_second),

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint
-from mobile_vla_cli.render import print_json
+from mobile_vla_cli.render import print_json, wide_console
 from mobile_vla_cli.screen_text import plain
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(inspection: Inspection) -> None:
     facts = inspection.as_json()
-    out = console()
+    out = wide_console()
     rows = {
         "file": f"{facts['file']} ({facts['bytes'] / 1e9:.3f} GB, {facts['container']})",
         "weights": f"{facts['parameters']:,} parameters in {facts['tensors']} tensors, {facts['dtype']}",

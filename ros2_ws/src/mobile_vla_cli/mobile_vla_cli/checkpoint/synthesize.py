@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 
 from mobile_vla.errors import UserError
-from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.outputs import OutputInNewFolder, check_outputs
+from mobile_vla_cli.render import stages, wide_console
 from mobile_vla_cli.screen_text import plain
 
 HELP = """Write a checkpoint of the exact shapes with random weights, its card (marked untrained) and its tokenizer.
@@ -36,7 +36,6 @@ def run(args: argparse.Namespace) -> int:
     """Generate and say where."""
     from mobile_vla.checkpoint.card import card_path, card_present, refuse_long_name
     from mobile_vla.engine.synthetic import Order, synthesize
-    from mobile_vla_cli.checkpoint.progress import stages
 
     refuse_long_name(args.out)
     check_outputs(args, also_written=[OutputInNewFolder(card_path(args.out))])
@@ -47,6 +46,6 @@ def run(args: argparse.Namespace) -> int:
     order = Order(args.size, args.layout, args.seed, args.container == "training_container")
     with stages() as report:
         card = synthesize(args.out, order, lambda done, total: report("write", done, total))
-    size = args.out.stat().st_size / 1e9
-    console().print(f"[bold]{plain(args.out)}[/] {size:.3f} GB, {card.name}, [yellow]UNTRAINED[/] (random weights)")
+    what = f"{args.out.stat().st_size / 1e9:.3f} GB, {card.name}, [yellow]UNTRAINED[/] (random weights)"
+    wide_console().print(f"[bold]{plain(args.out)}[/] {what}")
     return 0

@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 
 from mobile_vla.engine.registry import DTYPES, ENGINES
-from mobile_vla_cli.checkpoint.screen import console
 from mobile_vla_cli.flags import checkpoint, threads
-from mobile_vla_cli.render import print_json
+from mobile_vla_cli.render import print_json, stages, wide_console
 from mobile_vla_cli.screen_text import plain
 
 HELP = """Load a checkpoint as a robot would, and prove it: strict names and shapes, finite, sha256, probe, canary.
@@ -38,9 +37,8 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla.engine.strict import StrictError
     from mobile_vla.engine.verify import verify
     from mobile_vla_cli.checkpoint.inspect import print_problems
-    from mobile_vla_cli.checkpoint.progress import stages
 
-    out = console()
+    out = wide_console()
     config = InferenceConfig(
         checkpoint=str(args.file),
         card=str(args.card or ""),
@@ -55,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     except StrictError:
         from mobile_vla.engine.report import inspect
 
-        print_problems(inspect(args.file, args.card), console(stderr=True))
+        print_problems(inspect(args.file, args.card), wide_console(stderr=True))
         raise
     except ProbeError as error:
         if args.json:
