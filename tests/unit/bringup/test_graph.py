@@ -183,8 +183,14 @@ def test_recorder_runs_when_a_bag_is_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("policy", ["untrained"])
 def test_untrained_policy_needs_a_simulated_robot(policy: str) -> None:
-    with pytest.raises(ConfigError, match="untrained and this robot is not simulated"):
+    with pytest.raises(ConfigError, match="may be untrained and this robot is not simulated"):
         describe(Choice(robot="diff", policy=policy))
+
+
+@pytest.mark.parametrize("robot", ["sim", "diff"])
+def test_a_synthetic_checkpoint_is_refused_where_it_is_not_allowed(robot: str) -> None:
+    with pytest.raises(UserError, match=r"policy 'synthetic:tiny' is untrained \(random weights\)"):
+        describe(Choice(robot=robot, policy="own"), {"inference": {"checkpoint": "synthetic:tiny"}})
 
 
 @pytest.mark.usefixtures("own")

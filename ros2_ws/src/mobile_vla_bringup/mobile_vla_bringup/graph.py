@@ -20,7 +20,7 @@ from mobile_vla.config.namespace import check_namespace
 from mobile_vla.config.sections import merged, read_sections
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.engine.config import InferenceConfig
-from mobile_vla.engine.named import SYNTHETIC, card_beside, refuse_unreadable, refuse_untrained
+from mobile_vla.engine.named import card_beside, refuse_unreadable, refuse_untrained
 from mobile_vla.errors import nearest
 from mobile_vla.files import expanded
 from mobile_vla.resources import SHIPPED_POLICY
@@ -128,8 +128,7 @@ def describe(choice: Choice, overrides: Mapping[str, Mapping[str, Any]] | None =
     )
     graph = Graph(choice.namespace.strip("/"), nodes, policy, respawn=choice.respawn)
     _refuse_unreadable_files(graph)
-    _refuse_untrained(graph)
-    _refuse_another_action_space(graph, choice.robot)
+    _refuse_unfit_policy(graph, choice.robot)
     _check_low_obstacle_coverage(graph, choice.robot)
     if choice.bag:
         recorder = graph.node("recorder").config
@@ -198,26 +197,20 @@ def _refuse_unreadable_files(graph: Graph) -> None:
             scenario.scene_for(node.config, node.config.seed)  # type: ignore[attr-defined]
 
 
-def _refuse_untrained(graph: Graph) -> None:
-    inference = graph.node("inference").config
-    assert isinstance(inference, InferenceConfig)
-    simulated = any(node.name == "simulator" for node in graph.nodes)
-    if not simulated and (inference.allow_untrained or inference.checkpoint.startswith(SYNTHETIC)):
-        raise ConfigError(
-            f"checkpoint {inference.checkpoint} is untrained and this robot is not simulated; "
-            "name a trained policy, or use --robot sim"
-        )
-    # the node refuses it too, but only after everything else has started
-    card = card_beside(inference.checkpoint, inference.card)
-    refuse_untrained(inference.checkpoint, card, allowed=inference.allow_untrained)
-
-
-def _refuse_another_action_space(graph: Graph, robot: str) -> None:
-    """The controller would refuse every action of such a policy; a person should hear it before anything starts."""
+def _refuse_unfit_policy(graph: Graph, robot: str) -> None:
+    """The inference node would refuse an untrained policy, and the controller every action of another action space; a
+    person should hear it before anything starts."""
     inference, controller = graph.node("inference").config, graph.node("controller").config
     assert isinstance(inference, InferenceConfig)
     assert isinstance(controller, ControllerConfig)
+    simulated = any(node.name == "simulator" for node in graph.nodes)
+    if inference.allow_untrained and not simulated:
+        raise ConfigError(
+            f"checkpoint {inference.checkpoint} may be untrained and this robot is not simulated; "
+            "name a trained policy without allow_untrained, or use --robot sim"
+        )
     card = card_beside(inference.checkpoint, inference.card)
+    refuse_untrained(inference.checkpoint, card, allowed=inference.allow_untrained)
     if card is not None and card.action_space != controller.action.space:
         raise ConfigError(
             f"policy {graph.policy} gives {card.action_space} actions and robot {robot} takes "
