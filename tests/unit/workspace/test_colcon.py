@@ -62,7 +62,8 @@ def test_the_built_workspace_has_what_ros2_run_and_launch_look_for(built: Path) 
 
 
 def test_colcon_test_runs_clean(root: Path, built: Path) -> None:
-    colcon(root, built, "test", *bases(built))
+    # The folder of the package itself: the unit tests run elsewhere already.
+    colcon(root, built, "test", *bases(built), "--pytest-args", "test")
     results = colcon(root, built, "test-result", f"--test-result-base={built / 'build'}")
     assert re.search(r"\b1?[0-9] tests, 0 errors, 0 failures, 0 skipped", results), results
 
@@ -77,3 +78,13 @@ def test_a_package_copied_alone_builds_and_has_its_files(root: Path, tmp_path: P
     names = [path.relative_to(source) for path in shipped if path.is_file() and path.suffix != ".pyc"]
     assert len(names) > 20
     assert [str(name) for name in names if not (share / name).is_file()] == []
+
+
+def test_colcon_test_finds_the_unit_tests_of_a_package(root: Path) -> None:
+    """In the folder of a package, as colcon starts it, pytest collects its own test and the unit tests."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    folder = root / "ros2_ws" / "src" / "mobile_vla_ros"
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "test_installed.py" in result.stdout
+    assert "test_failures.py" in result.stdout

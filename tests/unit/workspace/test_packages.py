@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,23 +17,25 @@ ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ROOT / "ros2_ws" / "src"
 PACKAGES = sorted(path.parent.name for path in SOURCES.glob("*/package.xml"))
 DEPENDENCY_TAGS = ("depend", "exec_depend", "build_depend", "test_depend")
-# Keys of the rosdep database (python.yaml, base.yaml) that this workspace uses; released ROS packages are keys by name.
+# Modules of other people that the packages import -> their key in the rosdep database (python.yaml); None: it has none.
 ROSDEP_KEYS = {
-    "ffmpeg",
-    "python3-numpy",
-    "python3-yaml",
-    "python3-rich",
-    "python3-opencv",
-    "python3-pil",
-    "python3-pytest",
-    "python3-psutil",
-    "python3-zstandard",
-    "python3-hypothesis",
-    "python3-setuptools",
-    "python3-evdev",
-    "python3-requests",
-    "python3-websockets",
+    "cv2": "python3-opencv",
+    "h5py": "python3-h5py",
+    "hypothesis": "python3-hypothesis",
+    "mujoco": "python3-mujoco-pip",
+    "numpy": "python3-numpy",
+    "PIL": "python3-pil",
+    "pytest": "python3-pytest",
+    "pytest_timeout": "python3-pytest-timeout",
+    "rich": "python3-rich",
+    "rosbags": "python3-rosbags-pip",
+    "torch": "python3-torch",
+    "transformers": "python3-transformers-pip",
+    "yaml": "python3-yaml",
 }
+WITHOUT_KEY = {"av", "mcap", "open_clip", "pyarrow", "rich_argparse", "safetensors", "tokenizers", "zstandard"}
+# What moves the robot must be releasable: a build farm takes no key that only pip can fill.
+COMMAND_PATH = {"mobile_vla", "mobile_vla_ros", "mobile_vla_nodes", "mobile_vla_bringup"}
 ROS_PACKAGES = {
     "rclpy",
     "std_msgs",
@@ -139,7 +142,47 @@ def test_ros_packages_that_are_imported_are_declared_and_the_other_way_round(nam
 
 @pytest.mark.parametrize("name", PACKAGES)
 def test_dependencies_are_names_that_rosdep_knows(name: str) -> None:
-    assert dependencies(name) - ROSDEP_KEYS - ROS_PACKAGES - set(PACKAGES) == set()
+    assert dependencies(name) - set(ROSDEP_KEYS.values()) - ROS_PACKAGES - set(PACKAGES) == set()
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_modules_of_other_people_are_declared(name: str) -> None:
+    modules = imported(name) - set(sys.stdlib_module_names) - set(PACKAGES) - ROS_PACKAGES
+    assert modules - set(ROSDEP_KEYS) - WITHOUT_KEY == set(), "name their rosdep keys in this test"
+    keys = {ROSDEP_KEYS[module] for module in modules & set(ROSDEP_KEYS)}
+    if name in COMMAND_PATH:
+        keys = {key for key in keys if not key.endswith("-pip")}
+    assert keys - dependencies(name) == set(), "imported, not in package.xml"
+
+
+def closure(name: str) -> set[str]:
+    """A package and those of this workspace that it needs."""
+    own = (dependencies(name) & set(PACKAGES)) - {name}
+    return {name}.union(*(closure(needed) for needed in own))
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_what_only_pip_can_fill_makes_a_package_source_only(name: str) -> None:
+    keys = {key for needed in closure(name) for key in dependencies(needed) if key.endswith("-pip")}
+    assert bool(keys) == (name not in COMMAND_PATH)
+    assert ("Source-only" in (SOURCES / name / "README.md").read_text()) == bool(keys)
+
+
+def test_every_unit_test_belongs_to_one_package() -> None:
+    """`colcon test` finds them through `testpaths`; those of the workspace itself belong to none."""
+    named = [
+        (SOURCES / name / path).resolve()
+        for name in PACKAGES
+        for path in setup_cfg(name)["tool:pytest"]["testpaths"].split()
+    ]
+    units = {
+        path
+        for path in (ROOT / "tests" / "unit").iterdir()
+        if any(path.rglob("test_*.py")) or path.name.startswith("test_")
+    }
+    assert sorted(path for path in named if path.parent.name == "unit") == sorted(
+        units - {ROOT / "tests/unit/workspace"}
+    )
 
 
 @pytest.mark.parametrize("name", PACKAGES)
