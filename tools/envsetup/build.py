@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from envsetup import host, links, run, stamp, system_packages, torchvision
+from envsetup import host, links, pip_config, stamp, system_packages, torchvision
 from envsetup.errors import SetupError
 from envsetup.plan import Plan, make_plan
+from envsetup.run import run, step
 
-LOG = "setup.log"
+BUILD_TOOLS = ("pip", "setuptools", "wheel", "uv")
 
 
 def build(root: Path, profile: str, venv: Path) -> None:
@@ -23,26 +25,21 @@ def build(root: Path, profile: str, venv: Path) -> None:
     verb = "updating" if keep else "making"
     print(
         f"{verb} {venv.name} with Python {sys.version.split()[0]} "
-        "(a cold run takes about 2 minutes on an idle machine, more on a busy one)",
+        "(a cold run takes about 1 minute on an idle machine, more on a busy one)",
         flush=True,
     )
-    needed = system_packages.missing_venv()
-    useful = system_packages.missing_renderer() if profile != "robot" else []
+    environ = host.clean_environment(os.environ)
+    _system_packages(environ, renderer=profile != "robot", root=here.root)
     if not keep:
         clear(venv)
-    stamp.forget(venv)
-    log = venv / LOG
-    log.unlink(missing_ok=True)
-    environ = host.clean_environment(os.environ)
-    progress = run.Progress(len(plan.steps) + 3 + (not keep) + bool(needed or useful))
-    if needed or useful:
-        with progress.step(f"system packages {' '.join(needed + useful)}"):
-            _system_packages(needed, useful, log, environ, root=here.root)
-    if not keep:
-        with progress.step("virtual environment"):
+        with step("virtual environment"):
             site = ("--system-site-packages",) if plan.system_site_packages else ()
-            run.run([here.python, "-m", "venv", *site, str(venv)], log, environ, "python -m venv")
-    _fill(root, plan, progress, log, environ, link=profile != "robot")
+            run([here.python, "-m", "venv", *site, str(venv)], environ, "python -m venv")
+    stamp.forget(venv)
+    _install(plan, environ)
+    if profile != "robot":
+        links.link_all(venv, plan.packages)
+    _check(root, plan, environ)
 
 
 def can_be_kept(venv: Path, *, system_site_packages: bool) -> bool:
@@ -60,51 +57,63 @@ def can_be_kept(venv: Path, *, system_site_packages: bool) -> bool:
 
 
 def clear(venv: Path) -> None:
-    """An empty folder in place of an old environment; anything that is not one is left alone."""
-    if venv.exists() and not (venv / "pyvenv.cfg").is_file() and any(path.name != LOG for path in venv.iterdir()):
-        raise SetupError(f"{venv} exists and is not a virtual environment; move it away or say --venv")
+    """No old environment any more; a folder that is not one is left alone."""
+    if venv.exists() and not (venv / "pyvenv.cfg").is_file() and any(venv.iterdir()):
+        raise SetupError(f"{venv} exists and is not a virtual environment; move it away or set --venv")
     shutil.rmtree(venv, ignore_errors=True)
     try:
         venv.mkdir(parents=True)
     except OSError as error:
         raise SetupError(
-            f"{venv} cannot be made ({error.strerror}); say --venv with a folder you may write to"
+            f"{venv} cannot be made ({error.strerror}); set --venv to a folder you may write to"
         ) from error
 
 
-def _system_packages(
-    needed: list[str], useful: list[str], log: Path, environ: Mapping[str, str], *, root: bool
-) -> None:
-    names = needed + useful
+def _system_packages(environ: Mapping[str, str], *, renderer: bool, root: bool) -> None:
+    needed = system_packages.missing_venv()
+    names = needed + (system_packages.missing_renderer() if renderer else [])
+    if not names:
+        return
     line = system_packages.command(names, root=root)
     if root and system_packages.has_apt():
         try:
-            for command in system_packages.apt_steps(names):
-                run.run(command, log, {**environ, "DEBIAN_FRONTEND": "noninteractive"}, " ".join(command[:2]))
+            with step(f"system packages {' '.join(names)}"):
+                for command in system_packages.apt_steps(names):
+                    run(command, {**environ, "DEBIAN_FRONTEND": "noninteractive"}, " ".join(command[:2]))
         except SetupError as error:
             if needed:
                 raise
             sys.stderr.write(f"the simulated camera will not work before this succeeds: {line}\n{error}\n")
-        return
-    if needed:
+    elif needed:
         raise SetupError(f"this Python cannot make virtual environments yet; run: {line}")
-    sys.stderr.write(f"the simulated camera needs system packages; run: {line}\n")
+    else:
+        sys.stderr.write(f"the simulated camera needs system packages; run: {line}\n")
 
 
-def _fill(root: Path, plan: Plan, progress: run.Progress, log: Path, environ: Mapping[str, str], *, link: bool) -> None:
-    (plan.venv / "constraints.txt").write_text("\n".join(plan.constraints) + "\n")
+def _install(plan: Plan, environ: Mapping[str, str]) -> None:
+    python, pins, left_out = plan.venv / "bin" / "python", plan.venv / "constraints.txt", plan.venv / "left_out.txt"
+    pins.write_text("\n".join(plan.constraints) + "\n")
+    left_out.write_text("\n".join(plan.left_out) + "\n")
+    with step("uv and the build tools"):
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        run([*pip, "--constraint", str(pins), "--upgrade", *BUILD_TOOLS], environ, "installing uv")
+    listing = subprocess.run(
+        [str(python), "-m", "pip", "config", "list"], env=dict(environ), capture_output=True, text=True, check=False
+    )
+    quiet = () if sys.stderr.isatty() else ("--quiet",)
+    uv = [str(plan.venv / "bin" / "uv"), "pip", "install", "--python", str(python), *quiet]
+    uv += ["--constraints", str(pins), "--excludes", str(left_out)]
+    for planned in plan.steps:
+        with step(planned.title):
+            run([*uv, *planned.arguments], pip_config.for_uv(listing.stdout, environ), f"installing {planned.title}")
+
+
+def _check(root: Path, plan: Plan, environ: Mapping[str, str]) -> None:
     python = str(plan.venv / "bin" / "python")
-    for step in plan.steps:
-        with progress.step(step.title):
-            run.run([python, *step.arguments], log, environ, step.title)
-    with progress.step("links for ros2 run and ros2 launch"):
-        if link:
-            links.link_all(plan.venv, plan.packages)
-    with progress.step("torchvision for this torch"):
+    with step("check"):
         failure = torchvision.make_importable(root, plan.venv, environ)
-    if failure:
-        sys.stderr.write(f"torchvision does not import ({failure}), so open_clip will not either\n")
-    with progress.step("check"):
-        run.run([python, "-c", "import rclpy, torch, numpy, yaml"], log, environ, "importing rclpy and torch together")
+        if failure:
+            sys.stderr.write(f"torchvision does not import ({failure}), so open_clip will not either\n")
+        run([python, "-c", "import rclpy, torch, numpy, yaml"], environ, "importing rclpy and torch together")
         if plan.check:
-            run.run([python, "-m", "pip", "check"], log, environ, "pip check")
+            run([str(plan.venv / "bin" / "uv"), "pip", "check", "--quiet", "--python", python], environ, "uv pip check")

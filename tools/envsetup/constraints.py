@@ -1,7 +1,8 @@
 """The exact pins: which file applies, and making them again (`make constraints`).
 
 uv resolves one file for every supported Python at once (markers where versions differ), which neither `pip freeze`
-(one interpreter, one platform) nor pip-tools (one file per interpreter) can do. Installing stays with pip.
+(one interpreter, one platform) nor pip-tools (one file per interpreter) can do. No uv.lock: it names the index that
+each release came from, knows no ROS of the system, and pins the torch of one index.
 """
 
 from __future__ import annotations

@@ -11,16 +11,13 @@ from envsetup.host import Host
 from envsetup.metadata import Package, packages, third_party
 
 SUPPORTED = ((3, 10), (3, 13))
-PROFILES = {
-    "dev": "everything: packages editable, ROS 2 Kilted wheels unless a distribution is sourced, tools",
-    "jazzy": "the same with ROS 2 Jazzy wheels, for the graph tests",
-    "robot": "what the packages need at run time beside a sourced ROS 2; colcon builds the packages themselves",
-}
+GROUPS = {"dev": ("dev",), "jazzy": ("dev", "jazzy"), "robot": ("colcon",)}
+TORCH_AND_COMPANION = ("torch", "torchvision")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One command of the environment's Python (arguments after `python`)."""
+    """One `uv pip install` (arguments after it)."""
 
     title: str
     arguments: tuple[str, ...]
@@ -33,6 +30,7 @@ class Plan:
     venv: Path
     system_site_packages: bool
     constraints: tuple[str, ...]
+    left_out: tuple[str, ...]
     steps: tuple[Step, ...]
     packages: tuple[Package, ...]
     check: bool
@@ -42,23 +40,35 @@ def make_plan(root: Path, profile: str, venv: Path, host: Host) -> Plan:
     """Raises `SetupError` where no working environment is possible."""
     _refuse_hopeless(profile, host)
     sourced = profile == "robot" or (profile == "dev" and host.ros_sourced)
+    wheels = profile == "dev" and not sourced
     found = packages(root)
     lines = constraints.read(root / constraints.file_for(profile, sourced))
-    pins = constraints.without_torch(lines) if host.torch_spec is not None or sourced else lines
+    own_torch = host.torch_spec is not None
+    groups = tuple(part for name in GROUPS[profile] for part in ("--group", f"{root / 'pyproject.toml'}:{name}"))
     torch = host.torch_spec if host.torch_spec is not None else constraints.torch_pin(lines)
-    pip = ("-m", "pip", "install", "--disable-pip-version-check", "--constraint", str(venv / "constraints.txt"))
-    group = f"{root / 'pyproject.toml'}"
-    steps = [
-        Step("pip and the build tools", (*pip, "--upgrade", "pip", "setuptools", "wheel")),
-        Step("ROS 2 and other packages", (*pip, *_requirements(profile, found, sourced), *_groups(profile, group))),
-    ]
-    if torch:
-        index = ("--index-url", host.torch_index_url) if host.torch_index_url else ()
-        steps.insert(1, Step(torch, (*pip, *index, torch)))
-    if profile != "robot":
-        editable = [part for package in found for part in ("--editable", _editable(package, profile, sourced))]
-        steps.append(Step("the packages of this checkout", (*pip, "--no-build-isolation", *editable)))
-    return Plan(venv, sourced, tuple(pins), tuple(steps), tuple(found), check=not sourced)
+    steps = []
+    if torch and (own_torch or host.torch_index_url or sourced):
+        # First and from its index alone; without a wish it is one of the pins.
+        index = ("--default-index", host.torch_index_url) if host.torch_index_url else ()
+        steps.append(Step(torch, (*index, torch)))
+    if profile == "robot":
+        # Compiled here: a robot's nodes run as a user who may not write beside the modules.
+        wanted = ("--compile-bytecode", *third_party(found, ros_wheels=False, tests=False))
+        steps.append(Step("what the packages need", (*groups, *wanted)))
+    else:
+        editable = [part for package in found for part in ("--editable", package.specifier(ros_wheels=wheels))]
+        title = "the packages of this checkout and what they need"
+        steps.append(Step(title, ("--no-build-isolation", *groups, *editable)))
+    return Plan(
+        venv=venv,
+        system_site_packages=sourced,
+        constraints=tuple(constraints.without_torch(lines) if own_torch or sourced else lines),
+        # uv does not see what the system has, and would bring a second torch.
+        left_out=() if torch else TORCH_AND_COMPANION,
+        steps=tuple(steps),
+        packages=tuple(found),
+        check=not sourced and bool(torch),
+    )
 
 
 def _refuse_hopeless(profile: str, host: Host) -> None:
@@ -83,16 +93,3 @@ def _refuse_hopeless(profile: str, host: Host) -> None:
             f"ROS 2 wheels exist for x86_64 only and this machine is {host.machine}; "
             "install ROS 2 from apt, `source /opt/ros/<distribution>/setup.bash`, and run this again (or use docker/)"
         )
-
-
-def _requirements(profile: str, found: list[Package], sourced: bool) -> list[str]:
-    return third_party(found, ros_wheels=profile == "dev" and not sourced, tests=profile != "robot")
-
-
-def _editable(package: Package, profile: str, sourced: bool) -> str:
-    return package.specifier(ros_wheels=profile == "dev" and not sourced)
-
-
-def _groups(profile: str, pyproject: str) -> list[str]:
-    names = {"dev": ["dev"], "jazzy": ["dev", "jazzy"], "robot": ["colcon"]}[profile]
-    return [part for name in names for part in ("--group", f"{pyproject}:{name}")]

@@ -50,12 +50,11 @@ def test_a_folder_that_is_no_environment_is_never_deleted(tmp_path: Path) -> Non
     assert (folder / "thesis.txt").exists()
 
 
-def test_what_an_interrupted_run_left_is_cleared(tmp_path: Path) -> None:
-    folder = tmp_path / ".venv"
-    folder.mkdir()
-    (folder / "setup.log").write_text("half")
-    clear(folder)
-    assert list(folder.iterdir()) == []
+def test_an_empty_folder_and_an_old_environment_are_cleared(venv: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "empty", venv):
+        clear(folder)
+        assert list(folder.iterdir()) == []
 
 
 @pytest.mark.slow

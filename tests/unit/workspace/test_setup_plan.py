@@ -18,17 +18,22 @@ def everything(plan: Plan) -> str:
     return "\n".join(" ".join(step.arguments) for step in plan.steps)
 
 
-def test_torch_comes_before_everything_that_could_pull_another(workspace: Path, host: MakeHost) -> None:
+def test_without_a_wish_one_step_installs_everything_pinned(workspace: Path, host: MakeHost) -> None:
     plan = make_plan(workspace, "dev", workspace / ".venv", host())
-    assert [step.title for step in plan.steps][:2] == ["pip and the build tools", "torch==2.13.0"]
-    assert plan.steps[1].arguments[-1] == "torch==2.13.0"
-    assert plan.steps[0].arguments[-3:] == ("pip", "setuptools", "wheel")
+    assert [step.title for step in plan.steps] == ["the packages of this checkout and what they need"]
+    assert "torch==2.13.0 ; python_full_version < '3.14'" in plan.constraints
+    assert plan.left_out == ()
+
+
+def test_a_torch_index_is_asked_for_torch_alone_and_first(workspace: Path, host: MakeHost) -> None:
+    plan = make_plan(workspace, "dev", workspace / ".venv", host(torch_index_url="https://example.org/cpu"))
+    assert plan.steps[0].arguments == ("--default-index", "https://example.org/cpu", "torch==2.13.0")
+    assert "example.org" not in " ".join(plan.steps[1].arguments)
 
 
 def test_wheels_without_a_distribution(workspace: Path, host: MakeHost) -> None:
     plan = make_plan(workspace, "dev", workspace / ".venv", host())
     assert not plan.system_site_packages
-    assert "ros-rclpy>=9" in everything(plan)
     assert "wheels]" in everything(plan)
     assert "ros-rclpy==9.1.2" in plan.constraints
 
@@ -78,13 +83,14 @@ def test_a_torch_of_ones_own_frees_it_and_its_cuda_from_the_pins(workspace: Path
         workspace / ".venv",
         host(torch_spec="torch==2.8.0", torch_index_url="https://example.org/cpu"),
     )
-    assert plan.steps[1].arguments[-3:] == ("--index-url", "https://example.org/cpu", "torch==2.8.0")
+    assert plan.steps[0].arguments == ("--default-index", "https://example.org/cpu", "torch==2.8.0")
     assert plan.constraints == ("numpy==2.4.6", "ros-rclpy==9.1.2")
 
 
 def test_an_empty_torch_means_one_is_there(workspace: Path, host: MakeHost) -> None:
     plan = make_plan(workspace, "dev", workspace / ".venv", host(torch_spec=""))
     assert not [step for step in plan.steps if step.title.startswith("torch")]
+    assert plan.left_out == ("torch", "torchvision")
 
 
 def test_jazzy_wheels_replace_the_others(workspace: Path, host: MakeHost) -> None:
@@ -101,7 +107,9 @@ def test_a_robot_leaves_the_packages_to_colcon(workspace: Path, host: MakeHost) 
     assert "--editable" not in everything(plan)
     assert f"{workspace / 'pyproject.toml'}:colcon" in everything(plan)
     assert ":dev" not in everything(plan)
-    assert "pytest>=8" not in plan.steps[2].arguments
+    assert [step.title for step in plan.steps] == ["torch", "what the packages need"]
+    assert "pytest>=8" not in plan.steps[1].arguments
+    assert "--compile-bytecode" in plan.steps[1].arguments
     with pytest.raises(SetupError, match="source /opt/ros"):
         make_plan(workspace, "robot", workspace / ".venv", host())
 
