@@ -71,7 +71,7 @@ def test_a_failed_generation_leaves_no_cache(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(synthetic, "random_tensor", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         cached("tiny")
-    assert not list((tmp_path / "mobile_vla").iterdir())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_a_card_and_a_tokenizer_of_somebody_else_are_kept(tmp_path: Path, capsys
 
 def test_a_place_that_cannot_be_a_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"cannot write .*: (File exists|Not a directory); choose another place"):
+    with pytest.raises(UserError, match=r"cannot be written \((File exists|Not a directory)\); choose another place"):
         synthesize(tmp_path / "file/p.safetensors", Order("tiny", "tanh"))
 
 

@@ -18,7 +18,7 @@ CARD_METADATA = "mobile_vla.card"
 
 # beyond it, scale and offset could overflow to infinity and cancel to NaN; trained ones are around 1
 MAX_SCALE = 1000.0
-# of 255 that file systems allow; `.NAME.card.yaml.PID.partial` is the longest name that is made
+# of 255 that file systems allow; `.NAME.card.yaml.XXXXXXXX.part` is the longest name that is made
 MAX_FILE_NAME = 220
 # 10,000 frames are 17 minutes at 10 Hz
 MAX_WINDOW = 10_000

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mobile_vla.checkpoint.held import HeldFile
-from mobile_vla.checkpoint.write import atomic_file, raw_chunks, release_written
+from mobile_vla.checkpoint.write import raw_chunks, release_written
 from mobile_vla.checkpoint.zip_records import read_records, write_crc32
+from mobile_vla.files import atomic_binary
 
 # what was trained, and so has Adam state
 _TRAINED = ("feature_fusion.", "rnn.", "actions.")
@@ -35,7 +36,7 @@ def write_pth(
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
     """Write a zip-format checkpoint: `{state_dict, synthetic}`, or a training script's whole container."""
-    with atomic_file(path) as file:
+    with atomic_binary(path, sync=True) as file:
         with FakeTensorMode():
             state = {name: torch.empty(shape) for name, shape in shapes.items()}
             note = f"random weights, seed {seed}"

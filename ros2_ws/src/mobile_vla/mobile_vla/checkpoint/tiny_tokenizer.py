@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mobile_vla.errors import UserError
+from mobile_vla.files import write_text
 
 WORDS = [
     "a",
@@ -150,8 +151,7 @@ def vocabulary_size() -> int:
 def write_tokenizer(folder: Path) -> None:
     """Write `tokenizer.json` into `folder`."""
     refuse_another(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(_text(), encoding="utf-8")
+    write_text(folder / "tokenizer.json", _text())
 
 
 def refuse_another(folder: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobile_vla.checkpoint.card import Card
-from mobile_vla.checkpoint.write import atomic_file
 from mobile_vla.errors import UserError
+from mobile_vla.files import atomic_binary
 
 FAST = "tokenizer.json"
 NAMES = (
@@ -60,7 +60,7 @@ def tokenizer_copies(card: Card, base: Path, destination: Path) -> list[Copy]:
 def copy_tokenizers(copies: list[Copy]) -> None:
     """Make the copies, each complete or not at all."""
     for copy in copies:
-        with atomic_file(copy.target) as file:
+        with atomic_binary(copy.target, sync=True) as file:
             file.write(copy.original.read_bytes())
 
 

@@ -15,7 +15,6 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -23,6 +22,7 @@ import torch
 from torch import Tensor
 
 from mobile_vla.errors import UserError
+from mobile_vla.files import atomic_binary
 
 DTYPE_NAMES = {
     torch.float32: "F32",
@@ -92,7 +92,7 @@ def write_safetensors(
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-(_LENGTH + len(text)) % ALIGNMENT)
     digest = hashlib.sha256()
-    with atomic_file(path) as file:
+    with atomic_binary(path, sync=True) as file:
         file.write(len(text).to_bytes(_LENGTH, "little") + text)
         done = 0
         for entry in entries:
@@ -126,7 +126,9 @@ def release_written(file: BinaryIO) -> None:
 
 
 def refuse_little_space(folder: Path, needed_bytes: int) -> None:
-    """Raise `UserError` where a file of that size does not fit, before anything is written."""
+    """Raise `UserError` where a file of that size does not fit, before anything is written, folders included."""
+    while not folder.exists():
+        folder = folder.parent
     if (free := shutil.disk_usage(folder).free) < needed_bytes:
         raise UserError(
             f"{folder} has {_size(free)} free, {_size(needed_bytes)} are needed; free some, or choose another place"
@@ -136,32 +138,3 @@ def refuse_little_space(folder: Path, needed_bytes: int) -> None:
 def _size(count: int) -> str:
     unit, name = next(((unit, name) for unit, name in _UNITS if count >= unit), _UNITS[-1])
     return f"{count / unit:.1f} {name}"
-
-
-@contextmanager
-def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that appears under its name only when it is complete; nothing stays behind after an error or Ctrl-C."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = partial.open("wb")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
-    try:
-        with file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(
-            f"writing {path} failed: {error.strerror or error}; free space or choose another place"
-        ) from None
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """A small text file that appears complete or not at all."""
-    with atomic_file(path) as file:
-        file.write(text.encode())

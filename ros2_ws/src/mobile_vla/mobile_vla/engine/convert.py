@@ -27,12 +27,13 @@ from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.reduce import ReducedContents, kept_layers, sentence
 from mobile_vla.checkpoint.source import SourceError, sha256_of
 from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
-from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors, write_text
+from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors
 from mobile_vla.engine import probe as probes
 from mobile_vla.engine.load import check_finite, check_sha256, find_card, load_contents
 from mobile_vla.engine.strict import require
 from mobile_vla.engine.torch_engine import policy_of
 from mobile_vla.errors import UserError
+from mobile_vla.files import write_text
 from mobile_vla.policy.model import expected_shapes
 
 FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.bfloat16}
@@ -77,7 +78,7 @@ def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> d
         check_destination(job)  # again: somebody may have written a card meanwhile
         copy_tokenizers(tokenizers)
         partial.replace(job.destination)
-        write_text(card_path(job.destination), dump_card(dataclasses.replace(card, weights_sha256=digest)))
+        write_text(card_path(job.destination), dump_card(dataclasses.replace(card, weights_sha256=digest)), sync=True)
     return {
         "source": str(job.source),
         "destination": str(job.destination),

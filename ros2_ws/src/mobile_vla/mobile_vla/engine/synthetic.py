@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -23,9 +21,9 @@ from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path, refuse_lo
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
 from mobile_vla.checkpoint.synthetic_pth import write_pth
-from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors, write_text
+from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors
 from mobile_vla.errors import UserError
-from mobile_vla.files import made_parents
+from mobile_vla.files import FileError, WriteError, made_parents, replacing_folder, write_text
 from mobile_vla.policy.model import expected_shapes
 
 # Part of the cache's name: a change of what the generator writes must not meet an older file.
@@ -70,7 +68,7 @@ def synthesize(
         with made_parents(destination):
             return _synthesize(destination, order, progress)
     except OSError as error:
-        raise UserError(f"cannot write {destination}: {error.strerror or error}; choose another place") from None
+        raise WriteError(destination, error) from None
 
 
 def _synthesize(destination: Path, order: Order, progress: Callable[[int, int], None]) -> Card:
@@ -100,7 +98,7 @@ def _synthesize(destination: Path, order: Order, progress: Callable[[int, int], 
             f"{destination} must end in .pth or .pt{'' if order.training_container else ' or .safetensors'}; rename it"
         )
     tiny_tokenizer.write_tokenizer(destination.parent / card.tokenizers.kosmos)
-    write_text(card_path(destination), dump_card(card))
+    write_text(card_path(destination), dump_card(card), sync=True)
     return card
 
 
@@ -114,15 +112,10 @@ def cached(name: str) -> Path:
     checkpoint = folder / "policy.safetensors"
     if checkpoint.exists():
         return checkpoint
-    root.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=root))
     try:
-        synthesize(temporary / checkpoint.name, Order(size, head))
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if not checkpoint.exists():  # another process may have been faster, nothing else is fine
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with replacing_folder(folder) as unfinished:
+            synthesize(unfinished / checkpoint.name, Order(size, head))
+    except FileError:
+        if not checkpoint.exists():  # another process may have been faster, nothing else is fine
+            raise
     return checkpoint

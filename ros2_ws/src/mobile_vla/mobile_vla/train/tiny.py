@@ -21,6 +21,7 @@ from mobile_vla.checkpoint.layout import (
     TransformerDims,
 )
 from mobile_vla.checkpoint.sizes import clip_normalised
+from mobile_vla.files import write_text
 from mobile_vla.train.config import HEAD_WIDTH, TinySize
 
 FEATURES = ("kosmos_text:last", "kosmos_latents:mean", "clip_vision:cls")
@@ -96,8 +97,7 @@ def write_tokenizer(folder: Path, words: Iterable[str]) -> int:
                 vocabulary[longer] = len(vocabulary)
                 merges.append([prefix, letter])
             prefix = longer
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(json.dumps(document, ensure_ascii=False), encoding="utf-8")
+    write_text(folder / "tokenizer.json", json.dumps(document, ensure_ascii=False))
     return len(vocabulary)
 
 

@@ -18,13 +18,14 @@ from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.source import sha256_of
 from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
-from mobile_vla.checkpoint.write import Entry, write_safetensors, write_text
+from mobile_vla.checkpoint.write import Entry, write_safetensors
 from mobile_vla.control import ControllerConfig
 from mobile_vla.engine import probe as probes
 from mobile_vla.engine.load import Loaded, load
 from mobile_vla.engine.torch_engine import policy_of
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate import html, plots
+from mobile_vla.files import write_text
 from mobile_vla.train.head.config import FitConfig
 from mobile_vla.train.head.features import Encoded, FeatureCache
 from mobile_vla.train.head.fit import Drives, Epoch, Fit, joined
@@ -101,7 +102,7 @@ def write_checkpoint(destination: Path, loaded: Loaded, card: Card) -> None:
     metadata = {"format": "pt", CARD_METADATA: embedded(card), "mobile_vla.dtype": "fp32"}
     write_safetensors(destination, entries, lambda name: state[name], metadata)
     digest = sha256_of((destination,))
-    write_text(card_path(destination), dump_card(dataclasses.replace(card, weights_sha256=digest)))
+    write_text(card_path(destination), dump_card(dataclasses.replace(card, weights_sha256=digest)), sync=True)
 
 
 def targets_of(actions: np.ndarray[Any, Any], card: Card, controller: ControllerConfig) -> Tensor:
