@@ -14,10 +14,12 @@ from mobile_vla.control import ControllerConfig
 from mobile_vla.engine import open_policy
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
+from mobile_vla.train import recipe as stages
 from mobile_vla.train.config import RecipeConfig
-from mobile_vla_sim import dataset, recipe
+from mobile_vla.train.recipe import Recipe
+from mobile_vla_sim import dataset, simulated_lessons
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.recipe import Recipe
+from mobile_vla_sim.simulated_lessons import recipe
 
 TINY = with_values(
     RecipeConfig(),
@@ -49,11 +51,11 @@ def test_a_run_makes_a_policy_and_goes_on_where_it_stopped(
 ) -> None:
     monkeypatch.setattr(dataset, "_POSE_ROOMS_PER_SHARD", 2)
     monkeypatch.setattr(dataset, "_EPISODES_PER_SHARD", 1)
-    monkeypatch.setattr(recipe, "small_camera", lambda simulator: dataset.small_camera(simulator, 64, 48))
+    monkeypatch.setattr(simulated_lessons, "small_camera", lambda simulator: dataset.small_camera(simulator, 64, 48))
     said: list[str] = []
 
     def start(config: RecipeConfig) -> Recipe:
-        return Recipe(config, SimulatorConfig(), ControllerConfig(), tmp_path, said.append)
+        return recipe(config, SimulatorConfig(), ControllerConfig(), tmp_path, said.append)
 
     checkpoint = start(TINY).run()
     assert remembered == [1.5] * 3, "the experts of two shards and of one of corrections know what the window knows"
@@ -75,7 +77,7 @@ def test_a_run_makes_a_policy_and_goes_on_where_it_stopped(
 
     (tmp_path / "head-1.pt").unlink()
     monkeypatch.setattr(dataset, "make_shard", lambda *args: pytest.fail("data that is there is made again"))
-    monkeypatch.setattr(recipe, "fit_towers", _no_more_steps(recipe.fit_towers))
+    monkeypatch.setattr(stages, "fit_towers", _no_more_steps(stages.fit_towers))
     again = load_file(start(TINY).run())
     assert again.keys() == first.keys()
     for name, weights in first.items():
@@ -94,7 +96,7 @@ def _no_more_steps(fit: object) -> object:
 
 
 def test_cuda_without_a_gpu_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(stages.torch.cuda, "is_available", lambda: False)
     config = with_values(TINY, {"device": "cuda"})
     with pytest.raises(UserError, match="PyTorch finds no CUDA device"):
-        Recipe(config, SimulatorConfig(), ControllerConfig(), tmp_path, lambda text: None)
+        recipe(config, SimulatorConfig(), ControllerConfig(), tmp_path, lambda text: None)

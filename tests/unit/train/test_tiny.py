@@ -8,20 +8,24 @@ from pathlib import Path
 import pytest
 import torch
 from rounding import AFTER_TRAINING, assert_same
+from safetensors import safe_open
 from torch import Tensor
 
-from mobile_vla.checkpoint.card import Card
+from mobile_vla.checkpoint.card import Card, card_path
+from mobile_vla.checkpoint.card_text import load_card
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.engine import open_policy
 from mobile_vla.engine.config import InferenceConfig
+from mobile_vla.engine.load import Loaded
 from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.errors import UserError
 from mobile_vla.policy.clip import TransformersClip
 from mobile_vla.policy.features import FeatureSet, Pixels
 from mobile_vla.policy.model import PolicyModel, tower_facts
 from mobile_vla.train.config import HeadConfig, TinySize, TowerConfig
-from mobile_vla.train.export import export
-from mobile_vla.train.head_training import Drives, fit_head, last_frame_loss, noise_like, windows
+from mobile_vla.train.head.drives import Drives, joined, windows
+from mobile_vla.train.head.steps import fit_steps, last_frame_loss, noise_like
+from mobile_vla.train.save import save_checkpoint
 from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
 from mobile_vla.train.tower_net import Batch, Sizes, TowerNet, column_code, grid_positions, initialise
 from mobile_vla.train.tower_training import fit_towers, rate_at
@@ -224,9 +228,15 @@ def test_near_places_have_like_codes() -> None:
 
 def test_windows_start_with_their_episode() -> None:
     starts = torch.tensor([0, 0, 0, 3, 3, 3, 3, 3])
-    rows, valid = windows(starts, torch.tensor([2, 3, 7]), 4)
+    rows, lengths = windows(starts, torch.tensor([2, 3, 7]), 4)
     assert rows.tolist() == [[0, 1, 2, 2], [3, 3, 3, 3], [4, 5, 6, 7]]
-    assert valid.tolist() == [[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 1, 1]]
+    assert lengths.tolist() == [3, 1, 4]
+
+
+def test_joined_drives_keep_their_starts() -> None:
+    """A part may itself hold several drives."""
+    one, two = Drives.one(torch.zeros(2, 3), torch.zeros(2, 2)), Drives.one(torch.ones(3, 3), torch.ones(3, 2))
+    assert joined([two, joined([one, two]), one]).starts.tolist() == [0, 0, 0, 3, 3, 5, 5, 5, 8, 8]
 
 
 def test_noise_keeps_a_robot_that_stands_still_looking_still() -> None:
@@ -251,14 +261,18 @@ def test_the_head_learns_from_the_frame_before(made: Made) -> None:
     width = made.layout.head.feature_width
     learned, measured = drives(0, width), drives(1, width)
     before = last_frame_loss(made.policy, measured, 4)
-    after = fit_head(made.policy, learned, measured, HeadConfig(steps=600, batch=64, rate=5e-3, noise=0.0), 4)
+    after = fit_steps(made.policy, learned, measured, HeadConfig(steps=600, batch=64, rate=5e-3, noise=0.0), 4)
     assert after < 0.6 * before
 
 
-def test_an_exported_policy_loads_strictly_and_passes_its_own_check(made: Made) -> None:
+def test_a_saved_policy_loads_strictly_and_passes_its_own_check(made: Made) -> None:
     checkpoint = made.folder / "policy.safetensors"
-    card = export(made.policy, made.card, checkpoint, {"note": "test"})
+    card = save_checkpoint(checkpoint, Loaded(made.policy, made.card, made.folder, "fp32", ()), {"note": "test"})
     assert card.probe is not None
+    assert load_card(card_path(checkpoint)) == card
+    with safe_open(checkpoint, "pt") as file:
+        assert (file.metadata()["note"], file.metadata()["mobile_vla.dtype"]) == ("test", "fp32")
+        assert set(file.keys()) == set(made.policy.state_dict()), "all that the policy consists of"
     assert len(card.weights_sha256) == 64
     policy = open_policy(InferenceConfig(checkpoint=str(checkpoint)))
     policy.self_check()

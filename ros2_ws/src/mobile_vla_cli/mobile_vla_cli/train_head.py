@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     from mobile_vla.bags.dataset.manifest import load_manifest
     from mobile_vla.train.head.fit import Epoch
-    from mobile_vla.train.head.run import as_dict, fit_head
+    from mobile_vla.train.head.run import as_dict, train_head
     from mobile_vla_cli.eval import controller_of
 
     torch.set_num_threads(args.threads)
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
             f"epoch {epoch.number + 1}: loss {epoch.train_loss:.4f}, held out {epoch.val_loss:.4f}, error {errors}"
         )
 
-    result = fit_head(
+    result = train_head(
         args.checkpoint,
         manifest,
         args.out,

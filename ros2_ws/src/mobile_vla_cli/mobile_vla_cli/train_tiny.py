@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from mobile_vla_bringup.graph import Choice, describe
-    from mobile_vla_sim.recipe import Recipe
+    from mobile_vla_sim.simulated_lessons import recipe
 
     config = config_from(args, RecipeConfig)
     folder: Path = args.out
@@ -40,8 +40,7 @@ def run(args: argparse.Namespace) -> int:
     simulator: Any = graph.node("simulator").config
     gate: Any = graph.node("controller").config
     console = Console(soft_wrap=True, highlight=False)
-    recipe = Recipe(config, simulator, gate, folder, console.print)
-    checkpoint = recipe.run()
+    checkpoint = recipe(config, simulator, gate, folder, console.print).run()
     console.print(
         f"{checkpoint}: measure it with `vla sim bench --policy FILE`, FILE naming it as inference.checkpoint"
     )

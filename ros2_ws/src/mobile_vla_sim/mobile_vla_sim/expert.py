@@ -24,7 +24,7 @@ _TURN_ON_SPOT_RAD = 0.8
 _SEARCH_TURN = 0.6
 # A search that also moves, and where and how much room it needs for that.
 _ARC, _ARC_AHEAD_M, _ARC_ROOM_M = (0.75, 0.33), (0.2, 0.4, 0.6), 0.1
-# How far a teacher sees: farther away, an object is too small for its pupil.
+# How far a teacher sees: farther away, an object is too small for its student.
 _TEACHER_SEES_M = 3.5
 # A search ends when the goal is within this share of the half field of view.
 _WELL_IN_VIEW = 0.75
@@ -37,9 +37,9 @@ class Expert:
     """Drives any scene whose goal is reachable. One per world; `begin` plans for the world's present scene.
 
     It knows where its goal is once it has seen it. A teacher of a policy that remembers only `remembers_s` has to
-    forget as soon (and search again), and to see no farther: what it knows and its pupil cannot know would be noise in
-    the lesson. It also searches in wide arcs where there is room, because its pupil, who cannot tell that it has turned
-    once around, would turn on the spot for ever wherever the goal is hidden from there.
+    forget as soon (and search again), and to see no farther: what it knows and its student cannot know would be noise
+    in the lesson. It also searches in wide arcs where there is room, because its student, who cannot tell that it has
+    turned once around, would turn on the spot for ever wherever the goal is hidden from there.
     """
 
     def __init__(self, scale: ActionScale, remembers_s: float = math.inf) -> None:

@@ -23,9 +23,10 @@ from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.engine.load import Loaded, load
 from mobile_vla.errors import UserError
 from mobile_vla.train.head.config import FitConfig
+from mobile_vla.train.head.drives import Drives, joined, outputs, windows
 from mobile_vla.train.head.features import FeatureCache
-from mobile_vla.train.head.fit import Drives, Epoch, Fit, joined, outputs, windows_of
-from mobile_vla.train.head.run import fit_head, targets_of
+from mobile_vla.train.head.fit import Epoch, Fit
+from mobile_vla.train.head.run import targets_of, train_head
 
 QUICK = FitConfig(epochs=16, patience=16, batch=32, rate=4e-3)
 START_NS = 1_700_000_000_000_000_000
@@ -76,12 +77,12 @@ def loaded_from(base: Path) -> Loaded:
 
 def drives_of(data: Manifest, loaded: Loaded, cache: FeatureCache, split: str) -> Drives:
     parts = cache.load(data, split)
-    return joined([part.features for part in parts], [targets_of(part.actions, loaded.card, ROBOT) for part in parts])
+    return joined([Drives.one(part.features, targets_of(part.actions, loaded.card, ROBOT)) for part in parts])
 
 
 @pytest.mark.slow
 def test_it_learns_what_is_in_the_pictures(base: Path, data: Manifest, work: Path, tmp_path: Path) -> None:
-    result = fit_head(base, data, tmp_path / "fitted.safetensors", ROBOT, QUICK, work=work)
+    result = train_head(base, data, tmp_path / "fitted.safetensors", ROBOT, QUICK, work=work)
     assert result.best.val_mae[1] < 0.5 * result.baseline_mae[1]  # the turn: the mean knows nothing
     policy = open_policy(InferenceConfig(checkpoint=str(result.checkpoint), allow_untrained=True))
     policy.self_check()
@@ -105,7 +106,7 @@ def test_it_learns_what_is_in_the_pictures(base: Path, data: Manifest, work: Pat
 def test_the_towers_stay_and_a_random_policy_stays_marked(
     base: Path, data: Manifest, work: Path, tmp_path: Path
 ) -> None:
-    result = fit_head(
+    result = train_head(
         base, data, tmp_path / "short.safetensors", ROBOT, dataclasses.replace(QUICK, epochs=1), work=work
     )
     before, after = loaded_from(base), loaded_from(result.checkpoint)
@@ -148,10 +149,10 @@ def test_going_on_after_a_kill_is_the_same_as_never_stopping(
 
 def test_a_state_of_other_settings_is_refused(base: Path, data: Manifest, work: Path, tmp_path: Path) -> None:
     options = {"work": work}
-    fit_head(base, data, tmp_path / "a.safetensors", ROBOT, dataclasses.replace(QUICK, epochs=1), **options)
+    train_head(base, data, tmp_path / "a.safetensors", ROBOT, dataclasses.replace(QUICK, epochs=1), **options)
     (tmp_path / "a.safetensors").unlink()
     with pytest.raises(UserError, match="belongs to a run with other settings"):
-        fit_head(base, data, tmp_path / "a.safetensors", ROBOT, dataclasses.replace(QUICK, epochs=2), **options)
+        train_head(base, data, tmp_path / "a.safetensors", ROBOT, dataclasses.replace(QUICK, epochs=2), **options)
 
 
 def test_features_are_computed_once_and_never_for_other_weights(base: Path, data: Manifest, tmp_path: Path) -> None:
@@ -168,22 +169,26 @@ def test_features_are_computed_once_and_never_for_other_weights(base: Path, data
 
 def test_windows_by_hand() -> None:
     drives = joined(
-        [torch.arange(3.0)[:, None], torch.arange(10.0, 14.0)[:, None]], [torch.zeros(3, 2), torch.zeros(4, 2)]
+        [
+            Drives.one(torch.arange(3.0)[:, None], torch.zeros(3, 2)),
+            Drives.one(torch.arange(10.0, 14.0)[:, None], torch.zeros(4, 2)),
+        ]
     )
-    windows, lengths = windows_of(drives, torch.tensor([0, 2, 3, 6]), window=3)
+    rows, lengths = windows(drives.starts, torch.tensor([0, 2, 3, 6]), window=3)
     assert lengths.tolist() == [1, 3, 1, 3]
-    shown = [window[:length, 0].tolist() for window, length in zip(windows, lengths.tolist(), strict=True)]
+    frames = drives.features[rows]
+    shown = [window[:length, 0].tolist() for window, length in zip(frames, lengths.tolist(), strict=True)]
     assert shown == [[0.0], [0.0, 1.0, 2.0], [10.0], [11.0, 12.0, 13.0]]
 
 
 def test_training_and_driving_compute_the_same(base: Path) -> None:
     model = loaded_from(base).model
     width = model.layout.head.feature_width
-    windows, lengths = torch.randn(3, 5, width), torch.tensor([5, 2, 4])
+    frames, lengths = torch.randn(3, 5, width), torch.tensor([5, 2, 4])
     with torch.no_grad():
-        got = outputs(model, windows, lengths)
+        got = outputs(model, frames, lengths)
         for row, length in enumerate(lengths.tolist()):
-            expected = model.act(model.fuse(windows[row : row + 1, :length]))[0]
+            expected = model.act(model.fuse(frames[row : row + 1, :length]))[0]
             torch.testing.assert_close(got[row], expected)
 
 
@@ -201,7 +206,7 @@ def test_targets_undo_the_robots_scale(base: Path) -> None:
 def test_a_set_without_held_out_episodes_is_refused(base: Path, data: Manifest, tmp_path: Path) -> None:
     only_train = [dataclasses.replace(entry, split="train") for entry in data.episodes]
     with pytest.raises(UserError, match="has no val episodes"):
-        fit_head(base, dataclasses.replace(data, episodes=only_train), tmp_path / "a.safetensors", ROBOT, QUICK)
+        train_head(base, dataclasses.replace(data, episodes=only_train), tmp_path / "a.safetensors", ROBOT, QUICK)
     shutil.copy(base, tmp_path / "a.safetensors")
     with pytest.raises(UserError, match="exists already"):
-        fit_head(base, data, tmp_path / "a.safetensors", ROBOT, QUICK)
+        train_head(base, data, tmp_path / "a.safetensors", ROBOT, QUICK)

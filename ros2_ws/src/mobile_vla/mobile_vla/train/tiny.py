@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from mobile_vla.checkpoint import tiny_tokenizer
 from mobile_vla.checkpoint.card import FORMAT, ActionSpec, Card, ClipFacts, KosmosFacts, Tokenizers, TowerFacts
@@ -21,11 +22,28 @@ from mobile_vla.checkpoint.layout import (
     TransformerDims,
 )
 from mobile_vla.checkpoint.sizes import clip_normalised
+from mobile_vla.engine.tokenizers import tokens_of
 from mobile_vla.files import write_text
-from mobile_vla.train.config import HEAD_WIDTH, TinySize
+from mobile_vla.policy.tokens import Tokens
+from mobile_vla.train.config import HEAD_WIDTH, RecipeConfig, TinySize
 
 FEATURES = ("kosmos_text:last", "kosmos_latents:mean", "clip_vision:cls")
 TOKENIZER = "tokenizer"
+
+
+class Design(NamedTuple):
+    """The policy that is to be trained, as far as it is decided before."""
+
+    card: Card
+    layout: Layout
+    tokens: Tokens
+
+
+def design(config: RecipeConfig, work: Path, words: Iterable[str], training_data: str) -> Design:
+    """The policy of a recipe; its tokenizer, in which every word is a token, is written into the work folder."""
+    count = write_tokenizer(work / TOKENIZER, words)
+    card, layout = card_of(config.size, count, config.name, training_data), layout_of(config.size, count)
+    return Design(card, layout, tokens_of(card, layout, work))
 
 
 def layout_of(size: TinySize, tokens: int) -> Layout:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mobile_vla.files import atomic_binary
 from mobile_vla.train.config import TowerConfig
+from mobile_vla.train.optimise import descend, set_rate
 from mobile_vla.train.tower_net import Batch, TowerNet
 
 WEIGHTS = {
@@ -77,14 +78,10 @@ def fit_towers(
         first = _resume(net, optimiser, curve, state_file)
     mean, started = 0.0, time.perf_counter()
     for step in range(first, config.steps):
-        for group in optimiser.param_groups:
-            group["lr"] = rate_at(step, config)
+        set_rate(optimiser, rate_at(step, config))
         losses = net(batch_at(step).to(device), pair_tokens)
         total = torch.stack([WEIGHTS[name] * value for name, value in losses.items()]).sum()
-        optimiser.zero_grad(set_to_none=True)
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, config.clip)
-        optimiser.step()
+        descend(optimiser, total, config.clip)
         now = total.item()
         mean = now if step == first else 0.98 * mean + 0.02 * now
         done = step + 1

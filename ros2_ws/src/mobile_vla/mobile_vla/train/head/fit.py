@@ -11,27 +11,16 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import huber_loss
-from torch.nn.utils.rnn import pack_padded_sequence
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import atomic_binary
 from mobile_vla.policy.model import PolicyModel
 from mobile_vla.train.head.config import FitConfig
+from mobile_vla.train.head.drives import Drives, head_parameters, outputs, predict, windows
+from mobile_vla.train.optimise import descend, set_rate
 
-HEAD = ("feature_fusion.", "rnn.", "actions.")
 _LSTM_INPUT_GAIN = 2.0
 _LAST_LAYER_SHARE = 0.3  # begin near standing still
-
-
-class Drives(NamedTuple):
-    """Frames of episodes, one after the other."""
-
-    features: Tensor
-    """(frames, width)"""
-    targets: Tensor
-    """(frames, 2): what the head should put out, before the card's scale."""
-    starts: Tensor
-    """(frames,): index of the first frame of the episode that a frame belongs to."""
 
 
 class Epoch(NamedTuple):
@@ -103,31 +92,24 @@ class Fit:
         spread = train.features.std(0, keepdim=True)
         total, seen = 0.0, 0
         for rows in torch.randperm(len(train.targets), generator=generator).split(config.batch):
-            windows, lengths = windows_of(train, rows, self._window)
-            noisy = windows + torch.randn(windows.shape, generator=generator) * spread * config.noise
+            frames, lengths = windows(train.starts, rows, self._window)
+            features = train.features[frames]
+            noisy = features + torch.randn(features.shape, generator=generator) * spread * config.noise
             loss = huber_loss(outputs(self._model, noisy, lengths), train.targets[rows], delta=config.huber)
-            self._optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(self._parameters.values(), 1.0)
-            self._optimiser.step()
+            descend(self._optimiser, loss)
             total, seen = total + loss.item() * len(rows), seen + len(rows)
-        self._model.eval()
         predicted = self.predict(val)
         error = ((predicted - val.targets).abs().mean(0) * self._scale).tolist()
         held_out = huber_loss(predicted, val.targets, delta=config.huber).item()
         return Epoch(number, total / seen, held_out, (error[0], error[1]))
 
-    @torch.no_grad()
     def predict(self, drives: Drives) -> Tensor:
         """The head's outputs for every frame."""
-        self._model.eval()
-        rows = torch.arange(len(drives.targets)).split(1024)
-        return torch.cat([outputs(self._model, *windows_of(drives, part, self._window)) for part in rows])
+        return predict(self._model, drives, self._window)
 
     def _set_rate(self, number: int) -> None:
         share = 0.55 + 0.45 * math.cos(math.pi * min(1.0, number / max(1, self._config.epochs - 1)))
-        for group in self._optimiser.param_groups:
-            group["lr"] = self._config.rate * share
+        set_rate(self._optimiser, self._config.rate * share)
 
     def _save(self) -> None:
         content = {
@@ -151,11 +133,6 @@ class Fit:
         self._optimiser.load_state_dict(content["optimiser"])
         self.history = [Epoch(int(row[0]), row[1], row[2], (row[3], row[4])) for row in content["history"]]
         self.resumed_at = len(self.history)
-
-
-def head_parameters(model: PolicyModel) -> list[tuple[str, nn.Parameter]]:
-    """Names and parameters of fusion, LSTM and MLP."""
-    return [(name, parameter) for name, parameter in model.named_parameters() if name.startswith(HEAD)]
 
 
 @torch.no_grad()
@@ -195,29 +172,3 @@ def standardise(model: PolicyModel, features: Tensor) -> None:
     mean, spread = features.mean(0), features.std(0).clamp_min(1e-3)
     fusion.weight.div_(spread)
     fusion.bias.sub_(fusion.weight @ mean)
-
-
-def joined(features: Sequence[Tensor], targets: Sequence[Tensor]) -> Drives:
-    """Episodes as one table."""
-    starts, begin = [], 0
-    for part in features:
-        starts.append(torch.full((len(part),), begin))
-        begin += len(part)
-    return Drives(torch.cat(list(features)), torch.cat(list(targets)), torch.cat(starts))
-
-
-def windows_of(drives: Drives, rows: Tensor, window: int) -> tuple[Tensor, Tensor]:
-    """The frames up to and including each row, at most `window`, never of another episode; padded behind."""
-    first = torch.maximum(drives.starts[rows], rows - window + 1)
-    lengths = rows - first + 1
-    steps = torch.arange(int(lengths.max()))
-    index = torch.minimum(first[:, None] + steps, rows[:, None])
-    return drives.features[index], lengths
-
-
-def outputs(model: PolicyModel, windows: Tensor, lengths: Tensor) -> Tensor:
-    """As `PolicyModel.act` on every window's own length: raw outputs (batch, 2)."""
-    packed = pack_padded_sequence(model.fuse(windows), lengths, batch_first=True, enforce_sorted=False)
-    _, (hidden, _) = model.rnn(packed)
-    result: Tensor = model.actions(hidden[-1])
-    return result

@@ -14,21 +14,19 @@ import torch
 from torch import Tensor
 
 from mobile_vla.bags.dataset.manifest import Manifest
-from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path
-from mobile_vla.checkpoint.card_text import dump_card, embedded
+from mobile_vla.checkpoint.card import Card
 from mobile_vla.checkpoint.source import sha256_of
-from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
-from mobile_vla.checkpoint.write import Entry, write_safetensors
+from mobile_vla.checkpoint.tokenizer_files import tokenizer_copies
 from mobile_vla.control import ControllerConfig
-from mobile_vla.engine import probe as probes
-from mobile_vla.engine.load import Loaded, load
-from mobile_vla.engine.torch_engine import policy_of
+from mobile_vla.engine.load import load
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate import html, plots
 from mobile_vla.files import write_text
 from mobile_vla.train.head.config import FitConfig
+from mobile_vla.train.head.drives import Drives, joined
 from mobile_vla.train.head.features import Encoded, FeatureCache
-from mobile_vla.train.head.fit import Drives, Epoch, Fit, joined
+from mobile_vla.train.head.fit import Epoch, Fit
+from mobile_vla.train.save import save_checkpoint
 
 CACHE = "features"
 STATE = "fit.pt"
@@ -47,7 +45,7 @@ class HeadResult(NamedTuple):
     computed: int
 
 
-def fit_head(
+def train_head(
     base: Path,
     manifest: Manifest,
     destination: Path,
@@ -73,7 +71,7 @@ def fit_head(
     fit = Fit(loaded.model, loaded.card.window, config, state, loaded.card.action.scale)
     best = fit.run(train, val, on_epoch)
     card = _card(loaded.card, manifest, best, len(fit.history))
-    write_checkpoint(destination, loaded, card)
+    save_checkpoint(destination, loaded._replace(card=card))
     scale = np.abs(np.array(loaded.card.action.scale))
     constant = (train.targets.mean(0) - val.targets).abs().mean(0).numpy() * scale
     result = HeadResult(
@@ -89,20 +87,6 @@ def fit_head(
     record = {"config": dataclasses.asdict(config), "history": [epoch._asdict() for epoch in fit.history]}
     write_text(destination.with_name(f"{destination.stem}.training.json"), json.dumps(record, indent=1) + "\n")
     return result
-
-
-def write_checkpoint(destination: Path, loaded: Loaded, card: Card) -> None:
-    """The model under its card, with a new probe and checksum; complete or not at all."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    copy_tokenizers(tokenizer_copies(card, loaded.base, destination.parent))
-    state = {name: value.detach().contiguous() for name, value in loaded.model.named_parameters()}
-    recorded = probes.record_at_once(policy_of(loaded, torch.get_num_threads()), "fp32")
-    card = dataclasses.replace(card, probe=recorded, weights_sha256="")
-    entries = [Entry(name, value.dtype, tuple(value.shape)) for name, value in state.items()]
-    metadata = {"format": "pt", CARD_METADATA: embedded(card), "mobile_vla.dtype": "fp32"}
-    write_safetensors(destination, entries, lambda name: state[name], metadata)
-    digest = sha256_of((destination,))
-    write_text(card_path(destination), dump_card(dataclasses.replace(card, weights_sha256=digest)), sync=True)
 
 
 def targets_of(actions: np.ndarray[Any, Any], card: Card, controller: ControllerConfig) -> Tensor:
@@ -125,7 +109,7 @@ def targets_of(actions: np.ndarray[Any, Any], card: Card, controller: Controller
 
 
 def _drives(episodes: list[Encoded], card: Card, controller: ControllerConfig) -> Drives:
-    return joined([one.features for one in episodes], [targets_of(one.actions, card, controller) for one in episodes])
+    return joined([Drives.one(each.features, targets_of(each.actions, card, controller)) for each in episodes])
 
 
 def _check(manifest: Manifest, destination: Path) -> None:
