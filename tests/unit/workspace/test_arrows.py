@@ -21,6 +21,7 @@ ALLOWED = {
     "engine": SHARED | {"checkpoint", "policy", "camera"},
     "camera": SHARED,
     "bags": SHARED | {"camera"},
+    "train": SHARED | {"bags", "checkpoint", "control", "engine", "evaluate", "policy"},
 }
 CHECKPOINT_MODULES = sorted(path.stem for path in (LIBRARY / "checkpoint").glob("[a-z]*.py"))
 # All that a model may know of its file: sizes, facts of the card, and names of tensors.
