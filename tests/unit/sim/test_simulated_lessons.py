@@ -93,10 +93,3 @@ def _no_more_steps(fit: object) -> object:
         return fit(net, config, lambda step: pytest.fail("towers are trained again"), *args, **more)  # type: ignore[operator]
 
     return resumed
-
-
-def test_cuda_without_a_gpu_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stages.torch.cuda, "is_available", lambda: False)
-    config = with_values(TINY, {"device": "cuda"})
-    with pytest.raises(UserError, match="PyTorch finds no CUDA device"):
-        recipe(config, SimulatorConfig(), ControllerConfig(), tmp_path, lambda text: None)
