@@ -233,6 +233,7 @@ def test_parameters_change_while_it_drives_or_say_why_not(graph: Any) -> None:
         ({"action__linear_mps": 0.9}, "action.linear_mps must be <="),
         ({"limits__linear__accel_mps2": -1.0}, ""),
         ({"teleop__joy__timeout_s": 0.05}, "timeout_s must be >= 2.5 x"),
+        ({"limits__linear__velocity_mps": 0.51}, "must be <= 0.5, the value this node was started with, got 0.51; set"),
         ({"rate_hz": 50.0}, "rate_hz cannot be changed while the node runs"),
     ):
         result = bench.set(**values)

@@ -176,6 +176,17 @@ def test_dry_run_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert "controller" in capsys.readouterr().out
 
 
+def test_a_dry_run_warns_of_the_way_driven_on_one_picture_without_a_range_guard(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    warning = "no range guard is configured: the robot drives up to"
+    command = ["up", "--robot", "diff", "--policy", "small", "--dry-run"]
+    assert main([*command, "--set", "controller.range_guard.use_scan=false"]) == 0
+    assert f"{warning} 0.21 m on one picture (0.2 m/s x 1.03 s)" in capsys.readouterr().out
+    assert main([*command, "--set", "controller.range_guard.use_scan=true"]) == 0
+    assert warning not in capsys.readouterr().out
+
+
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobile_vla.config import ConfigError, fields_of, from_mapping, with_values
+from mobile_vla.config import ConfigError, changed_live, fields_of, from_mapping, to_mapping, with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.control.limits import AxisLimiter
 
@@ -143,6 +144,63 @@ def test_whatever_is_accepted_brakes_within_the_stated_distance(
     assert limiter.at_rest
     # The limiter begins one step of the jerk later than in continuous time, and ends softly.
     assert distance <= config.limits.braking_m + velocity * 6 * period_s
+
+
+def test_limits_of_velocity_and_acceleration_are_not_raised_while_the_node_runs() -> None:
+    """Braking limits may be raised: that shortens the way to standstill."""
+    capped = {field.name for field in fields_of(ControllerConfig) if field.capped}
+    linear = {f"limits.{axis}.{name}" for axis in ("linear", "lateral") for name in ("velocity_mps", "reverse_mps")}
+    rates = {"limits.linear.accel_mps2", "limits.lateral.accel_mps2", "limits.turn.accel_radps2"}
+    turning = {"limits.turn.velocity_radps", "limits.steering.angle_rad", "limits.steering.rate_radps"}
+    assert capped == linear | rates | turning | {"range_guard.unseen_mps"}
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields_of(ControllerConfig) if field.capped])
+def test_a_limit_is_not_raised_beyond_its_value_at_the_start(name: str) -> None:
+    started = ControllerConfig()
+    at_start = to_mapping(started)[name]
+    assert isinstance(at_start, float)
+    for value in (at_start * 1.001, 10.0):
+        refused = rf"^{name} must be <= {at_start:g}, the value this node was started with, got {value:g}; set it in"
+        with pytest.raises(ConfigError, match=refused):
+            changed_live(started, started, {name: value})
+
+
+FAST = {"action.linear_mps": 2.0, "limits.linear.velocity_mps": 2.0, "limits.linear.decel_mps2": 4.0}
+FAST |= {"limits.linear.jerk_mps3": 60.0}
+
+
+def test_the_way_driven_on_one_picture_is_bounded() -> None:
+    assert ControllerConfig().blind_m == pytest.approx(0.3 * (1.0 + 1 / 30), rel=1e-9)  # only rounding of doubles
+    with pytest.raises(ConfigError) as caught:
+        with_values(ControllerConfig(), FAST)
+    assert str(caught.value) == (
+        "limits.blind_m must be >= 2.07 m, the way the policy drives on one picture (2 m/s x 1.03 s), got 1; lower "
+        "action.linear_mps or staleness.action_max_s, use the range guard, or raise limits.blind_m where nobody can "
+        "step into the way"
+    )
+    with_values(ControllerConfig(), {**FAST, "limits.blind_m": 2.1})
+    with_values(ControllerConfig(), {**FAST, "staleness.action_max_s": 0.4})
+    with pytest.raises(ConfigError, match="blind_m must be >= "):
+        with_values(ControllerConfig(), {"staleness.action_max_s": 3.5})
+
+
+def test_the_range_guard_covers_the_way_in_which_it_slows() -> None:
+    guarded = {**FAST, "range_guard.use_scan": True}
+    with_values(ControllerConfig(), guarded)
+    with pytest.raises(ConfigError, match=r"blind_m must be >= 6\.07 m.*raise range_guard.slow_ttc_s"):
+        with_values(ControllerConfig(), {**guarded, "staleness.action_max_s": 3.0})
+    with pytest.raises(ConfigError, match="blind_m"):
+        changed_live(
+            with_values(ControllerConfig(), guarded),
+            with_values(ControllerConfig(), guarded),
+            {"range_guard.use_scan": False},
+        )
+
+
+def test_the_speed_of_the_policy_counts_both_axes_of_an_omnidirectional_base() -> None:
+    omni = {"base.kind": "omni", "action.space": "omni", "action.linear_mps": 0.3, "action.lateral_mps": 0.3}
+    assert with_values(ControllerConfig(), omni).policy_mps == pytest.approx(0.3 * math.sqrt(2), rel=1e-9)
 
 
 def test_geometry_is_fixed_while_the_node_runs() -> None:

@@ -242,6 +242,18 @@ def _check_low_obstacle_coverage(graph: Graph, robot: str) -> None:
         )
 
 
+def blind_warning(graph: Graph) -> str:
+    """What drives on one picture without a range guard, in a sentence; empty where one is configured."""
+    config = next((node.config for node in graph.nodes if node.name == "controller"), None)
+    if not isinstance(config, ControllerConfig) or config.range_guard.enabled:
+        return ""
+    return (
+        f"warning: no range guard is configured: the robot drives up to {config.blind_m:.2f} m on one picture "
+        f"({config.policy_mps:g} m/s x {config.staleness.action_max_s + config.period_s:.3g} s) before it brakes; use "
+        "range_guard.use_scan or use_range, or lower action.linear_mps or staleness.action_max_s"
+    )
+
+
 def _simulator_kind() -> NodeKind:
     """The simulator is an optional package that a robot does not have, so it is found by name."""
     try:

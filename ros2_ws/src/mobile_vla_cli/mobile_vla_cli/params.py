@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mobile_vla.config import fields_of
-from mobile_vla.config.reference import as_markdown, limits_text
+from mobile_vla.config.reference import as_markdown, limits_text, live_text
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.files import write_text
 from mobile_vla_cli.outputs import OutputFile
@@ -50,6 +50,6 @@ def run(args: argparse.Namespace) -> int:
         for column in ("name", "default", "range", "live", "meaning"):
             table.add_column(column, overflow="fold")
         for field in fields_of(cls):
-            table.add_row(field.name, str(field.default), limits_text(field), "yes" if field.live else "", field.help)
+            table.add_row(field.name, str(field.default), limits_text(field), live_text(field), field.help)
         console.print(table)
     return 0

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from mobile_vla.bags.bag_place import free_bytes
     from mobile_vla_bringup import bag_size
-    from mobile_vla_bringup.graph import Choice, describe
+    from mobile_vla_bringup.graph import Choice, blind_warning, describe
     from mobile_vla_bringup.session import open_session
 
     choice = config_from(args, Choice)
@@ -39,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     if choice.bag and (size := bag_size.sentence(graph, free_bytes(Path(choice.bag)))):
         console.print(size, markup=False)
+    if blind := blind_warning(graph):
+        console.print(blind, markup=False)
     if args.dry_run:
         for node in graph.nodes:
             console.print(

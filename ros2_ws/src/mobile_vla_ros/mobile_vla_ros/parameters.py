@@ -10,7 +10,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mobile_vla.config import Config, ConfigError, Field, fields_of, from_mapping, to_mapping, with_values
+from mobile_vla.config import Config, ConfigError, Field, changed_live, fields_of, from_mapping, to_mapping
 from mobile_vla.errors import nearest
 from mobile_vla_ros.failures import failures_of
 
@@ -23,8 +23,8 @@ class Parameters(Generic[C]):
     """Holds the current, always valid configuration of one node.
 
     Declares every field of `cls`; raises `ConfigError` when the start values are wrong or unknown. A change at run
-    time is applied only if the field is live and the whole configuration stays valid; `on_change` then gets it,
-    on the executor's thread.
+    time is applied only if the field is live, no capped value rises beyond its value at the start, and the whole
+    configuration stays valid; `on_change` then gets it, on the executor's thread.
     """
 
     def __init__(self, node: Node, cls: type[C], on_change: Callable[[C], None] | None = None) -> None:
@@ -33,6 +33,7 @@ class Parameters(Generic[C]):
         self._failures = failures_of(node)
         self._where = node.get_fully_qualified_name()
         self.value: C = from_mapping(cls, self._overrides(node), self._where)
+        self._started = self.value
         current = to_mapping(self.value)
         for name, field in self._fields.items():
             _declare(node, field, current[name])
@@ -57,12 +58,8 @@ class Parameters(Generic[C]):
         }
         if not changes:
             return SetParametersResult(successful=True)
-        for name, value in changes.items():
-            if not self._fields[name].live:
-                reason = f"{name} cannot be changed while the node runs; restart it with {name}:={value}"
-                return SetParametersResult(successful=False, reason=reason)
         try:
-            updated = with_values(self.value, changes)
+            updated = changed_live(self._started, self.value, changes)
             if self._on_change is not None:
                 self._on_change(updated)
         except ConfigError as error:
@@ -100,7 +97,8 @@ def _declare(node: Node, field: Field, value: Any) -> None:
 
 def _description(field: Field) -> str:
     choices = f" One of: {', '.join(field.choices)}." if field.choices else ""
-    change = "" if field.live else " Fixed while the node runs."
+    capped = " Not raised beyond its value at the start while the node runs."
+    change = capped if field.capped else "" if field.live else " Fixed while the node runs."
     return f"{field.help.rstrip('.')}.{choices}{change}"
 
 

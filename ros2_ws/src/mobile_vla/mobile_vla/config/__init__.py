@@ -1,5 +1,6 @@
 """Configuration as frozen dataclasses: one definition for YAML, ROS parameters, flags and the reference page."""
 
+from mobile_vla.config.live import changed_live
 from mobile_vla.config.schema import (
     REQUIRED,
     Config,
@@ -19,6 +20,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Field",
+    "changed_live",
     "fields_of",
     "from_mapping",
     "missing_fields",

@@ -47,6 +47,7 @@ class Field:
     le: float | None = None
     choices: tuple[str, ...] = ()
     live: bool = False
+    capped: bool = False
 
     @property
     def section(self) -> type[Config] | None:
@@ -74,14 +75,15 @@ def param(
     le: float | None = None,
     choices: tuple[str, ...] = (),
     live: bool = False,
+    capped: bool = False,
 ) -> T:
     """Declare one value: its default, its help sentence, its closed (`ge`, `le`) or open (`gt`) range, its choices.
 
     `live` says that a running node applies a new value; everything else is refused at run time with a sentence.
+    `capped` says that a running node lowers it at once, but never raises it beyond the value it was started with.
     """
-    field: Any = dataclasses.field(
-        default=default, metadata={_KEY: Field("", None, default, help, ge, gt, le, choices, live)}
-    )
+    spec = Field("", None, default, help, ge, gt, le, choices, live or capped, capped)
+    field: Any = dataclasses.field(default=default, metadata={_KEY: spec})
     return field  # type: ignore[no-any-return]  # what the dataclass makes of it has the type of the default
 
 

@@ -61,7 +61,7 @@ class RangeGuardConfig(Config):
         1.2, "Speed is limited so that the stop zone is at least this far away in time.", ge=0.1, le=20, live=True
     )
     unseen_mps: float = param(
-        0.1, "Highest speed in a direction to which no scanner or sensor is turned.", ge=0, le=1, live=True
+        0.1, "Highest speed in a direction to which no scanner or sensor is turned.", ge=0, le=1, capped=True
     )
     narrow_m: float = param(
         0.05,
@@ -175,8 +175,25 @@ class ControllerConfig(Config):
         """Time between two ticks."""
         return 1.0 / self.rate_hz
 
+    @property
+    def policy_mps(self) -> float:
+        """The highest speed over ground that the policy can ask for and get."""
+        forward = min(self.action.linear_mps, self.limits.linear.velocity_mps)
+        sideways = (
+            min(self.action.lateral_mps, max(self.limits.lateral.velocity_mps, self.limits.lateral.reverse_mps))
+            if self.action.space == "omni"
+            else 0.0
+        )
+        return math.hypot(forward, sideways)
+
+    @property
+    def blind_m(self) -> float:
+        """The longest way the policy drives on one picture, before braking begins."""
+        return self.policy_mps * (self.staleness.action_max_s + self.period_s)
+
     def cross_check(self) -> None:
         self._check_action()
+        self._check_blind()
         shortest = PERIODS_PER_TIMEOUT * self.period_s
         timeouts = {
             "staleness.action_min_s": self.staleness.action_min_s,
@@ -234,6 +251,19 @@ class ControllerConfig(Config):
                 raise ConfigError(
                     f"{name} must be <= {limit_name} ({limit:g}), got {value:g}; lower it or raise the limit"
                 )
+
+    def _check_blind(self) -> None:
+        guard = self.range_guard
+        guarded_m = guard.stop_distance_m + self.policy_mps * guard.slow_ttc_s if guard.enabled else 0.0
+        covered_m = max(self.limits.blind_m, guarded_m)
+        if self.blind_m > covered_m + 1e-9:
+            remedy = "raise range_guard.slow_ttc_s" if guard.enabled else "use the range guard"
+            raise ConfigError(
+                f"limits.blind_m must be >= {self.blind_m:.3g} m, the way the policy drives on one picture "
+                f"({self.policy_mps:g} m/s x {self.staleness.action_max_s + self.period_s:.3g} s), got "
+                f"{self.limits.blind_m:g}; lower action.linear_mps or staleness.action_max_s, {remedy}, or raise "
+                "limits.blind_m where nobody can step into the way"
+            )
 
     def _check_guard(self) -> None:
         if not self.range_guard.enabled:

@@ -18,11 +18,11 @@ STEERING_BACK_S = 3.0
 class LinearLimits(Config):
     """Forward axis, in metres."""
 
-    velocity_mps: float = param(0.5, "Highest forward speed.", ge=0.01, le=10, live=True)
+    velocity_mps: float = param(0.5, "Highest forward speed.", ge=0.01, le=10, capped=True)
     reverse_mps: float = param(
-        0.2, "Highest speed backwards (or to the right, on the lateral axis).", ge=0, le=10, live=True
+        0.2, "Highest speed backwards (or to the right, on the lateral axis).", ge=0, le=10, capped=True
     )
-    accel_mps2: float = param(0.5, "Highest rate at which speed may grow.", ge=0.05, le=50, live=True)
+    accel_mps2: float = param(0.5, "Highest rate at which speed may grow.", ge=0.05, le=50, capped=True)
     decel_mps2: float = param(1.0, "Highest rate at which speed may shrink.", ge=0.1, le=50, live=True)
     jerk_mps3: float = param(10.0, "Highest rate at which acceleration may change.", ge=0.5, le=10000, live=True)
 
@@ -36,16 +36,16 @@ class LinearLimits(Config):
 class LateralLimits(LinearLimits):
     """Sideways axis of an omnidirectional base, in metres; left is positive."""
 
-    velocity_mps: float = param(0.3, "Highest speed to the left.", ge=0.01, le=10, live=True)
-    reverse_mps: float = param(0.3, "Highest speed to the right.", ge=0, le=10, live=True)
+    velocity_mps: float = param(0.3, "Highest speed to the left.", ge=0.01, le=10, capped=True)
+    reverse_mps: float = param(0.3, "Highest speed to the right.", ge=0, le=10, capped=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TurnLimits(Config):
     """Yaw rate: the turning axis of diff and omni bases, the output of an Ackermann base that takes a yaw rate."""
 
-    velocity_radps: float = param(1.0, "Highest yaw rate, either way.", ge=0.05, le=20, live=True)
-    accel_radps2: float = param(2.0, "Highest rate at which the yaw rate may grow.", ge=0.1, le=200, live=True)
+    velocity_radps: float = param(1.0, "Highest yaw rate, either way.", ge=0.05, le=20, capped=True)
+    accel_radps2: float = param(2.0, "Highest rate at which the yaw rate may grow.", ge=0.1, le=200, capped=True)
     decel_radps2: float = param(3.0, "Highest rate at which the yaw rate may shrink.", ge=0.2, le=200, live=True)
     jerk_radps3: float = param(40.0, "Highest rate at which yaw acceleration may change.", ge=1, le=50000, live=True)
 
@@ -60,8 +60,8 @@ class TurnLimits(Config):
 class SteeringLimits(Config):
     """Steering axis of an Ackermann base, in place of the turning axis; `turn` limits the yaw rate that it gives."""
 
-    angle_rad: float = param(0.5, "Largest steering angle, either way.", ge=0.05, le=1.4, live=True)
-    rate_radps: float = param(1.0, "Highest rate at which the steering angle may change.", ge=0.1, le=50, live=True)
+    angle_rad: float = param(0.5, "Largest steering angle, either way.", ge=0.05, le=1.4, capped=True)
+    rate_radps: float = param(1.0, "Highest rate at which the steering angle may change.", ge=0.1, le=50, capped=True)
     accel_radps2: float = param(
         20.0, "Highest rate at which the steering rate may change.", ge=0.5, le=10000, live=True
     )
@@ -95,6 +95,13 @@ class Limits(Config):
     braking_m: float = param(
         2.5,
         "Longest braking distance from the highest speed; limits that brake more gently are refused.",
+        ge=0.02,
+        le=50,
+    )
+    blind_m: float = param(
+        1.0,
+        "Longest way the policy may drive on one picture before braking begins: its highest speed x "
+        "(staleness.action_max_s + one tick). Longer is accepted only as far as the range guard slows for obstacles.",
         ge=0.02,
         le=50,
     )

@@ -43,6 +43,14 @@ BAD_PARAMETERS = {
     "rate_hz": 1000.0,
 }
 
+RAISED_PARAMETERS = {
+    "limits.linear.velocity_mps": 0.6,
+    "limits.linear.reverse_mps": 0.3,
+    "limits.turn.velocity_radps": 1.1,
+    "range_guard.unseen_mps": 0.2,
+}
+"""Each beyond what the battery starts its controllers with, and within what the configuration accepts."""
+
 
 def kill_node(name: str) -> Deed:
     """SIGKILL a node."""
@@ -155,6 +163,16 @@ def set_nonsense(rig: Rig) -> int:
         (result,) = rig.set_parameters(parameter_messages({name: value}))
         if result.successful or not result.reason:
             raise Broken(f"{name}={value} was {'accepted' if result.successful else 'refused without a reason'}")
+    return struck_ns
+
+
+def raise_limits(rig: Rig) -> int:
+    """Velocity limits beyond those of the start: each refused with the value at the start."""
+    struck_ns = time.monotonic_ns()
+    for name, value in RAISED_PARAMETERS.items():
+        (result,) = rig.set_parameters(parameter_messages({name: value}))
+        if result.successful or "was started with" not in result.reason:
+            raise Broken(f"{name}={value} was {'accepted' if result.successful else f'refused: {result.reason}'}")
     return struck_ns
 
 
@@ -340,6 +358,14 @@ CONTROLLER = (
         notice_s=None,
         keeps_driving=True,
         quick=True,
+    ),
+    Fault(
+        name="parameter_raises_limit",
+        word=Word.WRONG,
+        what=f"{len(RAISED_PARAMETERS)} velocity limits raised at run time, each refused; driving goes on",
+        strike=raise_limits,
+        notice_s=None,
+        keeps_driving=True,
     ),
     Fault(
         name="parameter_of_unknown_type",
