@@ -13,7 +13,7 @@ from mobile_vla.bags.episodes import EpisodeMarker
 from mobile_vla.config import ConfigError
 from mobile_vla.config.instruction import MAX_CHARACTERS
 from mobile_vla.engine.config import InferenceConfig
-from mobile_vla_nodes.controller import ControllerNode
+from mobile_vla_nodes.controller_inputs import ControllerInputs
 from mobile_vla_nodes.inference import InferenceNode
 from mobile_vla_nodes.recorder import RecorderNode
 
@@ -60,23 +60,23 @@ def test_the_next_sentence_is_followed_again() -> None:
 
 def test_the_controller_goes_on_with_the_actions_it_has() -> None:
     changes: list[int] = []
-    node: Any = SimpleNamespace(
+    inputs: Any = SimpleNamespace(
         _instruction=None,
-        _refused_instruction="",
+        refused_instruction="",
         _gate=SimpleNamespace(instruction_changed=changes.append),
         _now=lambda: 1,
     )
 
     def hear(text: str) -> None:
-        ControllerNode._on_instruction(node, String(data=text))
+        ControllerInputs._on_instruction(inputs, String(data=text))
 
     hear("go to the door")
     hear("x" * (MAX_CHARACTERS + 1))
     assert changes == [1]
-    assert node._refused_instruction.startswith("the instruction is 1001 characters long")
+    assert inputs.refused_instruction.startswith("the instruction is 1001 characters long")
     hear("go to the door")
     assert changes == [1]
-    assert node._refused_instruction == ""
+    assert inputs.refused_instruction == ""
 
 
 def test_the_recorder_ends_no_episode_for_it() -> None:

@@ -1,8 +1,9 @@
-"""The controller's words: a command as a status, and when it is worth saying again."""
+"""The controller's explanation of itself: a command as a status, when it is published again, how long ticks take."""
 
 from __future__ import annotations
 
 from mobile_vla.control import NS_PER_S, REASONS, Command, Gate, Mode
+from mobile_vla.timing import Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Status
 
 REPEAT_NS = 900_000_000
@@ -11,21 +12,52 @@ _LEVELS = {Mode.FAULT: ERROR, Mode.ESTOP: ERROR, Mode.HOLD: WARN}
 
 
 class StateChanges:
-    """A change of mode or source is said at once, of the reason alone at most 5 times a second, all once a second."""
+    """A change of mode or source is due at once, of the reason alone at most 5 times a second, all once a second."""
 
     def __init__(self) -> None:
-        self._said: tuple[str, str, str] | None = None
-        self._said_ns = 0
+        self._published: tuple[str, str, str] | None = None
+        self._published_ns = 0
 
     def due(self, command: Command, steady_ns: int) -> bool:
         """Whether to publish now; counts as published then."""
         state = (command.mode.value, command.source, command.reason)
-        since_ns = steady_ns - self._said_ns
-        at_once = self._said is None or state[:2] != self._said[:2]
-        if at_once or since_ns >= REPEAT_NS or (state != self._said and since_ns >= REASON_ONLY_NS):
-            self._said, self._said_ns = state, steady_ns
+        since_ns = steady_ns - self._published_ns
+        at_once = self._published is None or state[:2] != self._published[:2]
+        if at_once or since_ns >= REPEAT_NS or (state != self._published and since_ns >= REASON_ONLY_NS):
+            self._published, self._published_ns = state, steady_ns
             return True
         return False
+
+
+class TickTimings:
+    """How regular ticks are, how long they work, and how old images are when their action becomes a command."""
+
+    def __init__(self) -> None:
+        self._jitter, self._work, self._latency = Timings(1000), Timings(1000), Timings(1000)
+        self._last_tick_ns = 0
+        self._last_action_ns = 0
+
+    def begun(self, started_ns: int, period_s: float) -> None:
+        """A tick began."""
+        if self._last_tick_ns:
+            late_s = (started_ns - self._last_tick_ns) / NS_PER_S - period_s
+            self._jitter.add(abs(late_s) * 1e3)
+        self._last_tick_ns = started_ns
+
+    def decided(self, command: Command, ros_ns: int) -> None:
+        """A command left: the first one of an action tells the latency."""
+        if command.action_stamp_ns > self._last_action_ns:
+            self._latency.add((ros_ns - command.action_stamp_ns) / 1e6)
+        self._last_action_ns = command.action_stamp_ns
+
+    def ended(self, work_ns: int) -> None:
+        """The work of a tick is done."""
+        self._work.add(work_ns / 1e6)
+
+    def as_values(self) -> dict[str, str]:
+        """For /diagnostics."""
+        timings = {"tick_jitter": self._jitter, "tick": self._work, "camera_to_command": self._latency}
+        return {key: value for name, unit in timings.items() for key, value in unit.as_values(name).items()}
 
 
 def status(command: Command, gate: Gate) -> Status:
