@@ -40,8 +40,8 @@ class ArmingCheck:
         unfit = self._health.policy_refusal(steady_ns) if config.require.policy else ""
         if unfit:
             return unfit
-        if self._health.image_trouble:
-            return f"the camera picture is not usable: {self._health.image_trouble}"
+        if self._health.image_error:
+            return f"the camera picture is not usable: {self._health.image_error}"
         return (self._camera(config, steady_ns) if config.require.camera else "") or self._person(steady_ns)
 
     def _camera(self, config: ControllerConfig, steady_ns: int) -> str:

@@ -6,112 +6,43 @@ come in as `Now`; the gate reads no clock. Ages run on the steady clock, stamps 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
-from mobile_vla.control.arbitration import Arbiter, Selected
+from mobile_vla.control.arbitration import Selected
 from mobile_vla.control.arming import ArmingCheck
-from mobile_vla.control.clock import Now, Rejected, Rejections, to_ns
+from mobile_vla.control.clock import Now, to_ns
 from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.decode import STILL, Velocity
-from mobile_vla.control.envelope import Envelope
-from mobile_vla.control.health_monitor import HealthMonitor
+from mobile_vla.control.gate_inputs import GateInputs
 from mobile_vla.control.latch import EmergencyLatch, Latched
 from mobile_vla.control.modes import Mode, Situation, next_mode
-from mobile_vla.control.range_guard import RangeGuard
-from mobile_vla.control.scan_sides import ScanGeometry
-from mobile_vla.control.staleness import Actions
 from mobile_vla.control.time_watch import TimeWatch
 
 _DRIVING = (Mode.AUTONOMY, Mode.TELEOP)
 
 
-class Gate:
+class Gate(GateInputs):
     """Composes arbitration, staleness, range guard, modes and limits. Boots disarmed."""
 
     def __init__(self, config: ControllerConfig) -> None:
-        self.config = config
+        super().__init__(config)
         self.mode = Mode.DISARMED
-        self.rejections = Rejections()
-        self._actions = Actions(config)
-        self._people = Arbiter(config)
-        self._guard = RangeGuard(config)
-        self._envelope = Envelope(config)
-        self._health = HealthMonitor(config, self._guard)
         self._latch = EmergencyLatch()
         self._time = TimeWatch(config)
         self._arming = ArmingCheck(self._latch, self._health, self._actions, self._people, self._time)
-        self._armed = False
         self._lost = ""
-        self._reset_number = 0
-        self._reset_pending = False
-        self._after_teleop = False
-        self._handover_until_ns = 0
         self._moved_ns: int | None = None
         self.reconfigure(config)
 
     def reconfigure(self, config: ControllerConfig) -> None:
         """Use other settings from the next tick on; mode, latches and the present motion stay."""
         self.config = config
-        for part in (self._actions, self._people, self._guard, self._envelope, self._health, self._time):
+        parts = (self._actions, self._people, self._guard, self._envelope, self._health, self._autonomy, self._time)
+        for part in parts:
             part.configure(config)
-        self._dwell_ns = to_ns(config.teleop.dwell_s)
-        self._handover_ns = to_ns(config.limits.handover.duration_s)
         self._zeros_ns = to_ns(config.output.zeros_s)
         self._disarm_after_ns = to_ns(config.output.disarm_after_gap_s)
-
-    # inputs
-
-    def offer_action(self, stamp_ns: int, frame_id: str, normalised: Velocity, now: Now) -> None:
-        """The policy's action: the stamp of its image, its action space, values in [-1, 1]."""
-        self._take(lambda: self._actions.offer(stamp_ns, frame_id, normalised, now, self._armed))
-
-    def offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now, released: bool = False) -> None:
-        """A person's command in m/s and rad/s (steering angle on an Ackermann base), or a zero that gives back."""
-        self._take(lambda: self._offer_teleop(source, stamp_ns, velocity, now, released))
-
-    def offer_scan(
-        self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now, frame_id: str = ""
-    ) -> None:
-        """A laser scan."""
-        self._take(lambda: self._guard.offer_scan(stamp_ns, ranges, geometry, now, frame_id))
-
-    def offer_range(self, stamp_ns: int, distance_m: float, min_m: float, max_m: float, now: Now) -> None:
-        """One distance straight ahead."""
-        self._take(lambda: self._guard.offer_range(stamp_ns, distance_m, min_m, max_m, now))
-
-    def offer_odometry(self, stamp_ns: int, linear_mps: float, angular_radps: float, now: Now) -> None:
-        """A sign of life of the base; speeds that are not finite are none."""
-        self._take(lambda: self._health.offer_odometry(stamp_ns, linear_mps, angular_radps, now))
-
-    def offer_policy_status(self, ready: bool, sentence: str, now: Now) -> None:
-        """What the policy says about itself: loaded, probe and canary passed, running."""
-        self._health.offer_policy_status(ready, sentence, now)
-
-    def offer_image_health(self, trouble: str) -> None:
-        """Frozen, black or changed camera picture, in words; empty when it is fine again. Trouble counts as stale."""
-        self._health.image_trouble = trouble
-
-    def offer_publishers(self, names: Mapping[str, Sequence[str]]) -> None:
-        """Nodes that publish on topics meant for one: `cmd_vel` (this one included), `action`, `scan`, `range`, `odom`.
-
-        A topic that is left out stays as it was offered last.
-        """
-        self._health.offer_publishers(names)
-
-    def offer_incompatible_inputs(self, inputs: Mapping[str, str]) -> None:
-        """Inputs (`action`, `estop`, `joy`, ...) with a publisher that cannot be read, each with a sentence."""
-        self._health.incompatible_inputs = dict(inputs)
-
-    def instruction_changed(self, now: Now) -> None:
-        """A new instruction: actions from images before it are discarded."""
-        self._actions.invalidate_before(now.ros_ns)
-
-    def policy_was_reset(self, number: int, now: Now) -> None:
-        """The policy cleared its recurrent state, as `Command.reset_policy` asked with this number."""
-        if self._reset_pending and number == self._reset_number:
-            self._reset_pending = False
-            self._actions.invalidate_before(now.ros_ns)
 
     # operators
 
@@ -124,15 +55,14 @@ class Gate:
             return Outcome(False, f"not armed: {refusal}")
         self._armed = True
         self._people.clear_lost(now.steady_ns)
-        self._begin_reset()
+        self._autonomy.request_reset()
         self._actions.invalidate_before(now.ros_ns)
         return Outcome(True, "armed")
 
     def disarm(self, now: Now) -> Outcome:
         """Forbid motion; the robot is brought to rest within its limits."""
         self._armed = False
-        self._reset_pending = False
-        self._after_teleop = False
+        self._autonomy.disarm()
         self._actions.invalidate_before(now.ros_ns)
         return Outcome(True, "disarmed")
 
@@ -173,21 +103,6 @@ class Gate:
         return self._latch.cause
 
     @property
-    def action_lifetime_ns(self) -> int:
-        """How old the image of an action may be that arrives now: longer for a policy that is slow."""
-        return self._actions.lifetime_ns
-
-    @property
-    def incompatible_inputs(self) -> Mapping[str, str]:
-        """Inputs with a publisher that cannot be read, each with a sentence about it."""
-        return self._health.incompatible_inputs
-
-    @property
-    def second_publishers(self) -> Mapping[str, str]:
-        """Topics meant for one publisher that have several, each with a sentence that names them."""
-        return self._health.second_publishers
-
-    @property
     def teleop_lost(self) -> str:
         """The source that vanished or froze while it had control, as of the last tick; empty when none did."""
         return self._lost
@@ -200,7 +115,7 @@ class Gate:
         steady_ns = now.steady_ns
         person = self._people.select(steady_ns)
         self._lost = self._people.lost(steady_ns)
-        waiting = self._waiting_for(steady_ns)
+        waiting = self._autonomy.waiting_for(steady_ns, self._lost)
         fault, blocks_teleop = self._health.faults(steady_ns)
         situation = Situation(
             estop=self._latch.closed,
@@ -215,7 +130,7 @@ class Gate:
             self._entered(before, now)
         target, source, reason = self._target(person, waiting, blocks_teleop or fault, steady_ns)
         guarded, range_reason = self._guarded(target)
-        handover = self.mode is Mode.AUTONOMY and steady_ns < self._handover_until_ns
+        handover = self.mode is Mode.AUTONOMY and self._autonomy.in_handover(steady_ns)
         output = self._envelope.step(guarded, steady_ns, handover)
         exact = output == guarded and not self._envelope.angular_z_limited
         if reason == "ok":
@@ -232,19 +147,8 @@ class Gate:
             target=target,
             ages=self._ages(steady_ns),
             action_stamp_ns=newest.stamp_ns if source == "policy" and newest is not None else 0,
-            reset_policy=self._reset_number if self._reset_pending else 0,
+            reset_policy=self._autonomy.reset_policy,
         )
-
-    def _take(self, offer: Callable[[], None]) -> None:
-        try:
-            offer()
-        except Rejected as error:
-            self.rejections.add(error)
-
-    def _offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now, released: bool) -> None:
-        self._people.offer(source, stamp_ns, velocity, now, released)
-        if self._armed:
-            self._after_teleop = True
 
     def _watch_time(self, now: Now) -> None:
         change = self._time.look(now)
@@ -265,43 +169,17 @@ class Gate:
         self._actions.invalidate_before(now.ros_ns)
         self._moved_ns = now.steady_ns
         if self._armed:
-            self._begin_reset()
+            self._autonomy.request_reset()
         if gap_ns > self._disarm_after_ns:
             self.disarm(now)
-
-    def _waiting_for(self, steady_ns: int) -> str:
-        """What keeps autonomy from driving now; empty when nothing does."""
-        if self._health.policy_ready is False:
-            return "policy_not_ready"
-        if self._health.image_trouble:
-            return "image_unhealthy"
-        if self._lost:
-            return "teleop_lost"
-        if self._after_teleop:
-            last = self._people.last
-            if last is not None and steady_ns - last.steady_ns < self._dwell_ns:
-                return "dwell"
-            if not self._envelope.at_rest:
-                return "not_at_rest"
-        if self._reset_pending and self.config.teleop.wait_for_policy_reset:
-            return "policy_reset"
-        return "" if self._actions.live(steady_ns) else self._without_action(steady_ns)
-
-    def _without_action(self, steady_ns: int) -> str:
-        if "action" in self._health.incompatible_inputs:
-            return "incompatible_input"
-        age_ns = self._actions.image_age_ns(steady_ns)
-        return "stale_action" if age_ns is None or age_ns > self._actions.lifetime_ns else "no_action"
 
     def _entered(self, before: Mode, now: Now) -> None:
         """Consequences of a change of mode: what was computed under the old one is discarded."""
         if self.mode is Mode.AUTONOMY:
-            self._after_teleop = False
-            if self._envelope.at_rest:  # in motion, a hand-over that was interrupted goes on
-                self._handover_until_ns = now.steady_ns + self._handover_ns
+            self._autonomy.begin(now)
             return
         if before is Mode.TELEOP and self._armed:
-            self._begin_reset()
+            self._autonomy.request_reset()
         if before is not Mode.DISARMED:
             self._actions.invalidate_before(now.ros_ns)
 
@@ -327,10 +205,6 @@ class Gate:
             self._moved_ns = steady_ns
         silent = self.config.output.idle == "silent" and self.mode is not Mode.ESTOP
         return not silent or steady_ns - self._moved_ns <= self._zeros_ns
-
-    def _begin_reset(self) -> None:
-        self._reset_number += 1
-        self._reset_pending = True
 
     def _ages(self, steady_ns: int) -> Ages:
         last = self._people.last

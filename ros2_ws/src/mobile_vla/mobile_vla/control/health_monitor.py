@@ -16,11 +16,11 @@ class HealthMonitor:
 
     def __init__(self, config: ControllerConfig, guard: RangeGuard) -> None:
         self.odometry = Watchdog("odometry")
-        self.image_trouble = ""
+        self.image_error = ""
         self._publishers: dict[str, tuple[str, ...]] = {}
         self.incompatible_inputs: dict[str, str] = {}
         self.policy_ready: bool | None = None
-        self.policy_sentence = ""
+        self.policy_message = ""
         self._policy_ns = 0
         self._guard = guard
         self.configure(config)
@@ -39,10 +39,10 @@ class HealthMonitor:
             raise Rejected("odometry.not_finite", sentence)
         self.odometry.offer(stamp_ns, now, self._odometry_timeout_ns, self._future_ns)
 
-    def offer_policy_status(self, ready: bool, sentence: str, now: Now) -> None:
+    def offer_policy_status(self, ready: bool, message: str, now: Now) -> None:
         """What the policy says about itself."""
         self.policy_ready = ready
-        self.policy_sentence = sentence
+        self.policy_message = message
         self._policy_ns = now.steady_ns
 
     def policy_age_ns(self, steady_ns: int) -> int | None:
@@ -54,7 +54,7 @@ class HealthMonitor:
         age_ns = self.policy_age_ns(steady_ns)
         if age_ns is None or age_ns > self._policy_timeout_ns:
             return "the policy has not reported itself; start the inference node"
-        return "" if self.policy_ready else f"the policy is not ready: {self.policy_sentence}"
+        return "" if self.policy_ready else f"the policy is not ready: {self.policy_message}"
 
     def offer_publishers(self, names: Mapping[str, Sequence[str]]) -> None:
         """Who publishes on the given topics; what is known about others stays."""
