@@ -8,8 +8,8 @@ import random
 import pytest
 
 from mobile_vla.config import with_values
+from mobile_vla.config.action_space import Velocity
 from mobile_vla.control import ControllerConfig
-from mobile_vla.control.decode import Velocity
 from mobile_vla.control.envelope import Envelope
 from mobile_vla_bench.faults.judge import LimitJudge, Sample, braking_s, find_stop, from_rest
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from mobile_vla.control import ControllerConfig
-from mobile_vla.control.decode import STILL, Velocity
+from mobile_vla.control import STILL, ControllerConfig, Velocity
 from mobile_vla.control.envelope import Envelope
 from mobile_vla_bench.faults.judge import Sample
 from mobile_vla_bench.faults.people import MOST_HAND_BACKS, hand_back

@@ -19,6 +19,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from mobile_vla.camera.health import FrameHealth
+from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.config.instruction import too_long
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
@@ -195,11 +196,8 @@ class InferenceNode(ContainedLifecycleNode):
         message = TwistStamped()
         message.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
         message.header.frame_id = self._policy.card.action_space
-        message.twist.linear.x = action[0]
-        if self._policy.card.action_space == "omni":
-            message.twist.linear.y = action[1]
-        else:
-            message.twist.angular.z = action[1]
+        twist = ACTION_SPACES[self._policy.card.action_space].to_twist(action)
+        message.twist.linear.x, message.twist.linear.y, message.twist.angular.z = twist
         self._action.publish(message)
 
     def _report(self) -> Status:

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla_sim.base import Velocity
 from mobile_vla_sim.drivers import Action, ActionScale, Driver
 from mobile_vla_sim.language import named_pair
@@ -98,9 +99,8 @@ class Direct:
 def scaled(action: Action, scale: ActionScale) -> Velocity:
     """A normalised action as a velocity; out-of-range values are cut, what is no number is zero."""
     first, second = (max(-1.0, min(1.0, value)) if math.isfinite(value) else 0.0 for value in action)
-    if scale.space == "omni":
-        return Velocity(first * scale.linear_mps, 0.0, second * scale.lateral_mps)
-    return Velocity(first * scale.linear_mps, second * scale.angular_radps)
+    forward, left, turn = ACTION_SPACES[scale.space].to_twist((first, second))
+    return Velocity(forward * scale.linear_mps, turn * scale.angular_radps, left * scale.lateral_mps)
 
 
 def shortest_path_m(world: World) -> float:

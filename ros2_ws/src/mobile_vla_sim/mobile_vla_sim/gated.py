@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.control import ControllerConfig, Gate, Now, ScanGeometry, Velocity
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Action
@@ -46,6 +47,7 @@ class Gated:
 
     def __init__(self, config: ControllerConfig, image_age_s: float = 0.0) -> None:
         self._config = config
+        self._space = ACTION_SPACES[config.action.space]
         self._image_age_ns = round(image_age_s * NS)
         self.reasons: dict[str, int] = {}
 
@@ -72,7 +74,7 @@ class Gated:
         self._gate.offer_policy_status(True, "simulated", now)
         if action is not None:
             stamp_ns = now.ros_ns - self._image_age_ns
-            self._gate.offer_action(stamp_ns, self._config.action.space, self._velocity(action), now)
+            self._gate.offer_action(stamp_ns, self._space.name, self._space.to_twist(action), now)
         while world.time_s < end_s - 1e-9:
             now = self._now(world)
             self._feed(world, now)
@@ -83,11 +85,6 @@ class Gated:
             world.command(command.linear_x, command.angular_z, command.linear_y)
             self._next_tick_s += self._config.period_s
             world.advance(max(min(self._next_tick_s, end_s) - world.time_s, world.config.physics_step_s))
-
-    def _velocity(self, action: Action) -> Velocity:
-        if self._config.action.space == "omni":
-            return Velocity(action[0], action[1], 0.0)
-        return Velocity(action[0], 0.0, action[1])
 
     def _feed(self, world: Drivable, now: Now) -> None:
         if self._scans.due(world.time_ns):

@@ -19,6 +19,7 @@ from mobile_vla.bags.episodes import Mark
 from mobile_vla.bags.types import Qos
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.camera.encodings import compress
+from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla_sim.drivers import Action, ActionScale, Driver
 from mobile_vla_sim.episode import Direct, Result, Rules, run_episode, scaled
 from mobile_vla_sim.expert import Expert
@@ -82,9 +83,7 @@ class Recording:
         if self._scans.due(world.time_ns):
             self._scan(now, world)
         space = self._scale.space
-        first, second = action
-        lateral, turn = (second, 0.0) if space == "omni" else (0.0, second)
-        twist = self._twist(first, lateral, turn)
+        twist = self._twist(*ACTION_SPACES[space].to_twist(action))
         self._write("/policy/action", now, header=self._header(now, space), twist=twist)
         velocity = scaled(action, self._scale)
         command = self._twist(velocity.linear_mps, velocity.lateral_mps, velocity.angular_radps)

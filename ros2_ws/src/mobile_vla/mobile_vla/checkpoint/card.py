@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from mobile_vla.config import REQUIRED, Config, ConfigError, param
+from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.errors import UserError, nearest
 
 FORMAT = 1
@@ -22,7 +23,6 @@ MAX_SCALE = 1000.0
 MAX_FILE_NAME = 220
 # 10,000 frames are 17 minutes at 10 Hz
 MAX_WINDOW = 10_000
-ACTION_SPACES = ("diff", "omni", "ackermann")
 FEATURES = {
     "kosmos_text": ("last", "mean"),
     "kosmos_latents": ("mean",),
@@ -69,7 +69,7 @@ class ImageSpec(Config):
 class ActionSpec(Config):
     """What the two outputs mean; `normalised = output * scale + offset`, then clipped to [-1, 1]."""
 
-    space: str = param(REQUIRED, "meaning of the two outputs", choices=ACTION_SPACES)
+    space: str = param(REQUIRED, "meaning of the two outputs", choices=tuple(ACTION_SPACES))
     scale: tuple[float, ...] = param(REQUIRED, "multiplies each output", ge=-MAX_SCALE, le=MAX_SCALE)
     offset: tuple[float, ...] = param(REQUIRED, "added to each output after scaling", ge=-MAX_SCALE, le=MAX_SCALE)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mobile_vla.config.action_space import STILL, Velocity
 from mobile_vla.control.clock import NS_PER_S, Now, Rejected, check_stamp, to_ns
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.config_teleop import SOURCES, TeleopSource
-from mobile_vla.control.decode import STILL, Velocity, check_teleop
+from mobile_vla.control.decode import check_teleop
 
 
 class Selected(NamedTuple):

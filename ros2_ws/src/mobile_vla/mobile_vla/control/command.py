@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mobile_vla.control.decode import Velocity
+from mobile_vla.config.action_space import Velocity
 from mobile_vla.control.modes import Mode
 
 

@@ -5,9 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mobile_vla.config.action_space import ACTION_SPACES, spaces_of_base
 from mobile_vla.config.schema import Config, ConfigError, param, section
 from mobile_vla.control.config_motion import Action, Base, Limits
 from mobile_vla.control.config_teleop import PERIODS_PER_TIMEOUT, SOURCES, Teleop
+
+_LIMIT_OF_SCALE = {
+    "linear_mps": ("linear", "velocity_mps"),
+    "lateral_mps": ("lateral", "velocity_mps"),
+    "turn_radps": ("turn", "velocity_radps"),
+    "steering_rad": ("steering", "angle_rad"),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +189,7 @@ class ControllerConfig(Config):
         forward = min(self.action.linear_mps, self.limits.linear.velocity_mps)
         sideways = (
             min(self.action.lateral_mps, max(self.limits.lateral.velocity_mps, self.limits.lateral.reverse_mps))
-            if self.action.space == "omni"
+            if ACTION_SPACES[self.action.space].sideways
             else 0.0
         )
         return math.hypot(forward, sideways)
@@ -210,46 +218,19 @@ class ControllerConfig(Config):
         self._check_guard()
 
     def _check_action(self) -> None:
-        spaces = {"diff": ("diff",), "omni": ("omni", "diff"), "ackermann": ("ackermann",)}[self.base.kind]
+        spaces = spaces_of_base(self.base.kind)
         if self.action.space not in spaces:
             raise ConfigError(
                 f"action.space must be {' or '.join(spaces)} for base.kind {self.base.kind}, got {self.action.space}; "
                 "choose a policy trained for this base"
             )
-        scales = (
-            (
-                "action.linear_mps",
-                self.action.linear_mps,
-                "limits.linear.velocity_mps",
-                self.limits.linear.velocity_mps,
-                True,
-            ),
-            (
-                "action.lateral_mps",
-                self.action.lateral_mps,
-                "limits.lateral.velocity_mps",
-                self.limits.lateral.velocity_mps,
-                self.action.space == "omni",
-            ),
-            (
-                "action.turn_radps",
-                self.action.turn_radps,
-                "limits.turn.velocity_radps",
-                self.limits.turn.velocity_radps,
-                self.action.space == "diff",
-            ),
-            (
-                "action.steering_rad",
-                self.action.steering_rad,
-                "limits.steering.angle_rad",
-                self.limits.steering.angle_rad,
-                self.action.space == "ackermann",
-            ),
-        )
-        for name, value, limit_name, limit, used in scales:
-            if used and value > limit:
+        for scale, full in zip(ACTION_SPACES[self.action.space].scales, self.action.full_scale, strict=True):
+            axis, name = _LIMIT_OF_SCALE[scale]
+            limit = getattr(getattr(self.limits, axis), name)
+            if full > limit:
                 raise ConfigError(
-                    f"{name} must be <= {limit_name} ({limit:g}), got {value:g}; lower it or raise the limit"
+                    f"action.{scale} must be <= limits.{axis}.{name} ({limit:g}), got {full:g}; lower it or raise the "
+                    "limit"
                 )
 
     def _check_blind(self) -> None:
@@ -268,7 +249,7 @@ class ControllerConfig(Config):
     def _check_guard(self) -> None:
         if not self.range_guard.enabled:
             return
-        axes = {"linear": self.limits.linear, **({"lateral": self.limits.lateral} if self.base.kind == "omni" else {})}
+        axes = {"linear": self.limits.linear, **({"lateral": self.limits.lateral} if self.base.moves_sideways else {})}
         for name, axis in axes.items():
             fastest = max(axis.velocity_mps, axis.reverse_mps)
             shortest = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.config.schema import Config, ConfigError, param, section
 from mobile_vla.control.limits import AxisLimits, stopping_distance_m
 
@@ -153,6 +154,21 @@ class Base(Config):
         choices=("yaw_rate", "angle"),
     )
 
+    @property
+    def moves_sideways(self) -> bool:
+        """Whether the base has a lateral axis."""
+        return self.kind == "omni"
+
+    @property
+    def steers(self) -> bool:
+        """Whether the turning axis is a steering angle."""
+        return self.kind == "ackermann"
+
+    @property
+    def turns_by_steering(self) -> bool:
+        """Whether angular.z is a yaw rate worked out from steering angle and speed."""
+        return self.steers and self.ackermann_output == "yaw_rate"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Action(Config):
@@ -161,7 +177,7 @@ class Action(Config):
     space: str = param(
         "diff",
         "Action space the policy was trained for; another one is refused.",
-        choices=("diff", "omni", "ackermann"),
+        choices=tuple(ACTION_SPACES),
     )
     linear_mps: float = param(0.3, "Forward speed of the action value 1.", ge=0.01, le=10, live=True)
     lateral_mps: float = param(0.3, "Sideways speed of the action value 1 (omni).", ge=0.01, le=10, live=True)
@@ -173,3 +189,9 @@ class Action(Config):
         choices=("hold", "ramp", "interpolate"),
         live=True,
     )
+
+    @property
+    def full_scale(self) -> tuple[float, float]:
+        """What the value 1 of each of the two numbers means, in m/s, rad/s or rad of steering."""
+        first, second = (getattr(self, name) for name in ACTION_SPACES[self.space].scales)
+        return first, second

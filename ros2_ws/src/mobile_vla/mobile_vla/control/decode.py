@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
+from mobile_vla.config.action_space import ACTION_SPACES, Velocity
 from mobile_vla.control.clock import Rejected
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.config_motion import Action, Base
 
 OVERSHOOT = 0.01
 IMPLAUSIBLE = 10.0
-
-
-class Velocity(NamedTuple):
-    """Forward m/s, left m/s, and the turning axis: yaw rate in rad/s, or steering angle in rad on an Ackermann base."""
-
-    forward: float
-    left: float
-    turn: float
-
-
-STILL = Velocity(0.0, 0.0, 0.0)
-_USED = {"diff": (True, False, True), "omni": (True, True, False), "ackermann": (True, False, True)}
 
 
 def decode_action(frame_id: str, action: Velocity, config: Action) -> Velocity:
@@ -37,22 +25,23 @@ def decode_action(frame_id: str, action: Velocity, config: Action) -> Velocity:
             "action.wrong_space",
             f"action is for space {frame_id[:40]!r}, this robot is configured for {config.space!r}",
         )
-    for value, used in zip(action, _USED[config.space], strict=True):
+    space = ACTION_SPACES[config.space]
+    for index, value in enumerate(action):
         if not math.isfinite(value):
             raise Rejected("action.not_finite", f"action has the component {value}; it must be a number in [-1, 1]")
-        if abs(value) > (1.0 + OVERSHOOT if used else 0.0):
+        if abs(value) > (1.0 + OVERSHOOT if index in space.components else 0.0):
             raise Rejected(
                 "action.out_of_range", f"action component {value:.6g} is outside what space {config.space!r} allows"
             )
-    forward, left, turn = (min(max(value, -1.0), 1.0) for value in action)
-    scale = config.steering_rad if config.space == "ackermann" else config.turn_radps
-    return Velocity(forward * config.linear_mps, left * config.lateral_mps, turn * scale)
+    first, second = (min(max(value, -1.0), 1.0) for value in space.from_twist(action))
+    full_first, full_second = config.full_scale
+    return space.to_twist((first * full_first, second * full_second))
 
 
 def check_teleop(source: str, velocity: Velocity, config: ControllerConfig) -> Velocity:
     """A person's command, with components the base lacks removed; raises `Rejected` for what no person means."""
     limits = config.limits
-    turn = limits.steering.angle_rad if config.base.kind == "ackermann" else limits.turn.velocity_radps
+    turn = limits.steering.angle_rad if config.base.steers else limits.turn.velocity_radps
     plausible = (limits.linear.velocity_mps, limits.lateral.velocity_mps, turn)
     for value, limit in zip(velocity, plausible, strict=True):
         if not math.isfinite(value):
@@ -62,11 +51,14 @@ def check_teleop(source: str, velocity: Velocity, config: ControllerConfig) -> V
                 f"{source}.implausible",
                 f"{source} sent {value:.6g}, more than {IMPLAUSIBLE:g} times the limit {limit:g}",
             )
-    return velocity if config.base.kind == "omni" else Velocity(velocity.forward, 0.0, velocity.turn)
+    return velocity if config.base.moves_sideways else Velocity(velocity.forward, 0.0, velocity.turn)
 
 
 def output_turn(forward_mps: float, turn: float, base: Base) -> float:
     """angular.z of the command: the turning axis itself, or the yaw rate that a steering angle gives at this speed."""
-    if base.kind != "ackermann" or base.ackermann_output == "angle":
-        return turn
-    return forward_mps * math.tan(turn) / base.wheelbase_m
+    return forward_mps * math.tan(turn) / base.wheelbase_m if base.turns_by_steering else turn
+
+
+def as_output(velocity: Velocity, base: Base) -> Velocity:
+    """The command that a motion becomes: its turning axis as angular.z."""
+    return velocity._replace(turn=output_turn(velocity.forward, velocity.turn, base))

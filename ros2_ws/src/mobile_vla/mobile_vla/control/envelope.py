@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+from mobile_vla.config.action_space import Velocity
 from mobile_vla.control.clock import to_ns
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.decode import Velocity, output_turn
+from mobile_vla.control.decode import output_turn
 from mobile_vla.control.limits import AxisLimiter, AxisLimits
 
 
 def axis_limits(config: ControllerConfig) -> tuple[AxisLimits, AxisLimits, AxisLimits]:
     """Nominal limits of the forward, left and turning axis; on an Ackermann base the last is the steering angle."""
     limits = config.limits
-    turning = limits.steering.axis if config.base.kind == "ackermann" else limits.turn.axis
+    turning = limits.steering.axis if config.base.steers else limits.turn.axis
     return limits.linear.axis, limits.lateral.axis, turning
 
 
 def output_limits(config: ControllerConfig) -> tuple[AxisLimits, AxisLimits, AxisLimits]:
     """Nominal limits of what is published: linear.x, linear.y and angular.z, whatever angular.z means to the base."""
     forward, left, turn = axis_limits(config)
-    return forward, left, config.limits.turn.axis if turns_by_steering(config) else turn
-
-
-def turns_by_steering(config: ControllerConfig) -> bool:
-    """Whether angular.z is a yaw rate worked out from steering angle and speed."""
-    return config.base.kind == "ackermann" and config.base.ackermann_output == "yaw_rate"
+    return forward, left, config.limits.turn.axis if config.base.turns_by_steering else turn
 
 
 def handover_limits(config: ControllerConfig) -> tuple[AxisLimits, AxisLimits, AxisLimits]:
@@ -31,7 +27,7 @@ def handover_limits(config: ControllerConfig) -> tuple[AxisLimits, AxisLimits, A
     shares = config.limits.handover
     rates = (shares.accel_share, shares.decel_share, shares.jerk_share)
     forward, left, turn = axis_limits(config)
-    angle = 1.0 if config.base.kind == "ackermann" else shares.velocity_share
+    angle = 1.0 if config.base.steers else shares.velocity_share
     return (
         forward.scaled(shares.velocity_share, *rates),
         left.scaled(shares.velocity_share, *rates),
@@ -55,7 +51,7 @@ class Envelope:
     def configure(self, config: ControllerConfig) -> None:
         """Use new limits; a motion that does not fit them is brought down to them first."""
         self._base = config.base
-        self._by_steering = turns_by_steering(config)
+        self._by_steering = config.base.turns_by_steering
         self._nominal = axis_limits(config)
         self._handover = handover_limits(config)
         self._nominal_yaw = config.limits.turn.axis

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mobile_vla.config.action_space import STILL, Velocity
 from mobile_vla.control.arbitration import Selected
 from mobile_vla.control.arming import ArmingCheck
 from mobile_vla.control.clock import Now, to_ns
 from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.control.gate_inputs import GateInputs
 from mobile_vla.control.latch import EmergencyLatch, Latched
 from mobile_vla.control.modes import Mode, Situation, next_mode

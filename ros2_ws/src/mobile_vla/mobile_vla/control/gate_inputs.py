@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from mobile_vla.config.action_space import Velocity
 from mobile_vla.control.arbitration import Arbiter
 from mobile_vla.control.autonomy import Autonomy
 from mobile_vla.control.clock import Now, Rejected, Rejections
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.decode import Velocity
 from mobile_vla.control.envelope import Envelope
 from mobile_vla.control.health_monitor import HealthMonitor
 from mobile_vla.control.range_guard import RangeGuard

@@ -12,9 +12,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from mobile_vla.config.action_space import STILL, Velocity
 from mobile_vla.control.clock import Now, Rejected, to_ns
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.control.scan_sides import OPEN, UNSEEN, ScanGeometry, ScanReducer, Seen, Sides, check_geometry
 from mobile_vla.control.scan_source import ScanSource
 from mobile_vla.control.staleness import Watchdog
@@ -53,7 +53,7 @@ class RangeGuard:
             + math.hypot(guard.scan_x_m, guard.scan_y_m)
             + guard.half_width_m
         )
-        limits, sideways = config.limits, config.base.kind == "omni"
+        limits, sideways = config.limits, config.base.moves_sideways
         used = (
             limits.linear.velocity_mps > 0.0,
             limits.linear.reverse_mps > 0.0,
@@ -170,7 +170,7 @@ class RangeGuard:
         """
         if not (self._near or self._hidden) or not any(wanted):
             return None, False
-        if self._base.kind == "ackermann":
+        if self._base.steers:
             most, unseen = min(self._share(self._steered(wanted.forward, turn)) for turn in (wanted.turn, present.turn))
             return None if most >= 1.0 else wanted._replace(forward=wanted.forward * most), unseen
         arc = Twist(*wanted)

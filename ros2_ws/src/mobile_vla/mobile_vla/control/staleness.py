@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mobile_vla.config.action_space import STILL, Velocity
 from mobile_vla.control.clock import NS_PER_S, Now, Rejected, check_stamp, to_ns
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.decode import STILL, Velocity, decode_action
+from mobile_vla.control.decode import decode_action
 from mobile_vla.control.latency import Latency
 
 REFUSED_KEPT = 9

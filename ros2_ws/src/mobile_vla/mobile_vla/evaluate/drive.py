@@ -12,6 +12,7 @@ from typing import NamedTuple
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles
 from mobile_vla.bags.types import Action, Command, Diagnostic, Event, Frame, Instruction, Mode, Odometry
+from mobile_vla.config.action_space import ACTION_SPACES, Velocity
 
 
 class Track(NamedTuple):
@@ -126,8 +127,9 @@ def _take(drive: Drive, event: Event, waiting: list[int]) -> None:
         drive.camera_to_command_ms += [(event.log_ns - stamp_ns) / 1e6 for stamp_ns in waiting]
         waiting.clear()
     elif isinstance(event, Action):
-        second = event.lateral if event.space == "omni" else event.angular
-        for column, value in zip(drive.actions, (t, event.linear, second), strict=True):
+        space = ACTION_SPACES.get(event.space, ACTION_SPACES["diff"])  # a bag may hold the actions of anybody
+        action = space.from_twist(Velocity(event.linear, event.lateral, event.angular))
+        for column, value in zip(drive.actions, (t, *action), strict=True):
             column.append(value)
         drive.camera_to_action_ms.append((event.log_ns - event.stamp_ns) / 1e6)
         waiting.append(event.stamp_ns)

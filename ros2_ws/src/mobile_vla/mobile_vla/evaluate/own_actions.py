@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mobile_vla.bags.types import Action, Event
+from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.control import ControllerConfig, Velocity
 from mobile_vla.control.clock import Rejected
-from mobile_vla.control.decode import decode_action, output_turn
+from mobile_vla.control.decode import as_output, decode_action
 from mobile_vla.evaluate.columns import Columns
 
 LONGEST_HOLD_NS = 1_000_000_000
@@ -54,19 +55,18 @@ class OwnActions:
             columns.own_in_force[axis].extend(in_force[axis].tolist())
 
     def _take(self, action: Action) -> None:
-        space = self._controller.action.space
-        turn = 0.0 if space == "omni" else action.angular
+        space = ACTION_SPACES[self._controller.action.space]
+        sent = Velocity(action.linear, action.lateral, action.angular)
         try:
-            velocity = decode_action(
-                action.space, Velocity(action.linear, action.lateral, turn), self._controller.action
-            )
+            velocity = decode_action(action.space, sent, self._controller.action)
         except Rejected:  # the controller did not take it either
             return
         self._stamps.append(action.stamp_ns)
         self._logged.append(action.log_ns)
-        self._values[0].append(velocity.forward)
-        sideways = output_turn(velocity.forward, velocity.turn, self._controller.base)
-        self._values[1].append(velocity.left if space == "omni" else sideways)
+        for values, value in zip(
+            self._values, space.from_twist(as_output(velocity, self._controller.base)), strict=True
+        ):
+            values.append(value)
 
     def _newest(
         self, times: array[int], wanted: NDArray[np.int64], usable: NDArray[np.bool_]

@@ -18,8 +18,9 @@ from mobile_vla.bags.align import Sample
 from mobile_vla.bags.images import rgb
 from mobile_vla.bags.types import Around
 from mobile_vla.camera.encodings import ImageError
+from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.control import ControllerConfig, Velocity
-from mobile_vla.control.decode import decode_action, output_turn
+from mobile_vla.control.decode import as_output, decode_action
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate.bag_gate import GateOnBagTime
 from mobile_vla.evaluate.columns import Columns
@@ -27,7 +28,6 @@ from mobile_vla.evaluate.frames import done_ahead
 from mobile_vla.evaluate.schedule import ONE_SIDE, Options, Planned, Schedule
 from mobile_vla.policy.interface import AheadPolicy, Policy, Step, StepError
 
-AXES = {"diff": ("linear", "angular"), "omni": ("linear", "lateral"), "ackermann": ("linear", "angular")}
 UNITS = {"linear": "m/s", "lateral": "m/s", "angular": "rad/s"}
 Pixels = NDArray[np.uint8]
 _HELD_BACK = ("range_slow", "range_stop", "range_unseen", "range_timeout")
@@ -64,14 +64,14 @@ class Rollout:
     """Runs policies over bags and collects. `feed` one bag after the other."""
 
     def __init__(self, policies: list[Policy], controller: ControllerConfig, options: Options) -> None:
-        self.space = controller.action.space
+        self.space = ACTION_SPACES[controller.action.space]
         for policy in policies:
-            if policy.card.action_space != self.space:
+            if policy.card.action_space != self.space.name:
                 raise UserError(
                     f"the policy acts in space {policy.card.action_space}, the robot's controller is configured for "
-                    f"{self.space}; choose the robot the policy was made for"
+                    f"{self.space.name}; choose the robot the policy was made for"
                 )
-        self.axes = AXES[self.space]
+        self.axes = self.space.axes
         self.full = full_speed(controller)
         self.columns = Columns(len(policies))
         self._schedule = Schedule(options, self.columns)
@@ -171,31 +171,29 @@ class Rollout:
             while pending and pending[0][0] + self._latency_ns <= stamp_ns:
                 image_ns, self._held[index] = pending.popleft()
                 if self._gates:
-                    self._gates[index].offer(image_ns, self._velocity(self._held[index]), image_ns + self._latency_ns)
+                    self._gates[index].offer(
+                        image_ns, self.space.to_twist(self._held[index]), image_ns + self._latency_ns
+                    )
 
     def _sense(self, event: Around) -> None:
         for gate in self._gates:
             gate.sense(event)
-
-    def _velocity(self, action: tuple[float, float]) -> Velocity:
-        return Velocity(action[0], action[1], 0.0) if self.space == "omni" else Velocity(action[0], 0.0, action[1])
 
     def _command(self, index: int, stamp_ns: int) -> tuple[float, float]:
         """What goes to the base at this time, in the units of the axes."""
         if self._gates:
             command = self._gates[index].at(stamp_ns)
             self.columns.guarded[index] += command.reason in _HELD_BACK
-            return command.linear_x, command.linear_y if self.space == "omni" else command.angular_z
-        velocity = decode_action(self.space, self._velocity(self._held[index]), self._controller.action)
-        if self.space == "omni":
-            return velocity.forward, velocity.left
-        return velocity.forward, output_turn(velocity.forward, velocity.turn, self._controller.base)
+            return self.space.from_twist(Velocity(command.linear_x, command.linear_y, command.angular_z))
+        action = self.space.to_twist(self._held[index])
+        velocity = decode_action(self.space.name, action, self._controller.action)
+        return self.space.from_twist(as_output(velocity, self._controller.base))
 
     def _recorded(self, sample: Sample) -> tuple[float, float] | None:
         command = sample.command
         if command is None:
             return None
-        return command.linear_mps, command.lateral_mps if self.space == "omni" else command.angular_radps
+        return self.space.from_twist(Velocity(command.linear_mps, command.lateral_mps, command.angular_radps))
 
 
 def _sound(frames: Iterable[_Ready | _Damaged], on_damaged: Callable[[Sample, str], None]) -> Iterator[_Ready]:
@@ -231,9 +229,6 @@ def _batches(frames: Iterable[_Ready], size: int) -> Iterator[list[_Ready]]:
 
 def full_speed(controller: ControllerConfig) -> tuple[float, float]:
     """What the action value 1 means on each axis, in the axis' unit."""
-    action = controller.action
-    if action.space == "omni":
-        return action.linear_mps, action.lateral_mps
-    if action.space == "diff":
-        return action.linear_mps, action.turn_radps
-    return action.linear_mps, abs(output_turn(action.linear_mps, action.steering_rad, controller.base))
+    space = ACTION_SPACES[controller.action.space]
+    full = as_output(space.to_twist(controller.action.full_scale), controller.base)
+    return space.from_twist(full)

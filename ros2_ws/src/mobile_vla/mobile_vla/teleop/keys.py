@@ -10,8 +10,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
+from mobile_vla.config.action_space import STILL, Velocity
 from mobile_vla.control.clock import to_ns
-from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.teleop.config import KeyboardConfig
 
 ESCAPE_NS = 100_000_000

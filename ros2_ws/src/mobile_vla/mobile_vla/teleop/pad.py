@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from mobile_vla.config.action_space import STILL, Velocity
 from mobile_vla.control.clock import Now, Rejected, Rejections, to_ns
-from mobile_vla.control.decode import STILL, Velocity
 from mobile_vla.teleop.config import GamepadConfig
 from mobile_vla.teleop.mapping import Axis, PadMapping
 

@@ -59,7 +59,7 @@ class LimitJudge:
     def __init__(self, config: ControllerConfig) -> None:
         forward, left, turn = output_limits(config)
         self._axes: tuple[tuple[str, AxisLimits], ...] = (("forward", forward), ("left", left), ("turn", turn))
-        self._lateral = config.base.kind == "omni"
+        self._lateral = config.base.moves_sideways
         self._period_s = config.period_s
         self._last: Sample | None = None
         self._slopes: tuple[_Slope, ...] | None = None

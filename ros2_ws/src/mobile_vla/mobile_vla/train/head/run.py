@@ -17,6 +17,7 @@ from mobile_vla.bags.dataset.manifest import Manifest
 from mobile_vla.checkpoint.card import Card
 from mobile_vla.checkpoint.source import sha256_of
 from mobile_vla.checkpoint.tokenizer_files import tokenizer_copies
+from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.control import ControllerConfig
 from mobile_vla.engine.load import load
 from mobile_vla.errors import UserError
@@ -94,16 +95,11 @@ def targets_of(actions: np.ndarray[Any, Any], card: Card, controller: Controller
     action = controller.action
     if card.action_space != action.space:
         raise UserError(f"the checkpoint acts in {card.action_space}, the robot is configured for {action.space}")
-    if action.space == "omni":
-        normalised = actions[:, [0, 1]] / (action.linear_mps, action.lateral_mps)
-    elif action.space == "diff":
-        normalised = actions[:, [0, 2]] / (action.linear_mps, action.turn_radps)
-    else:
-        angle = actions[:, 2]
-        if controller.base.ackermann_output == "yaw_rate":
-            speed = np.where(np.abs(actions[:, 0]) < 1e-3, math.inf, actions[:, 0])
-            angle = np.arctan(actions[:, 2] * controller.base.wheelbase_m / speed)
-        normalised = np.stack([actions[:, 0] / action.linear_mps, angle / action.steering_rad], axis=1)
+    pairs = actions[:, list(ACTION_SPACES[action.space].components)].astype(np.float64)
+    if controller.base.turns_by_steering:
+        speed = np.where(np.abs(pairs[:, 0]) < 1e-3, math.inf, pairs[:, 0])
+        pairs[:, 1] = np.arctan(pairs[:, 1] * controller.base.wheelbase_m / speed)
+    normalised = pairs / action.full_scale
     raw = (np.clip(normalised, -1.0, 1.0) - card.action.offset) / card.action.scale
     return torch.from_numpy(raw.astype(np.float32))
 
