@@ -8,7 +8,7 @@ from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig, Velocity
 from mobile_vla.control.clock import Rejected
 from mobile_vla.control.config_motion import Action, Base
-from mobile_vla.control.decode import check_teleop, decode_action, output_turn
+from mobile_vla.control.decode import ON_PLANE, OffPlane, check_planar, check_teleop, decode_action, output_turn
 
 DIFF = Action(space="diff", linear_mps=0.3, turn_radps=0.8)
 OMNI = Action(space="omni", linear_mps=0.3, lateral_mps=0.2)
@@ -49,6 +49,24 @@ def test_refuses_what_it_must_not_use(config: Action, frame_id: str, action: tup
     with pytest.raises(Rejected) as caught:
         decode_action(frame_id, Velocity(*action), config)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("off_plane", "parts"),
+    [
+        (OffPlane(0.5, 0.0, 0.0), "linear_z 0.5"),
+        (OffPlane(0.0, -0.1, 2.0), "angular_x -0.1, angular_y 2"),
+        (OffPlane(0.0, math.nan, 0.0), "angular_x nan"),
+    ],
+)
+def test_refuses_a_motion_off_the_ground_and_names_it(off_plane: OffPlane, parts: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        check_planar("web", off_plane)
+    assert (caught.value.code, str(caught.value)) == (
+        "web.off_plane",
+        f"web sets {parts}; a robot on the ground has no such motion",
+    )
+    check_planar("web", ON_PLANE)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e300, -5.1])

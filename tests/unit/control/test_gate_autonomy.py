@@ -7,7 +7,7 @@ import math
 import pytest
 from gate_rig import MS, PERIOD_NS, STOP_S, Rig, speed
 
-from mobile_vla.control import STILL, Mode, Velocity
+from mobile_vla.control import STILL, Mode, OffPlane, Velocity
 
 
 @pytest.mark.parametrize(
@@ -137,3 +137,15 @@ def test_a_new_instruction_discards_what_was_computed_before(rig: Rig) -> None:
     assert held[0] is Mode.HOLD
     assert held.count(Mode.HOLD) in (3, 4)
     assert rig.until(Mode.AUTONOMY, 0.2)
+
+
+def test_commands_with_a_motion_off_the_ground_are_refused_and_counted(rig: Rig) -> None:
+    lifting = OffPlane(0.1, 0.0, 0.0)
+    rig.drive()
+    for _ in range(3):
+        rig.pass_time(MS)
+        rig.gate.offer_teleop("joy", rig.ros_ns, Velocity(0.1, 0.0, 0.0), rig.now, off_plane=lifting)
+        rig.gate.offer_action(rig.ros_ns, "diff", Velocity(1.0, 0.0, 0.0), rig.now, off_plane=lifting)
+    assert rig.tick().mode is Mode.AUTONOMY, "no person took over"
+    counts = rig.gate.rejections.counts
+    assert (counts["joy.off_plane"], counts["action.off_plane"]) == (3, 3)

@@ -18,7 +18,7 @@ from sensor_msgs.msg import LaserScan, Range
 from std_msgs.msg import String
 
 from mobile_vla.config.instruction import too_long
-from mobile_vla.control import RELEASED, STILL, ControllerConfig, Gate, Now, ScanGeometry, Velocity
+from mobile_vla.control import RELEASED, ControllerConfig, Gate, Now, OffPlane, ScanGeometry, Velocity
 from mobile_vla_nodes.input_publishers import publishers
 from mobile_vla_nodes.policy_status import status_named
 from mobile_vla_nodes.stop_input import StopInput
@@ -116,11 +116,13 @@ class ControllerInputs:
         self._gate.offer_publishers({name: found.compatible.get(name, []) for name in MEANT_FOR_ONE})
 
     def _on_action(self, message: TwistStamped) -> None:
-        self._gate.offer_action(stamp_ns(message), message.header.frame_id, _velocity(message.twist), self._now())
+        velocity, off_plane = _parts(message.twist)
+        self._gate.offer_action(stamp_ns(message), message.header.frame_id, velocity, self._now(), off_plane=off_plane)
 
     def _on_teleop(self, source: str, message: TwistStamped) -> None:
         released = message.header.frame_id == RELEASED
-        self._gate.offer_teleop(source, stamp_ns(message), _velocity(message.twist), self._now(), released)
+        velocity, off_plane = _parts(message.twist)
+        self._gate.offer_teleop(source, stamp_ns(message), velocity, self._now(), released, off_plane=off_plane)
 
     def _on_scan(self, message: LaserScan) -> None:
         geometry = ScanGeometry(message.angle_min, message.angle_increment, message.range_min, message.range_max)
@@ -150,9 +152,7 @@ class ControllerInputs:
             self._gate.offer_image_health(found.values.get("image_trouble", ""))
 
 
-def _velocity(twist: Twist) -> Velocity:
-    """The components a robot on the ground has; anything else in the message makes no sense and is no number here."""
-    unused = (twist.linear.z, twist.angular.x, twist.angular.y)
-    if any(unused):
-        return STILL._replace(forward=float("nan"))
-    return Velocity(twist.linear.x, twist.linear.y, twist.angular.z)
+def _parts(twist: Twist) -> tuple[Velocity, OffPlane]:
+    """The motion on the ground, and what else the message asks for."""
+    velocity = Velocity(twist.linear.x, twist.linear.y, twist.angular.z)
+    return velocity, OffPlane(twist.linear.z, twist.angular.x, twist.angular.y)

@@ -5,6 +5,7 @@ from mobile_vla.control.clock import NS_PER_S, Now, one_instant, steady_ns
 from mobile_vla.control.command import Ages, Command, Outcome
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.config_teleop import RELEASED
+from mobile_vla.control.decode import OffPlane
 from mobile_vla.control.gate import Gate
 from mobile_vla.control.latch import Latched
 from mobile_vla.control.modes import MEANING, REASONS, Mode
@@ -24,6 +25,7 @@ __all__ = [
     "Latched",
     "Mode",
     "Now",
+    "OffPlane",
     "Outcome",
     "Pressed",
     "ScanGeometry",

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from mobile_vla.config.action_space import ACTION_SPACES, Velocity
 from mobile_vla.control.clock import Rejected
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.config_motion import Action, Base
 
+
+class OffPlane(NamedTuple):
+    """The components of a Twist besides those of a motion on the ground; all zero in a command that makes sense."""
+
+    linear_z: float
+    angular_x: float
+    angular_y: float
+
+
+ON_PLANE = OffPlane(0.0, 0.0, 0.0)
 OVERSHOOT = 0.01
 IMPLAUSIBLE = 10.0
+
+
+def check_planar(sender: str, off_plane: OffPlane) -> None:
+    """Raises `Rejected` for a command with components that a robot on the ground does not have."""
+    if any(off_plane):
+        parts = ", ".join(f"{name} {value:.6g}" for name, value in off_plane._asdict().items() if value)
+        raise Rejected(f"{sender}.off_plane", f"{sender} sets {parts}; a robot on the ground has no such motion")
 
 
 def decode_action(frame_id: str, action: Velocity, config: Action) -> Velocity:

@@ -9,6 +9,7 @@ from mobile_vla.control.arbitration import Arbiter
 from mobile_vla.control.autonomy import Autonomy
 from mobile_vla.control.clock import Now, Rejected, Rejections
 from mobile_vla.control.config import ControllerConfig
+from mobile_vla.control.decode import ON_PLANE, OffPlane, check_planar
 from mobile_vla.control.envelope import Envelope
 from mobile_vla.control.health_monitor import HealthMonitor
 from mobile_vla.control.range_guard import RangeGuard
@@ -29,13 +30,31 @@ class GateInputs:
         self._health = HealthMonitor(config, self._guard)
         self._autonomy = Autonomy(config, self._actions, self._people, self._health, self._envelope)
 
-    def offer_action(self, stamp_ns: int, frame_id: str, normalised: Velocity, now: Now) -> None:
+    def offer_action(
+        self, stamp_ns: int, frame_id: str, normalised: Velocity, now: Now, *, off_plane: OffPlane = ON_PLANE
+    ) -> None:
         """The policy's action: the stamp of its image, its action space, values in [-1, 1]."""
-        self._take(lambda: self._actions.offer(stamp_ns, frame_id, normalised, now, self._armed))
+        self._take(lambda: self._actions.offer(stamp_ns, frame_id, normalised, now, self._armed, off_plane=off_plane))
 
-    def offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now, released: bool = False) -> None:
+    def offer_teleop(
+        self,
+        source: str,
+        stamp_ns: int,
+        velocity: Velocity,
+        now: Now,
+        released: bool = False,
+        *,
+        off_plane: OffPlane = ON_PLANE,
+    ) -> None:
         """A person's command in m/s and rad/s (steering angle on an Ackermann base), or a zero that gives back."""
-        self._take(lambda: self._offer_teleop(source, stamp_ns, velocity, now, released))
+
+        def offer() -> None:
+            check_planar(source, off_plane)
+            self._people.offer(source, stamp_ns, velocity, now, released)
+            if self._armed:
+                self._autonomy.person_took_over()
+
+        self._take(offer)
 
     def offer_scan(
         self, stamp_ns: int, ranges: Sequence[float], geometry: ScanGeometry, now: Now, frame_id: str = ""
@@ -99,8 +118,3 @@ class GateInputs:
             offer()
         except Rejected as error:
             self.rejections.add(error)
-
-    def _offer_teleop(self, source: str, stamp_ns: int, velocity: Velocity, now: Now, released: bool) -> None:
-        self._people.offer(source, stamp_ns, velocity, now, released)
-        if self._armed:
-            self._autonomy.person_took_over()

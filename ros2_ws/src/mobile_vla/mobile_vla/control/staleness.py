@@ -7,7 +7,7 @@ from typing import NamedTuple
 from mobile_vla.config.action_space import STILL, Velocity
 from mobile_vla.control.clock import NS_PER_S, Now, Rejected, check_stamp, to_ns
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.control.decode import decode_action
+from mobile_vla.control.decode import ON_PLANE, OffPlane, check_planar, decode_action
 from mobile_vla.control.latency import Latency
 
 REFUSED_KEPT = 9
@@ -95,11 +95,21 @@ class Actions:
         self._max_ns = to_ns(config.staleness.action_max_s)
         self._future_ns = to_ns(config.staleness.future_s)
 
-    def offer(self, stamp_ns: int, frame_id: str, action: Velocity, now: Now, armed: bool = True) -> None:
+    def offer(
+        self,
+        stamp_ns: int,
+        frame_id: str,
+        action: Velocity,
+        now: Now,
+        armed: bool = True,
+        *,
+        off_plane: OffPlane = ON_PLANE,
+    ) -> None:
         """Take an action; raises `Rejected` when it must not be used. While nothing is armed, late ones tell how slow
         the policy is; afterwards only those that are used do.
         """
         try:
+            check_planar("action", off_plane)
             self._offer(stamp_ns, frame_id, action, now, armed)
         except Rejected as error:
             same = self.refused.ages_ns if self.refused is not None and self.refused.code == error.code else ()
