@@ -19,7 +19,7 @@ def make(folder: Path, domain_id: int = 3, node: str = "/robot1/controller") -> 
 
 def test_the_next_process_latches_what_this_one_left_until_it_is_cleared(tmp_path: Path) -> None:
     first = make(tmp_path / "run")
-    assert (first.load(), first.trouble) == (None, "")
+    assert (first.load(), first.error) == (None, "")
     first.keep(STOP)
     second = make(tmp_path / "run")
     again = second.load()
@@ -72,11 +72,11 @@ def test_a_folder_that_cannot_be_used_is_named_and_harms_nothing(tmp_path: Path)
     (tmp_path / "file").write_text("in the way")
     unit = make(tmp_path / "file" / "run")
     assert unit.load() is None
-    assert "would not outlive this controller" in unit.trouble
+    assert "would not outlive this controller" in unit.error
     unit.keep(STOP)
-    assert str(unit.path) in unit.trouble
+    assert str(unit.path) in unit.error
     unit.keep(None)
-    assert unit.trouble
+    assert unit.error
 
 
 def test_a_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_a_folder_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(os, "getuid", lambda: 4242)
     unit = make(tmp_path)
     unit.load()
-    assert "belongs to another user" in unit.trouble
+    assert "belongs to another user" in unit.error
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "loop", "large"])
@@ -101,4 +101,4 @@ def test_what_is_no_small_file_is_a_stop_and_read_no_further(tmp_path: Path, kin
     latched = unit.load()
     assert latched is not None
     assert "cannot be read" in latched.cause
-    assert unit.trouble
+    assert unit.error

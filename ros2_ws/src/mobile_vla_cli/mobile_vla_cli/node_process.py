@@ -16,7 +16,7 @@ from mobile_vla.config.namespace import check_namespace
 
 def become(module: str, node: str, config: Config, namespace: str = "", log_level: str = "info") -> NoReturn:
     """Replace this process by `python -m module` with `config` as its parameters; its mistakes are this command's."""
-    from mobile_vla_ros.environment import SAID_BY, prepare
+    from mobile_vla_ros.environment import REPORTED_AS, prepare
 
     check_namespace(namespace)
     defaults = to_mapping(type(config)())
@@ -36,4 +36,4 @@ def become(module: str, node: str, config: Config, namespace: str = "", log_leve
         command += ["--params-file", str(path)]
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, command, {**prepare(dict(os.environ)), SAID_BY: "vla"})  # noqa: S606  (no shell is wanted)
+    os.execve(sys.executable, command, {**prepare(dict(os.environ)), REPORTED_AS: "vla"})  # noqa: S606  (no shell is wanted)

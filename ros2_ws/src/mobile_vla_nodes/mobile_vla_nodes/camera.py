@@ -52,13 +52,13 @@ class CameraNode(Node):
         self._jpeg = CAMERA_JPEG.publisher(self)
         self._info = CAMERA_INFO.publisher(self)
         self._calibration: Calibration | None = None
-        self._calibration_trouble = ""
+        self._calibration_error = ""
         self._size = (0, 0)
         self._unstamped = 0
         self._last_ns = time.monotonic_ns()
         self._rate = RateMeter()
         self._work = Timings()
-        self._said: tuple[str, str] = ("", "")
+        self._reported: tuple[str, str] = ("", "")
         news = self.create_guard_condition(self._on_news)
         self._grabber = Grabber(self._source, self._stopping, news.trigger)
         self._stop_reading = self._grabber.stop
@@ -105,10 +105,10 @@ class CameraNode(Node):
         self._size = (width_px, height_px)
         try:
             self._calibration = calibration_for(self._settings.value, self._loaded, width_px, height_px)
-            self._calibration_trouble = ""
+            self._calibration_error = ""
         except CalibrationError as error:
             self._calibration = None
-            self._calibration_trouble = str(error)
+            self._calibration_error = str(error)
 
     def _report(self) -> Status:
         now_ns = time.monotonic_ns()
@@ -127,7 +127,7 @@ class CameraNode(Node):
             "reconnects": str(state.reconnects),
             "failed_attempts": str(state.failures),
             "calibrated": str(calibration is not None and calibration.calibrated).lower(),
-            "calibration": self._calibration_trouble or (calibration.origin if calibration else "no frame yet"),
+            "calibration": self._calibration_error or (calibration.origin if calibration else "no frame yet"),
             **self._work.as_values("publish"),
         }
         level, message = self._judge(state, (now_ns - self._last_ns) / NS)
@@ -147,8 +147,8 @@ class CameraNode(Node):
             return ERROR, "frames arrive but simulated time has not begun; start what publishes /clock"
         if self._source.live and silence_s > self._settings.value.stall_s:
             return ERROR, f"no frame from {self._source.description} for {silence_s:.1f} s"
-        if self._calibration_trouble:
-            return ERROR, f"camera_info is withheld: {self._calibration_trouble}"
+        if self._calibration_error:
+            return ERROR, f"camera_info is withheld: {self._calibration_error}"
         if state.damaged:
             return WARN, f"running, {state.damaged} frames damaged, last: {state.damage}"
         return OK, f"running from {self._source.description}"
@@ -156,9 +156,9 @@ class CameraNode(Node):
     def _log(self, level: bytes, message: str) -> None:
         """Each new condition once in the log; waiting times that grow are not news."""
         key = (str(level), message.partition("; next attempt")[0].partition(" for ")[0])
-        if key == self._said:
+        if key == self._reported:
             return
-        self._said = key
+        self._reported = key
         if level == ERROR:
             self.get_logger().error(message)
         elif level == WARN:

@@ -133,11 +133,11 @@ class ControllerNode(Node):
         """What is neither a command nor a stop."""
         self._inputs.take_between_ticks()
 
-    def tick_failed(self, sentence: str) -> None:
+    def tick_failed(self, message: str) -> None:
         """Zero, every time; and the stop is latched, because what the gate still knows cannot be trusted."""
         now = self._now()
         self._output.stop(now)
-        self._gate.estop(f"the controller failed: {sentence}", now)
+        self._gate.estop(f"the controller failed: {message}", now)
         self._command = self._command._replace(
             publish=True, linear_x=0.0, linear_y=0.0, angular_z=0.0, mode=Mode.ESTOP, source="none", reason="estop"
         )
@@ -179,7 +179,7 @@ class ControllerNode(Node):
             "scheduling": scheduled(self._scheduling),
             "ticks_with_messages_left": str(self._inputs.cut_short),
         }
-        for error in (self._latch_file.trouble, self._inputs.refused_instruction):
+        for error in (self._latch_file.error, self._inputs.refused_instruction):
             if error:
                 level, message = max(level, WARN), f"{message}; {error}"
         return Status(level, message, {**values, **rate, **self._timings.as_values(), **details(self._gate)})

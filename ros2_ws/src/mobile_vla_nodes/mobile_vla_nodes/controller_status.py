@@ -77,15 +77,15 @@ def status(command: Command, gate: Gate) -> Status:
         values["estop_cause"] = gate.estop_cause
     if gate.teleop_lost:
         values["teleop_lost"] = gate.teleop_lost
-    values |= {f"incompatible_{name}": sentence for name, sentence in gate.incompatible_inputs.items()}
+    values |= {f"incompatible_{name}": message for name, message in gate.incompatible_inputs.items()}
     several = gate.second_publishers
-    values |= {f"publishers_{name}": sentence for name, sentence in several.items()}
+    values |= {f"publishers_{name}": message for name, message in several.items()}
     level = _LEVELS.get(command.mode, WARN if gate.incompatible_inputs or several else OK)
     words = [f"{command.mode.value}: {REASONS[command.reason]}", *gate.incompatible_inputs.values(), *several.values()]
     return Status(level, "; ".join(words), values)
 
 
 def details(gate: Gate) -> dict[str, str]:
-    """What was ignored, how often, and the last sentence about each."""
+    """What was ignored, how often, and the last message about each."""
     counts = {f"ignored.{code}": str(count) for code, count in sorted(gate.rejections.counts.items())}
-    return {**counts, **{f"ignored.{code}.last": sentence for code, sentence in gate.rejections.last.items()}}
+    return {**counts, **{f"ignored.{code}.last": message for code, message in gate.rejections.last.items()}}

@@ -36,11 +36,11 @@ class DepthScanNode(Node):
         self._scans = DepthScan(self._settings.value)
         self._intrinsics: Intrinsics | None = None
         self._refused: Counter[str] = Counter()
-        self._trouble = ""
+        self._error = ""
         self._newest: Ranges | None = None
         self._last_ns = time.monotonic_ns()
         self._rate, self._work = RateMeter(), Timings()
-        self._said = ""
+        self._reported = ""
         self._out = SCAN.publisher(self)
         self._inputs = {
             "info": DEPTH_INFO.subscription(self, self._on_info),
@@ -61,9 +61,9 @@ class DepthScanNode(Node):
                 ranges = self._scans.ranges(picture, self._intrinsics, stamp_ns(message))
         except DepthError as error:
             self._refused[error.code] += 1
-            self._trouble, self._newest = str(error), None
+            self._error, self._newest = str(error), None
             return
-        self._trouble, self._newest = "", ranges
+        self._error, self._newest = "", ranges
         assert self._scans.view is not None
         self._out.publish(_message(message, ranges, self._scans.view, self._settings.value))
         self._rate.tick(self._last_ns)
@@ -83,8 +83,8 @@ class DepthScanNode(Node):
             values["nearest_m"] = f"{np.nanmin(self._newest, initial=math.inf):.2f}"
             values["beams_unknown"] = str(int(np.count_nonzero(np.isnan(self._newest))))
         level, message = self._judge()
-        if message != self._said:
-            self._said = message
+        if message != self._reported:
+            self._reported = message
             log = self.get_logger()
             log.error(message) if level == ERROR else log.info(message)
         return Status(level, message, values)
@@ -103,8 +103,8 @@ class DepthScanNode(Node):
             )
         if silence_s > config.stall_s:
             return ERROR, f"no depth picture on {self._inputs['image'].topic_name}; start or repair the depth camera"
-        if self._trouble:
-            return ERROR, f"no scan: {self._trouble}"
+        if self._error:
+            return ERROR, f"no scan: {self._error}"
         if self._newest is None:
             return WARN, "waiting for the first depth picture"
         return OK, "running"

@@ -37,7 +37,7 @@ class GamepadNode(Node):
         self._link = TeleopLink(self, TELEOP_JOY, self._on_news)
         self._rate = RateMeter()
         self._device_stamp_ns = 0
-        self._said = ""
+        self._reported = ""
         if config.source == "device":
             news = self.create_guard_condition(self._on_device)
             self._reader = JoystickReader(config.device, news.trigger)
@@ -114,14 +114,14 @@ class GamepadNode(Node):
             "answer": self._link.answer,
             **{f"ignored.{code}": str(count) for code, count in sorted(self._pad.rejections.counts.items())},
         }
-        trouble = self._pad.trouble(now)
+        error = self._pad.trouble(now)
         if self._reader is not None and not self._reader.connected:
-            trouble = self._reader.trouble
-        if trouble != self._said:
-            self._said = trouble
-            self.get_logger().warning(trouble) if trouble else self.get_logger().info("the gamepad is ready")
-        message = trouble or ("has control" if self._pad.in_control else "ready")
-        return Status(WARN if trouble else OK, message, values)
+            error = self._reader.trouble
+        if error != self._reported:
+            self._reported = error
+            self.get_logger().warning(error) if error else self.get_logger().info("the gamepad is ready")
+        message = error or ("has control" if self._pad.in_control else "ready")
+        return Status(WARN if error else OK, message, values)
 
     def _on_change(self, config: GamepadConfig) -> None:
         self._pad.configure(config)

@@ -49,7 +49,7 @@ class InferenceNode(ContainedLifecycleNode):
         self._policy: Policy | None = None
         self._worker: InferenceWorker | None = None
         self._subscription: Any = None
-        self._trouble = "not configured"
+        self._error = "not configured"
         self._received = 0
         self._listening_since_ns = 0
         self._transport = Timings(keep=1000)
@@ -69,19 +69,19 @@ class InferenceNode(ContainedLifecycleNode):
         since_s = time.monotonic()
 
         def report_loading() -> None:
-            self._trouble = f"loading {config.checkpoint}, {time.monotonic() - since_s:.0f} s"
+            self._error = f"loading {config.checkpoint}, {time.monotonic() - since_s:.0f} s"
             self._diagnostics.now()
 
         try:
             policy = run_interruptible(lambda: _checked_policy(config), report_loading)
         except UserError as error:
-            self._trouble = str(error)
-            self.get_logger().error(self._trouble)
+            self._error = str(error)
+            self.get_logger().error(self._error)
             return TransitionCallbackReturn.FAILURE
         self._policy = policy
         gc.collect()
         gc.freeze()  # a collection that walks all of PyTorch takes longer than the time between two frames
-        self._trouble = "configured, not active"
+        self._error = "configured, not active"
         self.get_logger().info(f"policy ready: {_one_line(policy.description)}")
         if policy.card.untrained:
             self.get_logger().warning("UNTRAINED policy: random weights, its motion means nothing")
@@ -104,18 +104,18 @@ class InferenceNode(ContainedLifecycleNode):
         self._worker.start()
         self._subscription = CAMERA_IMAGE.subscription(self, self._on_image)
         self._listening_since_ns = self._now_ns()
-        self._trouble = ""
+        self._error = ""
         self._diagnostics.now()  # whoever waits to arm need not wait for the next second
         return TransitionCallbackReturn.SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._stop_worker()
-        self._trouble = "configured, not active"
+        self._error = "configured, not active"
         return TransitionCallbackReturn.SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._policy = None
-        self._trouble = "not configured"
+        self._error = "not configured"
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -126,7 +126,7 @@ class InferenceNode(ContainedLifecycleNode):
         """A transition failed: back to the beginning, from where the node can be configured again."""
         self._stop_worker()
         self._policy = None
-        self._trouble = "a transition failed, see what is contained; configure the node again"
+        self._error = "a transition failed, see what is contained; configure the node again"
         return TransitionCallbackReturn.SUCCESS
 
     def before_shutdown(self) -> None:
@@ -177,7 +177,7 @@ class InferenceNode(ContainedLifecycleNode):
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = self._worker is not None
-        response.message = "recurrent state cleared" if response.success else f"nothing to reset: {self._trouble}"
+        response.message = "recurrent state cleared" if response.success else f"nothing to reset: {self._error}"
         if self._worker is not None:
             self._worker.reset()
         return response
@@ -207,8 +207,8 @@ class InferenceNode(ContainedLifecycleNode):
             values |= {key: str(value) for key, value in policy.description.items()}
             values["untrained"] = str(policy.card.untrained).lower()
         if worker is None:
-            loading = self._trouble.startswith("loading") or not self._trouble
-            return Status(WARN if loading or policy is not None else ERROR, self._trouble or "starting", values)
+            loading = self._error.startswith("loading") or not self._error
+            return Status(WARN if loading or policy is not None else ERROR, self._error or "starting", values)
         state = worker.state()
         now_ns = self._now_ns()
         values |= {
@@ -233,8 +233,8 @@ class InferenceNode(ContainedLifecycleNode):
             if now_ns - self._listening_since_ns < FIRST_FRAME_NS:
                 return Status(OK, f"{label}waiting for the first camera frame", values)
             return Status(WARN, f"{label}no camera frames arrive on {CAMERA_IMAGE.name}", values)
-        trouble = state.trouble or self._refused_instruction
-        return Status(WARN if trouble else OK, f"{label}{trouble or 'running'}", values)
+        error = state.trouble or self._refused_instruction
+        return Status(WARN if error else OK, f"{label}{error or 'running'}", values)
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)

@@ -22,7 +22,7 @@ class LatchFile:
 
     def __init__(self, folder: Path, domain_id: int, node: str) -> None:
         self.path = folder / f"estop_{domain_id}{node.replace('/', '.')}.json"
-        self.trouble = ""
+        self.error = ""
         self._kept: Latched | None = None
 
     def load(self) -> Latched | None:
@@ -58,7 +58,7 @@ class LatchFile:
                 self.path.unlink(missing_ok=True)
             else:
                 self._write(json.dumps(latched._asdict()))
-            self.trouble = ""
+            self.error = ""
         except OSError as error:
             self._blame("written", error)
         except FileError as error:
@@ -82,7 +82,7 @@ class LatchFile:
 
     def _blame(self, what: str, error: OSError | str) -> None:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        self.trouble = (
+        self.error = (
             f"an emergency stop would not outlive this controller: {self.path} cannot be {what} ({reason}); "
             "set MOBILE_VLA_RUN_FOLDER to a folder of this user"
         )

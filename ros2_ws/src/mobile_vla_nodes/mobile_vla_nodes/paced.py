@@ -38,7 +38,7 @@ class Paced(Protocol):
 
     def tick(self) -> None: ...
 
-    def tick_failed(self, sentence: str) -> None: ...
+    def tick_failed(self, message: str) -> None: ...
 
     def on_alarm(self) -> None: ...
 
@@ -102,9 +102,9 @@ class PacedExecutor(ContainedExecutor):
         try:
             call()
         except Exception as error:  # noqa: BLE001 - counted, named and answered by the node
-            sentence = failures.add(where, error)
+            message = failures.add(where, error)
             with failures.contained(where):
-                self._paced.tick_failed(sentence)
+                self._paced.tick_failed(message)
 
     def _wait(self, timeout_s: float) -> None:
         """Nothing urgent costs one call; once there is something, rclpy has it and what follows from it."""

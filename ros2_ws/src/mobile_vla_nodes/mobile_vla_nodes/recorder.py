@@ -53,7 +53,7 @@ class RecorderNode(Node):
             self.resolve_topic_name(CONTROLLER_STATE.name): self._on_state,
         }
         self._recorder.announce(self._episode_topic, "diagnostic_msgs/msg/DiagnosticStatus", Qos(depth=10))
-        self._said = ""
+        self._reported = ""
         self._told: Path | None = None
         self._recorder.start()
         self.get_logger().info(_plan(config))
@@ -146,9 +146,9 @@ class RecorderNode(Node):
             **{f"dropped {topic}": str(count) for topic, count in state.dropped.items()},
         }
         if state.trouble:
-            if state.trouble != self._said:
+            if state.trouble != self._reported:
                 self.get_logger().error(state.trouble)
-            self._said = state.trouble
+            self._reported = state.trouble
             return Status(ERROR, state.trouble, values)
         if dropped:
             return Status(WARN, f"{dropped} messages dropped: the disk is too slow", values)

@@ -43,7 +43,7 @@ class ReplayNode(Node):
         self._outputs = {topic.published: self._publisher(topic) for topic in self._playback.topics}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._play, name="replay")
-        self._trouble = ""
+        self._error = ""
         self.sent = 0
         self._say_what()
         self._thread.start()
@@ -92,7 +92,7 @@ class ReplayNode(Node):
             for publisher in self._outputs.values():
                 publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGED_S))
         except Exception as error:  # noqa: BLE001 - said by `_look`, which then ends the process
-            self._trouble = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            self._error = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         finally:
             self._stop.set()
 
@@ -125,8 +125,8 @@ class ReplayNode(Node):
         if not self._stop.is_set():
             return
         self._thread.join()
-        if self._trouble:
-            raise NodeFailed(self._trouble)
+        if self._error:
+            raise NodeFailed(self._error)
         self.get_logger().info(f"{self.sent} messages published")
         rclpy.try_shutdown()
 

@@ -114,17 +114,17 @@ def require_bounded(request: Any) -> None:
             raise ValueError(f"{count} {field} in one request, at most {MOST_PARAMETERS} are taken; ask in parts")
 
 
-def refusal(srv_type: Any, request: Any, response: Any, sentence: str) -> Any:
+def refusal(srv_type: Any, request: Any, response: Any, message: str) -> Any:
     """A response that says no, in the fields that the service has for that."""
     refused = srv_type.Response()
     if srv_type is SetParameters:
         done = list(response.results)  # those before the one that failed
-        no = SetParametersResult(successful=False, reason=sentence)
+        no = SetParametersResult(successful=False, reason=message)
         refused.results = done + [no] * (len(request.parameters) - len(done))
         return refused
     fields = refused.get_fields_and_field_types()
     if fields.get("result") == "rcl_interfaces/SetParametersResult":
-        refused.result = SetParametersResult(successful=False, reason=sentence)
+        refused.result = SetParametersResult(successful=False, reason=message)
     if fields.get("message") == "string":
-        refused.message = sentence
+        refused.message = message
     return refused

@@ -60,8 +60,8 @@ class Diagnostics:
         try:
             level, message, values = self._report()
         except Exception as error:  # noqa: BLE001 - counted and named
-            sentence = self._failures.add("report", error)
-            level, message, values = ERROR, f"the node's report about itself failed: {sentence}", {}
+            failure = self._failures.add("report", error)
+            level, message, values = ERROR, f"the node's report about itself failed: {failure}", {}
         recent = self._failures.recent()
         if recent:
             level, message = max(level, WARN), f"{message}; contained: {recent}"

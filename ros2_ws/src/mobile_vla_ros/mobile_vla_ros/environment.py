@@ -13,7 +13,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.resources import config_dir
 
 EVERYBODY, UDP_ON_THIS_HOST, UDP_ON_THE_NETWORK = "fastdds.xml", "fastdds_udp_host.xml", "fastdds_udp_network.xml"
-SAID_BY = "MOBILE_VLA_SAID_BY"
+REPORTED_AS = "MOBILE_VLA_REPORTED_AS"
 """The command that turned into this process: its mistakes begin with that name, as those of every other command."""
 FAST_DDS = ("rmw_fastrtps_cpp", "rmw_fastrtps_dynamic_cpp")
 

@@ -28,12 +28,12 @@ class Undecodable(Exception):
 @dataclass
 class _Kind:
     count: int = 0
-    sentence: str = ""
+    message: str = ""
     logged_ns: int | None = None
 
 
 class Failures:
-    """The account of one node; `log` gets a sentence at most every 10 s about each kind of failure."""
+    """The account of one node; `log` gets a message at most every 10 s about each kind of failure."""
 
     def __init__(self, log: Callable[[str], None], now_ns: Callable[[], int] = time.monotonic_ns) -> None:
         self._log = log
@@ -44,19 +44,19 @@ class Failures:
         self.count = 0
 
     def add(self, where: str, error: BaseException) -> str:
-        """Count one failure of a topic, a service, a timer; gives the sentence about it."""
+        """Count one failure of a topic, a service, a timer; returns the message about it."""
         key = (where, type(error).__name__)
         if key not in self._kinds and len(self._kinds) >= MOST_KINDS:
             key = ("others", "")
         kind = self._kinds.setdefault(key, _Kind())
         kind.count += 1
         self.count += 1
-        kind.sentence = _sentence(error)
-        self._newest, self._newest_ns = f"{where}: {kind.sentence}", self._now_ns()
+        kind.message = _message(error)
+        self._newest, self._newest_ns = f"{where}: {kind.message}", self._now_ns()
         if kind.logged_ns is None or self._newest_ns - kind.logged_ns >= LOG_EVERY_NS:
             kind.logged_ns = self._newest_ns
             self._log(f"{self._newest} ({kind.count} of this kind so far; the node goes on)")
-        return kind.sentence
+        return kind.message
 
     @contextmanager
     def contained(self, where: str) -> Iterator[None]:
@@ -71,14 +71,14 @@ class Failures:
         return self._newest if self.count and self._now_ns() - self._newest_ns < RECENT_NS else ""
 
     def values(self) -> dict[str, str]:
-        """For /diagnostics: how often what failed, and the newest sentence of each kind."""
+        """For /diagnostics: how often what failed, and the newest message of each kind."""
         return {
-            f"failed.{where}" + (f".{name}" if name else ""): f"{kind.count} x {kind.sentence}"
+            f"failed.{where}" + (f".{name}" if name else ""): f"{kind.count} x {kind.message}"
             for (where, name), kind in self._kinds.items()
         }
 
 
-def _sentence(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     words = " ".join(str(error).split()) or "no details"
     return f"{type(error).__name__}: {words[:LONGEST]}{_place(error)}"
 

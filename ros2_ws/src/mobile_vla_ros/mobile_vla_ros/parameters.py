@@ -65,11 +65,11 @@ class Parameters(Generic[C]):
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         except Exception as error:  # noqa: BLE001 - counted, named and answered; what was in use stays in use
-            sentence = self._failures.add(f"parameters {', '.join(changes)}", error)
+            message = self._failures.add(f"parameters {', '.join(changes)}", error)
             if self._on_change is not None:
                 with self._failures.contained("parameters as before"):
                     self._on_change(self.value)
-            return SetParametersResult(successful=False, reason=sentence)
+            return SetParametersResult(successful=False, reason=message)
         self.value = updated
         return SetParametersResult(successful=True)
 

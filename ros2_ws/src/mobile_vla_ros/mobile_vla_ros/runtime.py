@@ -17,7 +17,7 @@ from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 
 from mobile_vla.errors import UserError
 from mobile_vla.stopping import StopSignals
-from mobile_vla_ros.environment import SAID_BY, log_arguments, prepare, without_shared_memory
+from mobile_vla_ros.environment import REPORTED_AS, log_arguments, prepare, without_shared_memory
 
 prepare()
 
@@ -41,13 +41,13 @@ class Interrupted(BaseException):
 
 
 class NodeFailed(BaseException):
-    """Raised in a callback by a node that cannot go on: its sentence is printed and the process ends.
+    """Raised in a callback by a node that cannot go on: its message is printed and the process ends.
 
     Code 2 means that a person must correct something, 1 that starting the node again may help.
     """
 
-    def __init__(self, sentence: str, code: int = 2) -> None:
-        super().__init__(sentence)
+    def __init__(self, message: str, code: int = 2) -> None:
+        super().__init__(message)
         self.code = code
 
 
@@ -102,17 +102,17 @@ def run(
     _signals.listen()
     console_only = log_arguments(os.environ)
     if console_only:
-        _complain("the log folder cannot be written, logging to the console only; set ROS_LOG_DIR")
+        _print_error("the log folder cannot be written, logging to the console only; set ROS_LOG_DIR")
     arguments = [*(sys.argv if args is None else args), *console_only]
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # noqa: BLE001 - there are only the arguments to blame, and no common class for it
-        _complain(f"the ROS arguments cannot be used, correct them: {_first_line(error)}")
+        _print_error(f"the ROS arguments cannot be used, correct them: {_first_line(error)}")
         return 2
     try:
         node = make_node()
     except (UserError, ParameterException, NameValidationException) as error:
-        _complain(_first_line(error))
+        _print_error(_first_line(error))
         rclpy.try_shutdown()
         return 2
     executor = make_executor()
@@ -124,7 +124,7 @@ def run(
     except Interrupted:
         left_work = True
     except NodeFailed as failure:
-        _complain(str(failure))
+        _print_error(str(failure))
         return failure.code
     finally:
         if isinstance(node, HasShutdownHook):
@@ -138,9 +138,9 @@ def run(
     return 0
 
 
-def _complain(sentence: str) -> None:
-    command = os.environ.get(SAID_BY, "")
-    sys.stderr.write(f"{command}: {sentence}\n" if command else f"{sentence}\n")
+def _print_error(message: str) -> None:
+    command = os.environ.get(REPORTED_AS, "")
+    sys.stderr.write(f"{command}: {message}\n" if command else f"{message}\n")
 
 
 def _first_line(error: Exception) -> str:

@@ -54,7 +54,7 @@ class ArmingCheck:
         refused = self._actions.refused
         if refused is not None and steady_ns - refused.steady_ns <= REFUSED_LATELY_NS:
             slow = refused.code == "action.too_old" and refused.median_age_ns < IMPLAUSIBLE_AGE_NS
-            return _too_slow(config, refused) if slow else f"actions arrive and are refused: {refused.sentence}"
+            return _too_slow(config, refused) if slow else f"actions arrive and are refused: {refused.message}"
         if age_ns is None:
             return "no action from a camera image has arrived; check camera and inference"
         ages = f"{to_s(age_ns):.2f} s old, allowed {to_s(allowed_ns):.2f} s"

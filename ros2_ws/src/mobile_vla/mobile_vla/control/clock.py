@@ -83,8 +83,8 @@ class SimulatedTime:
 class Rejected(Exception):
     """An input that is ignored and counted: `code` is its counter, the message says which value and why."""
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
         self.code = code
 
 

@@ -35,8 +35,8 @@ class HealthMonitor:
     def offer_odometry(self, stamp_ns: int, linear_mps: float, angular_radps: float, now: Now) -> None:
         """A sign of life of the base; raises `Rejected` for speeds that are not finite and useless stamps."""
         if not (math.isfinite(linear_mps) and math.isfinite(angular_radps)):
-            sentence = f"odometry reads {linear_mps} m/s, {angular_radps} rad/s; the base must send numbers"
-            raise Rejected("odometry.not_finite", sentence)
+            message = f"odometry reads {linear_mps} m/s, {angular_radps} rad/s; the base must send numbers"
+            raise Rejected("odometry.not_finite", message)
         self.odometry.offer(stamp_ns, now, self._odometry_timeout_ns, self._future_ns)
 
     def offer_policy_status(self, ready: bool, message: str, now: Now) -> None:

@@ -4,7 +4,7 @@ What no valid beam covers is not free. Between two beams that are an angle g apa
 unseen if it begins at narrow_m / 2 (1 / sin(g / 2) - 1) from the sensor or beyond; nearer it is met by one of them. So
 a side counts as covered up to the nearest place in its corridor, from the stop line on, where such a post can begin
 unseen: between neighbouring beams, in a run of NaN beams, or beyond the sensor's range. Nearer than the stop line it
-has been seen before, unless the robot turned towards it. Where the geometry of the scan never looks is said apart.
+has been seen before, unless the robot turned towards it. Where the geometry of the scan never looks is reported apart.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class Refused(NamedTuple):
 
     steady_ns: int
     code: str
-    sentence: str
+    message: str
     ages_ns: tuple[int, ...]
 
     @property

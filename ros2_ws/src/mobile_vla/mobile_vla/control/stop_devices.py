@@ -21,11 +21,11 @@ class Pressed(NamedTuple):
 
 @dataclass
 class _Device:
-    """One writer. `said` is the last value through each of the controller's subscriptions: a transient-local writer is
+    """One writer. `states` has the last value through each of the controller's subscriptions: a transient-local one is
     heard through two, each in its own order, and released only once both have heard the release."""
 
     name: str = ""
-    said: dict[int, bool] = field(default_factory=dict)
+    states: dict[int, bool] = field(default_factory=dict)
     pressed_ns: int = 0
     absent: bool = False
     returning: bool = False
@@ -35,7 +35,7 @@ class _Device:
 
     @property
     def released(self) -> bool:
-        return not any(self.said.values())
+        return not any(self.states.values())
 
 
 class StopDevices:
@@ -69,9 +69,9 @@ class StopDevices:
             device = self._devices[writer] = _Device(self.name(writer))
             device.candidates |= set(self._present) if writer is None else set()
         if device.returning:
-            device.said.clear()
+            device.states.clear()
             device.returning = False
-        device.said[reader] = pressed
+        device.states[reader] = pressed
         if pressed:
             device.pressed_ns = now.steady_ns
             self._asked = frozenset()
@@ -113,7 +113,7 @@ class StopDevices:
         return ""
 
     def _in_doubt(self, writer: str | None, device: _Device) -> bool:
-        """Gone while pressed, or one of several of which it is not known who said what."""
+        """Gone while pressed, or one of several of which it is not known who sent what."""
         return device.absent or (writer is None and len(device.candidates) > 1)
 
     def _forget_the_only_writer_when_released(self) -> None:
