@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from bag_making import Messages
+from bag_making import START_NS, Messages
 from drive_making import write_known_drive
 
 from mobile_vla.bags.reader import BagReader
@@ -51,6 +51,54 @@ def test_the_three_files(known_drive: Path, tmp_path: Path) -> None:
     assert summary.metrics["executed"]["weights"] == "random"
     assert summary.metrics["timings_ms"]["/inference"]["step"] == {"mean": 6.2, "p95": 7.9, "worst": 12.0}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "metrics.json", "report.html", "video.mp4"]
+
+
+def test_what_came_before_the_start_of_a_drive_is_kept_where_it_still_holds(known_drive: Path) -> None:
+    with BagReader(known_drive) as reader:
+        drive = read_drive(reader, find_roles(reader.topics.values()), START_NS + 500_000_000)
+    assert (drive.start_ns, drive.duration_s) == (START_NS + 500_000_000, pytest.approx(3.561))
+    assert [(told.t, told.text) for told in drive.instructions] == [(0.0, "go to the <red> cone")]
+    assert [(s.mode, round(s.start, 3), round(s.end, 3)) for s in drive.stretches] == [
+        ("disarmed", 0.0, 0.5),
+        ("autonomy", 0.5, 2.5),
+        ("disarmed", 2.5, 3.561),
+    ]
+    assert (len(drive.frames), len(drive.commands.t), len(drive.track.t)) == (36, 36, 36)
+    assert drive.camera_to_command_ms == pytest.approx([40.0] * 36)
+    assert drive.frames[0] == 0.0
+
+
+@pytest.mark.parametrize("seconds", [-60, 60])
+def test_a_start_outside_the_bag_is_its_nearest_end(known_drive: Path, seconds: int) -> None:
+    with BagReader(known_drive) as reader:
+        drive = read_drive(reader, find_roles(reader.topics.values()), START_NS + seconds * 10**9)
+        assert drive.start_ns == (reader.start_ns if seconds < 0 else reader.end_ns)
+
+
+def test_report_and_video_begin_two_seconds_before_arming(known_drive: Path, tmp_path: Path) -> None:
+    summary = write_demo_report(known_drive, tmp_path, {"armed_at_ns": START_NS + 2_500_000_000})
+    figures = {figure["name"]: figure["value"] for figure in summary.metrics["figures"]}
+    assert figures["duration_s"] == pytest.approx(3.561)
+    assert summary.sentences[0].startswith("In 3.6 s the robot drove 1.00 m")
+    assert (
+        "The first 0.5 s of the bag, while everything started, are left out of report and video." in summary.sentences
+    )
+    assert "armed_at_ns" not in summary.metrics["facts"]
+    assert summary.video is not None
+    with av.open(str(summary.video)) as container:
+        frames = [(float(frame.time or 0.0), frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
+    assert len(frames) == 36
+    assert frames[0][0] == pytest.approx(0.0)
+    assert frames[0][1][60:200, 20:300].mean() == pytest.approx(25, abs=6)  # the camera image of 0.5 s
+
+
+@pytest.mark.parametrize("armed_after_s", [1.0, -60.0, 60.0])
+def test_a_bag_that_begins_late_or_was_armed_in_another_time_is_shown_whole(
+    known_drive: Path, tmp_path: Path, armed_after_s: float
+) -> None:
+    summary = write_demo_report(known_drive, tmp_path, {"armed_at_ns": START_NS + round(armed_after_s * 1e9)})
+    assert summary.metrics["figures"][0]["value"] == pytest.approx(4.061)
+    assert not any("left out" in sentence for sentence in summary.sentences)
 
 
 def test_the_story_says_what_happened(known_drive: Path, tmp_path: Path) -> None:

@@ -89,6 +89,7 @@ def run_demo(
             "seconds": drive.seconds,
             "ended": drive.ended,
             "tasks": drive.tasks.facts(),
+            "armed_at_ns": drive.armed_at_ns,
             "first_motion_s": None if operator.first_motion is None else operator.first_motion - started,
             "restarts": session.supervisor.restarts(),
             "diagnostics": operator.diagnostics,
@@ -126,6 +127,8 @@ class _Drive:
         self._stopped = stopped
         self._say = say
         self._armed = time.monotonic()
+        self.armed_at_ns: int | None = None
+        """In the time of the bag, None before."""
         self.tasks = Tasks()
         self.seconds = 0.0
         self.ended = ""
@@ -143,6 +146,7 @@ class _Drive:
         operator.wait_for_policy(lambda: self._session.supervisor.pid("inference"), self._watch, self._say)
         operator.arm(READY_TIMEOUT_S, also=self._watch)
         self._armed = time.monotonic()
+        self.armed_at_ns = operator.node.get_clock().now().nanoseconds
         self.tasks.tell(0.0, self.instruction, truth)
         trained = operator.value("inference", "untrained") == "false"
         self.seconds = self._plan.seconds or (TRAINED_S if trained else UNTRAINED_S)

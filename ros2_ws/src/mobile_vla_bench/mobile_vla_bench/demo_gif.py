@@ -1,6 +1,6 @@
 """The video of a demo as a small animated GIF for the first page: fewer frames, played faster, few colours.
 
-python -m mobile_vla_bench.demo_gif out/demo-…/video.mp4 docs/images/demo.gif --from-s 20
+python -m mobile_vla_bench.demo_gif out/demo-…/video.mp4 docs/images/demo.gif
 """
 
 from __future__ import annotations

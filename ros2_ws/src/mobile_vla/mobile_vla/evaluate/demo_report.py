@@ -18,6 +18,8 @@ from mobile_vla.files import write_text
 from mobile_vla.timing import percentile
 
 _STAGES = "_p95_ms"
+BEFORE_ARMING_S = 2.0
+"""What is shown of the time before arming; the bag has all of it."""
 
 
 class DemoSummary(NamedTuple):
@@ -35,11 +37,11 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
 
     `facts` are what only the caller knows; used when present: instruction, robot, policy, device, seconds, ended,
     tasks (each instruction: sentence, arrived), first_motion_s, restarts (by node), diagnostics (node -> values),
-    command.
+    command, armed_at_ns (log time of arming: the report and the video begin `BEFORE_ARMING_S` earlier).
     """
     with BagReader(bag) as reader:
         roles = find_roles(reader.topics.values())
-        drive = read_drive(reader, roles)
+        drive = read_drive(reader, roles, _begin_ns(reader, facts))
         undecodable = reader.undecodable
         warning = UNTRAINED if is_untrained(drive, facts) else ""
         video: Path | None = out / "video.mp4"
@@ -47,6 +49,10 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
         if not write_drive_video(reader, roles, drive, video, warning=warning):
             video = None
         sentences = story(drive, facts)
+        if (left_out_s := (drive.start_ns - reader.start_ns) / 1e9) > 0:
+            sentences.append(
+                f"The first {left_out_s:.1f} s of the bag, while everything started, are left out of report and video."
+            )
         if reader.damage is not None:
             sentences.append(f"The bag is damaged: {reader.damage.sentence}.")
         if reader.unreadable:
@@ -59,6 +65,14 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
     write_text(report, content)
     write_text(metrics_file, json.dumps(metrics, indent=2, default=str) + "\n")
     return DemoSummary(report, video, metrics_file, metrics, sentences)
+
+
+def _begin_ns(reader: BagReader, facts: Mapping[str, Any]) -> int | None:
+    """The log time from which on the bag is shown; None: from its first message, as when it was armed in none of it."""
+    armed_ns = facts.get("armed_at_ns")
+    if armed_ns is None or not reader.start_ns <= armed_ns <= reader.end_ns:
+        return None
+    return int(armed_ns) - round(BEFORE_ARMING_S * 1e9)
 
 
 def _metrics(drive: Drive, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +93,7 @@ def _metrics(drive: Drive, facts: Mapping[str, Any]) -> dict[str, Any]:
     first_motion = facts.get("first_motion_s")
     if first_motion is not None:
         report.figures.append(Figure("first_motion_s", float(first_motion), "s", "lower"))
-    plain = {key: value for key, value in facts.items() if key not in ("diagnostics", "messages")}
+    plain = {key: value for key, value in facts.items() if key not in ("diagnostics", "messages", "armed_at_ns")}
     return {
         **report.to_dict(),
         "facts": rounded(plain),
@@ -134,7 +148,7 @@ def _page(
 
 
 def _tiles(drive: Drive, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    shown = [(f"{drive.duration_s:.1f} s", "recorded"), (f"{drive.path_m:.2f} m", "driven")]
+    shown = [(f"{drive.duration_s:.1f} s", "shown"), (f"{drive.path_m:.2f} m", "driven")]
     if tasks := facts.get("tasks"):
         arrived = sum(bool(task["arrived"]) for task in tasks)
         shown.insert(0, (f"{arrived} of {len(tasks)}", "arrived where it was told"))
@@ -239,7 +253,7 @@ def _timings(drive: Drive) -> str:
 
 def _contents(reader: BagReader, roles: Roles, drive: Drive) -> str:
     played = {topic: role for role, topic in roles._asdict().items() if topic}
-    seconds = max(drive.duration_s, 1e-9)
+    seconds = max(reader.duration_s, 1e-9)
     rows = [
         [topic.name, topic.type, played.get(topic.name, ""), str(topic.messages), f"{topic.messages / seconds:.1f}"]
         for topic in sorted(reader.topics.values())

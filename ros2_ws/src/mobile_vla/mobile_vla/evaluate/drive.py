@@ -62,7 +62,7 @@ class Said(NamedTuple):
 
 @dataclass
 class Drive:
-    """Times are seconds since the first message; latencies are milliseconds."""
+    """Times are seconds since `start_ns`, the first message or a later one; latencies are milliseconds."""
 
     start_ns: int
     duration_s: float
@@ -100,15 +100,32 @@ class Drive:
         return next((said for full, said in self.nodes.items() if full.rpartition("/")[2] == name), [])
 
 
-def read_drive(reader: BagReader, roles: Roles) -> Drive:
-    """Collect a whole bag; memory grows by some hundred bytes a second of driving."""
-    drive = Drive(reader.start_ns, reader.duration_s)
+def read_drive(reader: BagReader, roles: Roles, from_ns: int | None = None) -> Drive:
+    """Collect a bag from a log time on; memory grows by some hundred bytes a second of driving.
+
+    Of what came before `from_ns`, what still holds then is kept: the instruction, the mode, what nodes said last.
+    """
+    start_ns = reader.start_ns if from_ns is None else min(max(from_ns, reader.start_ns), reader.end_ns)
+    drive = Drive(start_ns, (reader.end_ns - start_ns) / 1e9)
     waiting: list[int] = []
     for event in reader.events(roles):
-        _take(drive, event, waiting)
+        if event.log_ns < start_ns:
+            _take_before(drive, event)
+        else:
+            _take(drive, event, waiting)
     if drive.stretches:
         drive.stretches[-1] = drive.stretches[-1]._replace(end=drive.duration_s)
     return drive
+
+
+def _take_before(drive: Drive, event: Event) -> None:
+    if isinstance(event, Instruction):
+        drive.instructions = [Told(0.0, event.text)]
+    elif isinstance(event, Mode):
+        drive.stretches.clear()
+        _take_mode(drive, event, 0.0)
+    elif isinstance(event, Diagnostic):
+        drive.nodes[event.name] = [Said(0.0, event.level, event.message, event.values)]
 
 
 def _take(drive: Drive, event: Event, waiting: list[int]) -> None:

@@ -19,11 +19,13 @@ MAX_RATE_HZ = 15.0
 def write_drive_video(
     reader: BagReader, roles: Roles, drive: Drive, path: Path, *, warning: str = "", rate_hz: float = MAX_RATE_HZ
 ) -> int:
-    """Write `path`; how many frames went in. Frames between two shown ones are skipped, the times stay true."""
+    """Write `path` from the drive's start on; how many frames went in. Frames between two shown ones are skipped, the
+    times stay true."""
     overlay = Overlay(_limits(drive), list(zip(drive.track.x, drive.track.y, strict=True)))
     due_s = -1.0
     with VideoWriter(path, rate_hz) as writer:
-        for event in reader.events(roles._replace(**{role: None for role in roles._fields if role != "image"})):
+        images = roles._replace(**{role: None for role in roles._fields if role != "image"})
+        for event in reader.events(images, start_ns=drive.start_ns):
             t = (event.log_ns - drive.start_ns) / 1e9
             if not isinstance(event, Frame) or t < due_s:
                 continue
