@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Twist, TwistStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message
 from rosbags.highlevel import AnyReader
-from std_msgs.msg import String
+from std_msgs.msg import Bool, String
 
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.recover import recover
-from mobile_vla_ros.topics import CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, INSTRUCTION, RECORDER_SAVE, TELEOP_JOY
+from mobile_vla_ros.topics import CMD_VEL, CONTROLLER_STATE, DIAGNOSTICS, ESTOP, INSTRUCTION, RECORDER_SAVE, TELEOP_JOY
 
 pytestmark = pytest.mark.slow
 MODULE = "mobile_vla_nodes.recorder"
@@ -79,6 +80,37 @@ def test_bytes_arrive_unchanged_and_sigterm_completes_the_bag(graph: Any, tmp_pa
     with BagReader(tmp_path / "bag") as bag:
         assert bag.topics["/instruction"].qos.durability == "transient_local"
         assert bag.topics["/cmd_vel"].type == "geometry_msgs/msg/Twist"
+
+
+@pytest.mark.parametrize("name", [ESTOP.name, "siren"])
+def test_volatile_and_transient_local_publishers_of_one_topic_are_recorded_once_each(
+    graph: Any, tmp_path: Path, name: str
+) -> None:
+    """`siren` is not in the contract: how it is read is asked from its publishers."""
+    latched, volatile = (
+        graph.node.create_publisher(Bool, name, QoSProfile(depth=1, durability=durability))
+        for durability in (DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE)
+    )
+    latched.publish(Bool(data=True))  # before the recorder is there
+    process = started(graph, {"out_dir": str(tmp_path), "name": "bag", "topics": ["teleop/joy", name]})
+    graph.wait(lambda: volatile.get_subscription_count() >= 1, what="the match of the volatile publisher")
+    graph.spin(0.5)  # the other sides of the matches, and what is latched
+    for publisher, pressed in (
+        (volatile, True),
+        (latched, True),
+        (latched, False),
+        (volatile, False),
+        (latched, False),
+    ):
+        publisher.publish(Bool(data=pressed))
+        graph.spin(0.2)
+    assert end(process) == 0
+    with BagReader(tmp_path / "bag") as bag:
+        values = [deserialize_message(message.data, Bool).data for message in bag.raw([f"/{name}"])]
+        assert values == [True, True, True, False, False, False]
+        topic = bag.topics[f"/{name}"]
+        assert topic.qos is not None
+        assert topic.qos.durability == "transient_local"
 
 
 def test_episodes_are_marked(graph: Any, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ class ControllerInputs:
     def _on_estop(self, writer: str | None, pressed: bool, reader: int) -> None:
         self._gate.offer_estop_input(pressed, self._now(), writer, reader)
 
-    def _on_diagnostics(self, data: bytes) -> None:
+    def _on_diagnostics(self, data: bytes, _: object) -> None:
         found = status_named(self._inference, data)
         if found is not None:
             ready = found.values.get("ready") == "true" and found.values.get("action_ready", "true") == "true"

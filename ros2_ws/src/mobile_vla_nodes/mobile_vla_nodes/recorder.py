@@ -7,8 +7,10 @@ best effort, so that a slow disk can never slow the camera down.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from ament_index_python import get_search_paths
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -25,10 +27,10 @@ from mobile_vla.bags.recorder import Recorder
 from mobile_vla.bags.types import Qos
 from mobile_vla.config.instruction import too_long
 from mobile_vla_nodes.batch import BatchExecutor
-from mobile_vla_nodes.recorder_topics import described, reading, wanted_topics
+from mobile_vla_nodes.recorder_topics import HeardOnce, described, requests, wanted_topics
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.parameters import Parameters
-from mobile_vla_ros.polled import PolledSubscriptions
+from mobile_vla_ros.polled import PolledSubscriptions, sent_ns_of
 from mobile_vla_ros.runtime import run
 from mobile_vla_ros.topics import CONTROLLER_STATE, INSTRUCTION, RECORDER_SAVE, TOPICS
 
@@ -36,7 +38,7 @@ DISCOVERY_PERIOD_S = 0.25
 
 
 class RecorderNode(Node):
-    """Parameters -> recorder thread, one raw subscription per topic, save service, diagnostics."""
+    """Parameters -> recorder thread, one or two raw subscriptions per topic, save service, diagnostics."""
 
     def __init__(self) -> None:
         super().__init__("recorder")
@@ -88,15 +90,20 @@ class RecorderNode(Node):
         qos = described(self._contract.get(name), publishers)
         self._recorder.announce(name, kind, qos)
         decode = self._decoded.get(name)
+        asked = requests(qos, kind)
+        once = HeardOnce() if len(asked) > 1 else None
 
-        def take(data: bytes) -> None:
+        def take(reader: int, data: bytes, info: Any) -> None:
+            if once is not None and not once.is_new(reader, sent_ns_of(info), data):
+                return
             now_ns = self._now_ns()
             self._recorder.offer(name, now_ns, data)
             if decode is not None:
                 decode(data, now_ns)
 
         message_class = getattr(import_module(f"{package}.msg"), message)
-        self.inputs.add_raw(message_class, name, take, reading(qos, kind))
+        for reader, request in enumerate(asked):
+            self.inputs.add_raw(message_class, name, partial(take, reader), request)
         self._subscribed.add(name)
 
     def _on_instruction(self, data: bytes, now_ns: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -49,27 +50,70 @@ def type_name(topic: Topic) -> str:
 
 
 def described(contract: QoSProfile | None, publishers: Sequence[QoSProfile]) -> Qos:
-    """What is offered, for the bag: by the publishers that are there, else by the contract."""
-    profile = publishers[0] if publishers else contract
+    """What is offered, for the bag: by the publishers that are there, else by the contract.
+
+    Transient local where the contract or any publisher is: the message holds for whoever comes later. Best effort where
+    any publisher is: a reliable request would not match that one.
+    """
+    offered = [*publishers] or [contract]
+    profile = offered[0]
     if profile is None:
         return Qos()
+    latched = any(
+        one is not None and one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in (contract, *publishers)
+    )
+    best_effort = any(one is not None and one.reliability == ReliabilityPolicy.BEST_EFFORT for one in offered)
     return Qos(
-        "best_effort" if profile.reliability == ReliabilityPolicy.BEST_EFFORT else "reliable",
-        "transient_local" if profile.durability == DurabilityPolicy.TRANSIENT_LOCAL else "volatile",
+        "best_effort" if best_effort else "reliable",
+        "transient_local" if latched else "volatile",
         "keep_all" if profile.history == HistoryPolicy.KEEP_ALL else "keep_last",
         max(1, profile.depth),
     )
 
 
-def reading(offered: Qos, kind: str) -> QoSProfile:
-    """What the recorder asks for: as reliable as offered, but images best effort."""
-    reliable = offered.reliability == "reliable" and kind != "sensor_msgs/msg/Image"
-    latched = offered.durability == "transient_local"
+def requests(offered: Qos, kind: str) -> tuple[QoSProfile, ...]:
+    """What the recorder asks for: as reliable as offered, but images best effort.
+
+    A volatile request hears every publisher from now on. Where the topic is transient local, a second one hears what
+    was published before; whatever such a publisher sends from now on is heard through both (`HeardOnce`).
+    """
+    image = kind == "sensor_msgs/msg/Image"
+    reliable = offered.reliability == "reliable" and not image
+    asked = [_request(reliable, DurabilityPolicy.VOLATILE)]
+    if (
+        offered.durability == "transient_local" and not image
+    ):  # what was published before comes by reliable delivery only
+        asked.append(_request(True, DurabilityPolicy.TRANSIENT_LOCAL))
+    return tuple(asked)
+
+
+class HeardOnce:
+    """Of the messages that two readers of one topic hear, each once.
+
+    A message is known by when its writer sent it and by its bytes. Those that only one of the readers has heard so far
+    are remembered, the newest of two full queues.
+    """
+
+    def __init__(self) -> None:
+        self._unmatched = tuple(deque[tuple[int, int]](maxlen=2 * QUEUE_DEPTH) for _ in range(2))
+
+    def is_new(self, reader: int, sent_ns: int, data: bytes) -> bool:
+        """Whether the other reader (0 or 1) has not delivered this message already."""
+        key = (sent_ns, hash(data))
+        other = self._unmatched[1 - reader]
+        if key in other:
+            other.remove(key)
+            return False
+        self._unmatched[reader].append(key)
+        return True
+
+
+def _request(reliable: bool, durability: DurabilityPolicy) -> QoSProfile:
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=QUEUE_DEPTH,
         reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        durability=durability,
     )
 
 

@@ -44,6 +44,11 @@ def sequence_number_of(info: Any) -> int | None:
     return info.get("publication_sequence_number") if isinstance(info, Mapping) else None
 
 
+def sent_ns_of(info: Any) -> int:
+    """When its writer sent a message, the same for every reader; 0 where the middleware does not say."""
+    return int(info.get("source_timestamp", 0)) if isinstance(info, Mapping) else 0
+
+
 class PolledSubscriptions:
     """Call `poll` from one thread; it hands each waiting message to its callback, oldest first.
 
@@ -57,7 +62,7 @@ class PolledSubscriptions:
         self._turn = 0
         self._options = unserved()
         self._failures = failures_of(node)
-        self._callbacks: dict[Subscription, Callable[[Any], None]] = {}
+        self._callbacks: dict[Subscription, Callable[..., None]] = {}
         self.changes = 0
         """How often a subscription came or went."""
         self.cut_short = 0
@@ -73,9 +78,10 @@ class PolledSubscriptions:
         return tuple(self._keep(subscription, callback) for subscription in made)
 
     def add_raw(
-        self, message_class: type, name: str, callback: Callable[[bytes], None], qos: QoSProfile
+        self, message_class: type, name: str, callback: Callable[[bytes, Any], None], qos: QoSProfile
     ) -> Subscription:
-        """Subscribe to any topic; the callback gets the messages as they were on the wire."""
+        """Subscribe to any topic; the callback gets the messages as they were on the wire, and what `take` says about
+        each."""
         made = self._node.create_subscription(message_class, name, callback, qos, raw=True, **self._options)
         return self._keep(made, callback)
 
@@ -104,7 +110,7 @@ class PolledSubscriptions:
                 self.cut_short += 1
                 return
 
-    def _drain(self, subscription: Subscription, callback: Callable[[Any], None], end_ns: int | None) -> bool:
+    def _drain(self, subscription: Subscription, callback: Callable[..., None], end_ns: int | None) -> bool:
         """Hand on what one topic has; false when the time was over before."""
         for _ in range(subscription.qos_profile.depth):
             if end_ns is not None and self._cpu_ns() >= end_ns:
@@ -116,19 +122,22 @@ class PolledSubscriptions:
                 self._failures.add(subscription.topic_name, error)
         return True
 
-    def _keep(self, subscription: Subscription, callback: Callable[[Any], None]) -> Subscription:
+    def _keep(self, subscription: Subscription, callback: Callable[..., None]) -> Subscription:
         self._callbacks[subscription] = callback
         self.changes += 1
         return subscription
 
 
-def _take(subscription: Subscription, callback: Callable[[Any], None]) -> bool:
+def _take(subscription: Subscription, callback: Callable[..., None]) -> bool:
     """Hand on one message; false when there is none."""
     taken = take(subscription)
     if taken is None:
         return False
-    data = taken[0]
-    callback(data if subscription.raw else decoded(data, subscription.msg_type))
+    data, info = taken
+    if subscription.raw:
+        callback(data, info)
+    else:
+        callback(decoded(data, subscription.msg_type))
     return True
 
 
