@@ -20,6 +20,21 @@ RUNS = "import time\nprint('up', flush=True)\ntime.sleep(60)\n"
 STUBBORN = (
     "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nprint('up', flush=True)\ntime.sleep(60)\n"
 )
+SEALS = """
+import signal, tempfile, time
+asked = []
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *_: asked.append(1))
+print("up", flush=True)
+while not asked:
+    time.sleep(0.01)
+with tempfile.TemporaryFile() as file:
+    for _ in range(50):
+        file.write(bytes(100_000))
+        file.flush()
+        time.sleep(0.05)
+print("sealed", flush=True)
+"""
 ENDS = "print('bye', flush=True)\nraise SystemExit(3)\n"
 REFUSES = "import sys\nsys.stderr.write('rate must be >= 5, got 1\\n')\nraise SystemExit(2)\n"
 
@@ -85,12 +100,20 @@ def test_without_respawn_an_end_is_an_error(make: Any) -> None:
 
 
 def test_a_process_that_ignores_the_first_signal_is_ended_too(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mobile_vla_bringup.processes.SIGINT_PATIENCE_S", 0.2)
+    monkeypatch.setattr("mobile_vla_bringup.ending.SIGINT_PATIENCE_S", 0.2)
     supervisor, lines = make(one=STUBBORN)
     with supervisor:
         poll_until(supervisor, lambda: "one: up" in lines)
         pid = supervisor.pid("one")
     assert not alive(pid)
+
+
+def test_a_process_that_still_writes_is_waited_for(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mobile_vla_bringup.ending.SIGINT_PATIENCE_S", 1.0)
+    supervisor, lines = make(one=SEALS)
+    with supervisor:
+        poll_until(supervisor, lambda: "one: up" in lines)
+    assert lines == ["one: up", "one: still writing; it is waited for, at most 120 s in all", "one: sealed"]
 
 
 def test_a_restarted_process_finds_what_it_left_and_another_run_does_not(make: Any) -> None:

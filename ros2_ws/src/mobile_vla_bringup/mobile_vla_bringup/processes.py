@@ -12,18 +12,18 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from mobile_vla_bringup.ending import Ending, written_bytes
 from mobile_vla_bringup.shared_memory import segments_of, sweep
 from mobile_vla_ros.run_folder import RUN_FOLDER
 
-SIGINT_PATIENCE_S = 5.0
-SIGTERM_PATIENCE_S = 2.0
+POLL_S = 0.02
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -97,12 +97,8 @@ class NodeProcess:
             return None
 
     def stop(self) -> int:
-        """SIGINT, then SIGTERM, then SIGKILL, each with patience; the exit code."""
-        self.send(signal.SIGINT)
-        if self.wait(SIGINT_PATIENCE_S) is None:
-            self.send(signal.SIGTERM)
-            if self.wait(SIGTERM_PATIENCE_S) is None:
-                self.kill()
+        """As `stop_all` does; the exit code."""
+        stop_all([self])
         return int(self._process.returncode)
 
     def kill(self) -> None:
@@ -113,19 +109,17 @@ class NodeProcess:
         sweep(segments)
 
 
-def stop_all(processes: Sequence[NodeProcess]) -> None:
-    """Ask all at once, then see each to its end; whoever commands the base must come first in the sequence."""
+def stop_all(processes: Sequence[NodeProcess], say: Callable[[str, str], None] = lambda name, line: None) -> None:
+    """Ask all at once, then see each to its end; whoever commands the base must come first in the sequence.
+
+    `say(node, line)` gets a line about every process that is waited for because it still writes.
+    """
     for process in processes:
         process.send(signal.SIGINT)
-    deadline = time.monotonic() + SIGINT_PATIENCE_S
-    for process in processes:
-        process.wait(max(0.0, deadline - time.monotonic()))
-    for process in processes:
-        if process.returncode is None:
-            process.send(signal.SIGTERM)
-    for process in processes:
-        if process.wait(SIGTERM_PATIENCE_S) is None:
-            process.kill()
+    asked_s = time.monotonic()
+    ending = [Ending(process, asked_s, written_bytes(process.pid), say) for process in processes]
+    while ending := [one for one in ending if not one.over(time.monotonic(), written_bytes(one.process.pid))]:
+        time.sleep(POLL_S)
 
 
 def _die_with_parent(parent: int) -> None:

@@ -51,7 +51,7 @@ class Supervisor:
         return self
 
     def __exit__(self, *_: object) -> None:
-        stop_all([slot.process for slot in self._slots if slot.process is not None])
+        stop_all([slot.process for slot in self._slots if slot.process is not None], self._on_line)
         for slot in self._slots:
             self._forward_output(slot)
 
