@@ -121,7 +121,7 @@ class GraphUnderTest:
             self._executor.spin_once(timeout_sec=0.02)
         return value
 
-    def wait(self, condition: Callable[[], Any], timeout_s: float = 40.0, what: str = "the condition") -> Any:
+    def wait(self, condition: Callable[[], Any], timeout_s: float = 60.0, what: str = "the condition") -> Any:
         """Handle messages until the condition is true; fails with every process's output."""
         if value := self.spin_until(condition, timeout_s):
             return value

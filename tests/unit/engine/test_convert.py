@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_nothing_behind(made: Path, tmp_path: Path, dtype: str) ->
 
     with pytest.raises(KeyboardInterrupt):
         convert(Job(made / "reconstructed.pth", tmp_path / "out" / "p.safetensors", dtype), interrupt)
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_card_written_by_hand_is_not_overwritten(made: Path, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_result_that_is_not_the_source_never_gets_its_name(made: Path, tmp_pat
     (tmp_path / "tokenizer/tokenizer.json").write_bytes((made / "tokenizer/tokenizer.json").read_bytes())
     with pytest.raises(ProbeError, match="differs from its recorded probe"):
         convert(Job(source, tmp_path / "out" / "p.safetensors", "bf16"))
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_too_large_for_fp16_is_named(state, checkpoint, tmp_path: Path) -> None:

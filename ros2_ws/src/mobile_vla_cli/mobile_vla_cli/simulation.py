@@ -139,13 +139,12 @@ def make_job(args: argparse.Namespace, driver: str, needs_policy: bool) -> tuple
 
 def graph_of(args: argparse.Namespace, policy: str, device: str) -> tuple[Any, Any]:
     """The settings that `vla up --robot sim` would use, with a smaller camera image, and what an action of 1 means."""
+    from mobile_vla.config.sections import merged
     from mobile_vla.control import ControllerConfig
     from mobile_vla_bringup.graph import Choice, describe
     from mobile_vla_sim.drivers import ActionScale
 
-    overrides: dict[str, dict[str, Any]] = {"simulator": {"camera": {"width_px": 320, "height_px": 240}}}
-    for section, values in overrides_from(args).items():
-        overrides.setdefault(section, {}).update(values)
+    overrides = merged({"simulator": {"camera": {"width_px": 320, "height_px": 240}}}, overrides_from(args))
     graph = describe(Choice(robot="sim", policy=policy, device=device), overrides)
     controller = graph.node("controller").config
     assert isinstance(controller, ControllerConfig)
