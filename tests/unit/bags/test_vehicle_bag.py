@@ -15,10 +15,10 @@ from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles, find_roles
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
-from mobile_vla.evaluate.bench import Still
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection
 from mobile_vla.evaluate.rollout import Options
+from mobile_vla_bench.eval_bench import Still
 
 pytestmark = pytest.mark.slow
 

@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mobile_vla.evaluate import bench
     from mobile_vla.figures import FigureReport, executed
+    from mobile_vla_bench import eval_bench
     from mobile_vla_bench.recorder_bench import bench_recorder
     from mobile_vla_cli.eval import open_checked
 
@@ -36,14 +36,14 @@ def run(args: argparse.Namespace) -> int:
     report = FigureReport("vla bench eval", executed(**policy.description, bag=f"{seconds} s of 640x480 JPEG at 10 Hz"))
     with tempfile.TemporaryDirectory(prefix="vla_bench_eval_") as temporary:
         folder = Path(temporary)
-        bag = bench.make_bag(folder / "bag", seconds)
+        bag = eval_bench.make_bag(folder / "bag", seconds)
         console.print("reading and aligning")
-        report.figures.append(bench.ratio_to_iteration(bag))
+        report.figures.append(eval_bench.ratio_to_iteration(bag))
         console.print("evaluating")
-        report.figures += bench.times_real_time(bag, seconds, policy, name)
+        report.figures += eval_bench.times_real_time(bag, seconds, policy, name)
         console.print("memory")
-        long_s = 1200 if args.quick else bench.LONG_S
-        report.figures.append(bench.memory_growth(folder, 120 if args.quick else bench.SHORT_S, long_s))
+        long_s = 1200 if args.quick else eval_bench.LONG_S
+        report.figures.append(eval_bench.memory_growth(folder, 120 if args.quick else eval_bench.SHORT_S, long_s))
         console.print("recording")
         report.figures += bench_recorder(recorded_s, folder, console.print)
     return print_figures(report, args.json)

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure in a folder that is gone afterwards."""
-    from mobile_vla.engine.load_bench import Plan, bench_load
+    from mobile_vla_bench.load_bench import Plan, bench_load
 
     if args.checkpoint is not None and args.checkpoint.suffix not in {".pth", ".pt"}:
         raise UserError(f"--checkpoint {args.checkpoint} must be a .pth or .pt file, as it came from training")

@@ -72,9 +72,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _among_posts(args: argparse.Namespace) -> int:
     from mobile_vla.figures import FigureReport, executed
+    from mobile_vla_bench.closed_loop.touches import DRIVERS as RUDE
+    from mobile_vla_bench.closed_loop.touches import Trial, drive_all, figures_of, kinds
     from mobile_vla_sim.posts import barn_file
-    from mobile_vla_sim.touches import DRIVERS as RUDE
-    from mobile_vla_sim.touches import Trial, drive_all, figures_of, kinds
 
     check_job_flags(args)
     if args.graph or args.policy or args.html or args.first or args.rate_hz or not args.gate:
@@ -105,8 +105,8 @@ def _among_posts(args: argparse.Namespace) -> int:
 
 def _in_rooms(args: argparse.Namespace) -> int:
     from mobile_vla.figures import executed
-    from mobile_vla_sim.bench_report import in_short, page_of, report_of, step_figure
-    from mobile_vla_sim.benchmark import OF_POLICY, open_for
+    from mobile_vla_bench.closed_loop.benchmark import OF_POLICY, open_for
+    from mobile_vla_bench.closed_loop.report import in_short, page_of, report_of, step_figure
 
     check_job_flags(args)
     drivers = listed(args.drivers, THROUGH_GRAPH if args.graph else DRIVERS, "--drivers") or _default_drivers(args)
@@ -136,8 +136,8 @@ def _default_drivers(args: argparse.Namespace) -> list[str]:
 
 
 def _without_graph(args: argparse.Namespace, job: Any, drivers: list[str]) -> Any:
-    from mobile_vla_sim.bench_report import run_all
-    from mobile_vla_sim.benchmark import Workers
+    from mobile_vla_bench.closed_loop.benchmark import Workers
+    from mobile_vla_bench.closed_loop.report import run_all
 
     total = args.episodes * (len(drivers) + (args.suite == "paraphrase" and "policy" in drivers))
     with progress_bar(total) as advance, Workers(args.workers) as workers:
@@ -150,7 +150,7 @@ def _through_graph(args: argparse.Namespace, job: Any, drivers: list[str]) -> tu
             "--graph drives through the controller at the rate of the inference node; leave out --no-gate and "
             "--rate-hz, or set --set inference.rate_hz=X"
         )
-    from mobile_vla_bench.sim_bench import bench_through_graph
+    from mobile_vla_bench.closed_loop.through_graph import bench_through_graph
 
     graph, _ = graph_of(args, args.policy, args.device)
     say = Console(stderr=True, highlight=False).print

@@ -41,9 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from mobile_vla.figures import executed
-    from mobile_vla_sim.benchmark import Workers
-    from mobile_vla_sim.robustness import AXES, PRECISION, Store, count_points, points, settled
-    from mobile_vla_sim.robustness_report import page_of, report_of
+    from mobile_vla_bench.closed_loop.benchmark import Workers
+    from mobile_vla_bench.closed_loop.robustness import AXES, PRECISION, Store, count_points, points, settled
+    from mobile_vla_bench.closed_loop.robustness_report import page_of, report_of
 
     check_job_flags(args)
     axes = listed(args.axes, AXES, "--axes") or list(AXES)

@@ -36,9 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mobile_vla_sim.benchmark import OF_POLICY
-    from mobile_vla_sim.trace import csv_of, traces
-    from mobile_vla_sim.trace_report import in_words, page_of
+    from mobile_vla_bench.closed_loop.benchmark import OF_POLICY
+    from mobile_vla_bench.closed_loop.trace import csv_of, traces
+    from mobile_vla_bench.closed_loop.trace_report import in_words, page_of
 
     check_room_flags(args)
     named = None if args.rooms is None else _rooms(args.rooms)

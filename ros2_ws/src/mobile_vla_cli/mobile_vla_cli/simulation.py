@@ -61,7 +61,7 @@ def add_room_flags(parser: argparse.ArgumentParser, episodes: int) -> None:
 
 def check_job_flags(args: argparse.Namespace) -> None:
     """Refuse what cannot be run, before anything is loaded; settle the number of workers."""
-    from mobile_vla_sim.benchmark import cores
+    from mobile_vla_bench.closed_loop.benchmark import cores
 
     args.workers = cores() if args.workers is None else args.workers
     if args.workers < 1:
@@ -107,7 +107,7 @@ def listed(text: str | None, known: Iterable[str], flag: str) -> list[str]:
 def make_job(args: argparse.Namespace, driver: str, needs_policy: bool) -> tuple[Any, dict[str, Any]]:
     """The job that the flags describe, and what to say about it. A policy is loaded once here: what is wrong with it
     is said before anything drives."""
-    from mobile_vla_sim.benchmark import Job, open_for
+    from mobile_vla_bench.closed_loop.benchmark import Job, open_for
     from mobile_vla_sim.episode import Rules
 
     if needs_policy and not args.policy:

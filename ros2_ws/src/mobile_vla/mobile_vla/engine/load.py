@@ -25,7 +25,7 @@ from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.safetensors_source import data_start
 from mobile_vla.checkpoint.source import SourceError, TensorSource, hash_source
 from mobile_vla.checkpoint.write import DATA_SHA256
-from mobile_vla.engine.limits import available_memory
+from mobile_vla.engine.memory import available_memory
 from mobile_vla.engine.probe import tolerance
 from mobile_vla.engine.strict import require
 from mobile_vla.errors import UserError

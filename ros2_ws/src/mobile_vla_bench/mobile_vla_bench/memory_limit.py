@@ -1,4 +1,4 @@
-"""Running a command in a fresh process under a real memory limit, and what the process says about its memory.
+"""Runs a command in a fresh process under a real memory limit.
 
 A control group counts what a small machine would: anonymous memory and the file pages that cannot be given back. Where
 none can be made, RLIMIT_DATA is the substitute; it also counts private file mappings, so their size is added to it.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import resource
 import signal
 import subprocess
 import sys
@@ -19,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-_MOUNT = Path("/sys/fs/cgroup")
+from mobile_vla.engine.memory import control_groups
+
 _REMOVE_TRIES, _REMOVE_PAUSE_S = 50, 0.1
 _RLIMIT = (
     "import os, resource, sys; limit = int(sys.argv[1]); resource.setrlimit(resource.RLIMIT_DATA, (limit, limit)); "
@@ -78,50 +77,6 @@ def forget_pages(file: Path) -> None:
         os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def own_memory() -> dict[str, int]:
-    """Bytes of this process: anonymous and file-backed resident memory now, and the largest total so far."""
-    rollup = Path("/proc/self/smaps_rollup").read_text(encoding="ascii")
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    anonymous, resident = (_kilobytes(rollup, name) for name in ("Anonymous", "Rss"))
-    return {
-        "anonymous": anonymous,
-        "file_backed": resident - anonymous,
-        "peak": _kilobytes(status, "VmHWM"),
-    }
-
-
-def available_memory() -> int:
-    """Bytes that this process may still take: the machine's free and reclaimable memory, and what the limits of its
-    control groups and its own leave."""
-    machine = _kilobytes(Path("/proc/meminfo").read_text(encoding="ascii"), "MemAvailable")
-    limits = [machine, *_left_in_groups()]
-    soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    if soft != resource.RLIM_INFINITY:
-        limits.append(soft - _kilobytes(Path("/proc/self/status").read_text(encoding="ascii"), "VmData"))
-    return max(0, min(limits))
-
-
-def _left_in_groups() -> Iterator[int]:
-    """What each control group above this process leaves; its file pages can be given back and do not count."""
-    for base, files, kind in _bases():
-        names = ("anon", files[0]) if kind == "cgroup v2" else ("total_rss", files[0])
-        for group in (base, *base.parents):
-            try:
-                limit = (group / names[1]).read_text(encoding="ascii").strip()
-                used = re.search(
-                    rf"^{names[0]} (\d+)", (group / "memory.stat").read_text(encoding="ascii"), re.MULTILINE
-                )
-            except OSError:
-                continue
-            if limit.isdecimal() and used is not None:
-                yield int(limit) - int(used[1])
-
-
-def _kilobytes(text: str, name: str) -> int:
-    match = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
-    return int(match[1]) * 1024 if match else 0
-
-
 @contextmanager
 def _group(name: str, limit_bytes: int) -> Iterator[_Group | None]:
     """A control group with a memory limit and no swap, or None where the kernel or its owner allows none."""
@@ -151,7 +106,7 @@ def _remove(group: Path) -> None:
 
 
 def _make(name: str) -> _Group | None:
-    for base, files, kind in _bases():
+    for base, files, kind in control_groups():
         path = base / name
         try:
             path.mkdir()
@@ -161,16 +116,3 @@ def _make(name: str) -> _Group | None:
             return _Group(path, files, kind)
         path.rmdir()
     return None
-
-
-def _bases() -> Iterator[tuple[Path, tuple[str, ...], str]]:
-    """Where a group may be made: below the own one, else below the mount."""
-    lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-    v1 = next((line.split(":", 2)[2] for line in lines if line.split(":")[1] == "memory"), None)
-    v2 = next((line.split(":", 2)[2] for line in lines if line.startswith("0::")), None)
-    for mount, own, files, kind in (
-        (_MOUNT, v2, ("memory.max", "memory.swap.max"), "cgroup v2"),
-        (_MOUNT / "memory", v1, ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"), "cgroup v1"),
-    ):
-        if own is not None:
-            yield from ((base, files, kind) for base in (mount / own.lstrip("/"), mount) if base.is_dir())

@@ -16,13 +16,13 @@ from std_srvs.srv import Trigger
 
 from mobile_vla.errors import UserError
 from mobile_vla.figures import Figure
+from mobile_vla_bench.closed_loop.benchmark import Job
+from mobile_vla_bench.closed_loop.report import Outcome
 from mobile_vla_bench.operator import Operator
 from mobile_vla_bringup.graph import Graph
 from mobile_vla_bringup.session import Session, open_session
 from mobile_vla_ros.domain import borrowed
 from mobile_vla_ros.topics import POLICY_RESET
-from mobile_vla_sim.bench_report import Outcome
-from mobile_vla_sim.benchmark import Job
 from mobile_vla_sim.drivers import tell_absent, tell_goal, tell_other
 from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, shortest_path_m
 from mobile_vla_sim.language import named_pair

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobile_vla.checkpoint.opening import open_source
-from mobile_vla.engine.limits import Outcome, forget_pages, limiter, run_limited
 from mobile_vla.engine.load import find_card
 from mobile_vla.engine.synthetic import Order, synthesize
 from mobile_vla.errors import UserError
 from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla_bench.memory_limit import Outcome, forget_pages, limiter, run_limited
 
 GB = 1_000_000_000
 TIMEOUT_S = 1200.0
@@ -124,7 +124,7 @@ def _files(plan: Plan, say: Callable[[str], None]) -> dict[str, Path]:
 
 def _command(task: str, file: Path, *more: str | Path) -> list[str]:
     """A task in a process of its own; the measuring process must not hold the file's pages itself."""
-    return [sys.executable, "-m", "mobile_vla.engine.memory_task", task, *map(str, (file, *more))]
+    return [sys.executable, "-m", "mobile_vla_bench.memory_task", task, *map(str, (file, *more))]
 
 
 def _verdict(outcome: Outcome) -> str:

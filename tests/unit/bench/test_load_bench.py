@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mobile_vla.engine import load_bench
-from mobile_vla.engine.limits import Outcome
-from mobile_vla.engine.load_bench import GB, Plan, bench_load
+from mobile_vla_bench import load_bench
+from mobile_vla_bench.load_bench import GB, Plan, bench_load
+from mobile_vla_bench.memory_limit import Outcome
 from mobile_vla_cli.main import main
 
 ALIVE_ABOVE = {"synthesize": 0.6, "inspect": 0.3, "load": 0.6, "step": 0.9, "convert": 0.75, "naive": 13.0}
@@ -73,10 +73,16 @@ def _tiny_files(folder: Path) -> dict[str, Path]:
     return {"pth": path, "bf16": path, "int8": path, "made": folder / "made.pth"}
 
 
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny file in the shape of a training script's."""
+    return _tiny_files(tmp_path_factory.mktemp("generated"))["pth"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["load", "step", "convert", "inspect", "naive"])
-def test_each_task_runs_as_a_process_of_its_own(made: Path, tmp_path: Path, task: str) -> None:
-    words = [sys.executable, "-m", "mobile_vla.engine.memory_task", task, str(made / "reconstructed.pth")]
+def test_each_task_runs_as_a_process_of_its_own(generated: Path, tmp_path: Path, task: str) -> None:
+    words = [sys.executable, "-m", "mobile_vla_bench.memory_task", task, str(generated)]
     words += [str(tmp_path / "o.safetensors"), "bf16"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     facts = json.loads(done.stdout)
@@ -87,7 +93,7 @@ def test_each_task_runs_as_a_process_of_its_own(made: Path, tmp_path: Path, task
 @pytest.mark.slow
 def test_the_generating_task_writes_the_file(tmp_path: Path) -> None:
     file = tmp_path / "made.pth"
-    words = [sys.executable, "-m", "mobile_vla.engine.memory_task", "synthesize", str(file), "tiny"]
+    words = [sys.executable, "-m", "mobile_vla_bench.memory_task", "synthesize", str(file), "tiny"]
     facts = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     assert facts["bytes_out"] == file.stat().st_size > 0
 

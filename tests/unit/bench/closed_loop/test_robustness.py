@@ -12,13 +12,13 @@ from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
+from mobile_vla_bench.closed_loop import robustness
+from mobile_vla_bench.closed_loop.benchmark import Job, Workers
+from mobile_vla_bench.closed_loop.robustness import AXES, Point, Store, Value, count_points, points, settled, varied
+from mobile_vla_bench.closed_loop.robustness_report import page_of, reach, report_of
 from mobile_vla_cli.main import main
-from mobile_vla_sim import robustness
-from mobile_vla_sim.benchmark import Job, Workers
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.episode import ARRIVED, TIMED_OUT, Result, Rules
-from mobile_vla_sim.robustness import AXES, Point, Store, Value, count_points, points, settled, varied
-from mobile_vla_sim.robustness_report import page_of, reach, report_of
 
 JOB = Job("straight", episodes=2, rules=Rules(limit_s=1.0, control_rate_hz=10.0))
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from mobile_vla.evaluate import html, plots
 from mobile_vla.figures import Figure, FigureReport
-from mobile_vla_sim.bench_report import what_was_executed
-from mobile_vla_sim.robustness import AXES, PRECISION, Point
+from mobile_vla_bench.closed_loop.report import what_was_executed
+from mobile_vla_bench.closed_loop.robustness import AXES, PRECISION, Point
 
 # Success this far below nominal still counts as bearing it.
 TOLERATED = 0.10

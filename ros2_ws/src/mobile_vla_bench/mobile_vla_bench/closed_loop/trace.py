@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from mobile_vla_sim.benchmark import OF_POLICY, Job, equipment, memory_s
+from mobile_vla_bench.closed_loop.benchmark import OF_POLICY, Job, equipment, memory_s
 from mobile_vla_sim.drivers import Action
 from mobile_vla_sim.episode import Actuator, Result, run_episode
 from mobile_vla_sim.expert import Expert, bearing_of, in_view

@@ -13,16 +13,16 @@ import pytest
 
 from mobile_vla.control import ControllerConfig
 from mobile_vla.engine.config import InferenceConfig
+from mobile_vla_bench.closed_loop import benchmark
+from mobile_vla_bench.closed_loop import trace as module
+from mobile_vla_bench.closed_loop.benchmark import Job, Workers
+from mobile_vla_bench.closed_loop.trace import Trace, csv_of, traces
+from mobile_vla_bench.closed_loop.trace_report import in_words, page_of
 from mobile_vla_cli.main import main
-from mobile_vla_sim import benchmark
-from mobile_vla_sim import trace as module
-from mobile_vla_sim.benchmark import Job, Workers
 from mobile_vla_sim.drivers import ActionScale
 from mobile_vla_sim.episode import ARRIVED, Rules
 from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED as FIRST
-from mobile_vla_sim.trace import Trace, csv_of, traces
-from mobile_vla_sim.trace_report import in_words, page_of
 
 JOB = Job("straight", episodes=2, rules=Rules(limit_s=3.0), gate=ControllerConfig())
 

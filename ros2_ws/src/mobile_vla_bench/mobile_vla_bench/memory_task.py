@@ -1,4 +1,4 @@
-"""One task in a process of its own: `python -m mobile_vla.engine.memory_task TASK FILE [MORE …]`.
+"""One task in a process of its own: `python -m mobile_vla_bench.memory_task TASK FILE [MORE …]`.
 
 Prints one line of JSON: seconds, and the process's memory while everything that was loaded is still alive.
 `naive` is the usual recipe, kept here to be measured beside the others and used by nothing else.
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mobile_vla.engine.limits import own_memory
+from mobile_vla.engine.memory import own_memory
 
 
 def load(file: Path, *_more: str) -> dict[str, Any]:

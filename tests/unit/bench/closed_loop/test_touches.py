@@ -11,13 +11,13 @@ import pytest
 
 from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
+from mobile_vla_bench.closed_loop.touches import Trial, drive, drive_all, figures_of, kinds
 from mobile_vla_cli import main
 from mobile_vla_sim import posts
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.post_world import PostWorld
 from mobile_vla_sim.posts import POST_RADIUS_M, Layout, barn_file, generated, layouts
 from mobile_vla_sim.scene import Pose
-from mobile_vla_sim.touches import Trial, drive, drive_all, figures_of, kinds
 
 BODY = {"range_guard.use_scan": True, "range_guard.round": True, "range_guard.stop_distance_m": 0.05}
 GATE = with_values(

@@ -15,16 +15,16 @@ import pytest
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError
 from mobile_vla.train.config import TinySize
+from mobile_vla_bench.closed_loop import benchmark
+from mobile_vla_bench.closed_loop.benchmark import Job, Workers, cores
+from mobile_vla_bench.closed_loop.estimates import mean, share
+from mobile_vla_bench.closed_loop.report import Outcome, in_short, page_of, report_of
+from mobile_vla_bench.closed_loop.summary import ends, stopped_somewhere, summarise, wording_of
 from mobile_vla_cli import sim_bench
 from mobile_vla_cli.main import main
-from mobile_vla_sim import benchmark
-from mobile_vla_sim.bench_report import Outcome, in_short, page_of, report_of
-from mobile_vla_sim.benchmark import Job, Workers, cores
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, Rules
-from mobile_vla_sim.estimates import mean, share
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
-from mobile_vla_sim.summary import ends, stopped_somewhere, summarise, wording_of
 
 SHORT = Rules(limit_s=3.0)
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from mobile_vla.evaluate import html, plots
+from mobile_vla_bench.closed_loop.trace import Moment, Trace
 from mobile_vla_sim.scene import Block, Scene
-from mobile_vla_sim.trace import Moment, Trace
 
 _HEADS = (
     "room",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from mobile_vla.evaluate import html
 from mobile_vla.figures import Figure, FigureReport
-from mobile_vla_sim.benchmark import Job, Workers, step_times_ms
+from mobile_vla_bench.closed_loop.benchmark import Job, Workers, step_times_ms
+from mobile_vla_bench.closed_loop.estimates import Estimate
+from mobile_vla_bench.closed_loop.summary import Ends, Summary, ends, stopped_somewhere, summarise
 from mobile_vla_sim.episode import Result
-from mobile_vla_sim.estimates import Estimate
-from mobile_vla_sim.summary import Ends, Summary, ends, stopped_somewhere, summarise
 
 if TYPE_CHECKING:
     from mobile_vla.policy.interface import Policy

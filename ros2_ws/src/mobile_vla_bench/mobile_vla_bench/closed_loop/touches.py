@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.figures import Figure
+from mobile_vla_bench.closed_loop.estimates import mean, share
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Hunter, RandomWalk, Straight
 from mobile_vla_sim.episode import DECISIONS_HZ
-from mobile_vla_sim.estimates import mean, share
 from mobile_vla_sim.gated import Gated
 from mobile_vla_sim.post_world import PostWorld
 from mobile_vla_sim.posts import Layout, barn_file, layouts

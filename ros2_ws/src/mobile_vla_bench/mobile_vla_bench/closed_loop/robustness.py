@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.files import write_text
-from mobile_vla_sim.benchmark import Job, Workers, open_for
+from mobile_vla_bench.closed_loop.benchmark import Job, Workers, open_for
+from mobile_vla_bench.closed_loop.estimates import Estimate, mean
+from mobile_vla_bench.closed_loop.summary import Summary, summarise
 from mobile_vla_sim.episode import DECISIONS_HZ, Result
-from mobile_vla_sim.estimates import Estimate, mean
-from mobile_vla_sim.summary import Summary, summarise
 
 Value = float | str
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from mobile_vla_bench.closed_loop.estimates import Estimate, mean, share
 from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result
-from mobile_vla_sim.estimates import Estimate, mean, share
 from mobile_vla_sim.language import COLOUR_WORDS, KIND_WORDS
 
 _SLOTS = [

@@ -11,10 +11,10 @@ import pytest
 
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
-from mobile_vla_bench import sim_bench
-from mobile_vla_bench.sim_bench import _Judge, bench_through_graph
+from mobile_vla_bench.closed_loop import through_graph
+from mobile_vla_bench.closed_loop.benchmark import Job
+from mobile_vla_bench.closed_loop.through_graph import _Judge, bench_through_graph
 from mobile_vla_bringup.graph import Choice, describe
-from mobile_vla_sim.benchmark import Job
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, Rules
 from mobile_vla_sim.truth import truth_values
@@ -75,7 +75,7 @@ def room() -> Iterator[World]:
 
 def judged(room: World, played: Played, monkeypatch: pytest.MonkeyPatch, driver: str = "policy") -> tuple[Result, Any]:
     graph = PlayedGraph(room, played)
-    monkeypatch.setattr(sim_bench, "time", SimpleNamespace(monotonic=lambda: graph.now))
+    monkeypatch.setattr(through_graph, "time", SimpleNamespace(monotonic=lambda: graph.now))
     session: Any = SimpleNamespace(supervisor=SimpleNamespace(poll=lambda: None))
     return _Judge(session, graph, room, JOB).episode(SEED, driver), graph  # type: ignore[arg-type]
 
@@ -137,7 +137,7 @@ def test_the_next_episode_gets_a_fresh_room_even_with_the_same_seed(
     room: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = PlayedGraph(room, standing_at(room, room.scene.target.name, 2.0))
-    monkeypatch.setattr(sim_bench, "time", SimpleNamespace(monotonic=lambda: graph.now))
+    monkeypatch.setattr(through_graph, "time", SimpleNamespace(monotonic=lambda: graph.now))
     session: Any = SimpleNamespace(supervisor=SimpleNamespace(poll=lambda: None))
     judge = _Judge(session, graph, room, JOB)  # type: ignore[arg-type]
     first, second = (judge.episode(SEED, "policy") for _ in itertools.repeat(None, 2))

@@ -1,0 +1,1 @@
+"""The closed-loop benchmark, robustness curves and traces: drivers in simulated rooms, judged."""
