@@ -41,26 +41,26 @@ def test_promises_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         path = tmp_path / "faults.json"
         code = main(["faults", *names, "--repeats", "2", "--lanes", str(LANES), "--json", "--out", str(path)])
         printed = json.loads(capsys.readouterr().out)
-        figures = {figure["name"]: figure for figure in printed["figures"]}
+        metrics = {metric["name"]: metric for metric in printed["figures"]}
         failures = printed["executed"]["failures"]
         if (
             printed != json.loads(path.read_text())
             or code != (1 if failures else 0)
-            or figures["faults_passed"]["value"] != len(late) - len(failures)
-            or figures["limit_violations"]["value"]
+            or metrics["faults_passed"]["value"] != len(late) - len(failures)
+            or metrics["limit_violations"]["value"]
         ):
             broken.append(printed)
         broken.extend(text for texts in failures.values() for text in texts if not LATE.search(text))
-        late[:] = [name for name in late if not in_time(name, figures)]
+        late[:] = [name for name in late if not in_time(name, metrics)]
         assert late == []
 
     retried(battery, "real processes share the machine's cores with everything else that runs")
     assert broken == []
 
 
-def in_time(name: str, figures: dict[str, dict[str, Any]]) -> bool:
+def in_time(name: str, metrics: dict[str, dict[str, Any]]) -> bool:
     """Whether both repetitions braked and stood within the promise and the slack."""
-    kinds = (figures[f"{name}.{kind}"] for kind in ("time_to_brake_worst_ms", "time_to_zero_worst_ms"))
+    kinds = (metrics[f"{name}.{kind}"] for kind in ("time_to_brake_worst_ms", "time_to_zero_worst_ms"))
     return all(kind["n"] == 2 and kind["value"] <= kind["target"] + BUSY_SLACK_MS for kind in kinds)
 
 

@@ -40,12 +40,12 @@ def test_two_rooms_through_the_graph(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False, env=environ)
     assert done.returncode == 1, done.stderr  # random weights miss the target, and that is said
     report = json.loads(done.stdout)
-    figures = {figure["name"]: figure for figure in report["figures"]}
+    metrics = {metric["name"]: metric for metric in report["figures"]}
     assert report["executed"]["through"].startswith("graph")
     assert report["executed"]["weights"] == "random"
-    assert (figures["episodes"]["value"], figures["success"]["n"]) == (2, 2)
-    assert figures["camera_to_command_p50_ms"]["value"] > 0
-    assert {"deaf_wrong_object", "collisions", "timed_out"} <= set(figures)
+    assert (metrics["episodes"]["value"], metrics["success"]["n"]) == (2, 2)
+    assert metrics["camera_to_command_p50_ms"]["value"] > 0
+    assert {"deaf_wrong_object", "collisions", "timed_out"} <= set(metrics)
     first = SUITES["standard"].first_seed
     assert report["executed"]["seeds"] == f"{first} to {first + 1}"
     assert str(first + 1) in page.read_text()

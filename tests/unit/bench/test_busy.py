@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from mobile_vla.figures import FigureReport
+from mobile_vla.metrics import MetricReport
 from mobile_vla_bench import graph_bench
 from mobile_vla_bench.busy import busy_cores
 from mobile_vla_bench.busy import main as main_of_busy
@@ -101,9 +101,9 @@ def test_the_bench_says_how_many(
 ) -> None:
     before, during = children(), []
 
-    def bench_graph(stream: Any, policy: str, folder: Path, say: Callable[[str], None]) -> FigureReport:
+    def bench_graph(stream: Any, policy: str, folder: Path, say: Callable[[str], None]) -> MetricReport:
         during.append(len(children() - before))
-        return FigureReport("vla bench graph", {})
+        return MetricReport("vla bench graph", {})
 
     monkeypatch.setattr(graph_bench, "bench_graph", bench_graph)
     main(["bench", "graph", "--json", *flags])

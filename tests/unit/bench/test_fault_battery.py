@@ -86,10 +86,10 @@ def test_the_report_says_no() -> None:
         assert not battery.report([result("b", 0.4), bad], "vla faults").all_met
 
 
-def test_the_figures_have_the_names_others_rely_on() -> None:
-    figures = {figure.name: figure for figure in battery.report([result("a", 0.4)], "vla faults").figures}
-    assert {"faults_total", "faults_passed", "limit_violations", "a.time_to_zero_worst_ms"} <= set(figures)
-    assert (figures["a.time_to_zero_worst_ms"].value, figures["a.time_to_zero_worst_ms"].target) == (400.0, 500.0)
+def test_the_metrics_have_the_names_others_rely_on() -> None:
+    metrics = {metric.name: metric for metric in battery.report([result("a", 0.4)], "vla faults").metrics}
+    assert {"faults_total", "faults_passed", "limit_violations", "a.time_to_zero_worst_ms"} <= set(metrics)
+    assert (metrics["a.time_to_zero_worst_ms"].value, metrics["a.time_to_zero_worst_ms"].target) == (400.0, 500.0)
     json.loads(battery.report([result("a", 0.4)], "vla faults").to_json())
 
 

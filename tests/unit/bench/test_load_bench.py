@@ -32,9 +32,9 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
     return seen
 
 
-def test_the_figure_is_the_last_limit_that_was_survived(attempts, tmp_path: Path) -> None:
+def test_the_metric_is_the_last_limit_that_was_survived(attempts, tmp_path: Path) -> None:
     report = bench_load(Plan("tiny", None, tmp_path, naive=True, quick=False), lambda text: None)
-    found = {figure.name: figure.value for figure in report.figures}
+    found = {metric.name: metric.value for metric in report.metrics}
     assert found["synthesize_min_limit_gb"] == 0.7
     assert found["inspect_min_limit_gb"] == 0.4
     assert found["convert_min_limit_gb"] == 1.0
@@ -60,7 +60,7 @@ def test_quick_tries_the_promised_limits_only(attempts, tmp_path: Path) -> None:
 def test_a_death_at_the_promised_limit_is_a_target_missed(attempts, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(ALIVE_ABOVE, "load", 5.0)
     report = bench_load(Plan("full", None, tmp_path, naive=False, quick=True), lambda text: None)
-    unmet = {figure.name for figure in report.figures if figure.met is False}
+    unmet = {metric.name for metric in report.metrics if metric.met is False}
     assert {"load_bf16_min_limit_gb", "load_int8_min_limit_gb", "load_fp32_pth_min_limit_gb"} <= unmet
     assert "convert_min_limit_gb" not in unmet
 

@@ -52,7 +52,7 @@ def test_the_age_of_a_stamp_is_never_negative(stamp_ns: int, age_ns: int) -> Non
         (EARLIER_NS - 1500 * MS, "scan.out_of_order", "1.500 s behind"),
     ],
 )
-def test_stamps_that_prove_nothing_are_refused_with_the_figure(stamp_ns: int, code: str, sentence: str) -> None:
+def test_stamps_that_prove_nothing_are_refused_with_the_metric(stamp_ns: int, code: str, sentence: str) -> None:
     with pytest.raises(Rejected, match=sentence) as caught:
         age_of(stamp_ns)
     assert caught.value.code == code

@@ -49,7 +49,7 @@ def test_what_happened_since_the_tick_before(
     assert watch.look(at(steady_ms + 33, ros_ms + 33)) == (0, False, ())
 
 
-def test_sentences_have_the_figure(watch: TimeWatch) -> None:
+def test_sentences_have_the_metric(watch: TimeWatch) -> None:
     (gap,) = watch.look(at(1500)).notes
     assert str(gap) == "no tick for 1.500 s; motion restarts from rest"
     (back,) = watch.look(at(1533, -2000)).notes

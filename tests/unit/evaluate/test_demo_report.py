@@ -44,10 +44,10 @@ def test_the_three_files(known_drive: Path, tmp_path: Path) -> None:
     )
     assert summary.report == tmp_path / "report.html"
     assert json.loads(summary.metrics_file.read_text()) == json.loads(json.dumps(summary.metrics, default=str))
-    figures = {figure["name"]: figure for figure in summary.metrics["figures"]}
-    assert figures["path_m"]["value"] == pytest.approx(1.0)
-    assert figures["camera_to_command_ms"]["value"] == pytest.approx(40.0)
-    assert figures["first_motion_s"]["value"] == 7.25
+    metrics = {metric["name"]: metric for metric in summary.metrics["figures"]}
+    assert metrics["path_m"]["value"] == pytest.approx(1.0)
+    assert metrics["camera_to_command_ms"]["value"] == pytest.approx(40.0)
+    assert metrics["first_motion_s"]["value"] == 7.25
     assert summary.metrics["executed"]["weights"] == "random"
     assert summary.metrics["timings_ms"]["/inference"]["step"] == {"mean": 6.2, "p95": 7.9, "worst": 12.0}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bag", "metrics.json", "report.html", "video.mp4"]
@@ -77,8 +77,8 @@ def test_a_start_outside_the_bag_is_its_nearest_end(known_drive: Path, seconds: 
 
 def test_report_and_video_begin_two_seconds_before_arming(known_drive: Path, tmp_path: Path) -> None:
     summary = write_demo_report(known_drive, tmp_path, {"armed_at_ns": START_NS + 2_500_000_000})
-    figures = {figure["name"]: figure["value"] for figure in summary.metrics["figures"]}
-    assert figures["duration_s"] == pytest.approx(3.561)
+    metrics = {metric["name"]: metric["value"] for metric in summary.metrics["figures"]}
+    assert metrics["duration_s"] == pytest.approx(3.561)
     assert summary.sentences[0].startswith("In 3.6 s the robot drove 1.00 m")
     assert (
         "The first 0.5 s of the bag, while everything started, are left out of report and video." in summary.sentences

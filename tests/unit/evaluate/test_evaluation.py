@@ -22,7 +22,7 @@ from mobile_vla.bags.writer import BagWriter
 from mobile_vla.config import with_values
 from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
-from mobile_vla.evaluate.eval_figures import figure_report
+from mobile_vla.evaluate.eval_metrics import metric_report
 from mobile_vla.evaluate.eval_report import evaluation_page, lag_sentence, verdicts
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection, done_ahead
@@ -127,11 +127,11 @@ def test_a_policy_that_agrees_is_perfect(tmp_path: Path, messages: Messages) -> 
 def test_same_bytes_in_same_bytes_out(tmp_path: Path, messages: Messages) -> None:
     bag = write(tmp_path / "bag", messages)
     options = Options(latency_ms=120, drop=0.3, seed=5, gate=True)
-    first, second = (figure_report(run(bag, options=options), "vla eval", {}).to_dict() for _ in range(2))
+    first, second = (metric_report(run(bag, options=options), "vla eval", {}).to_dict() for _ in range(2))
     assert first["executed"]["predictions"] == second["executed"]["predictions"]
     drop = "times_real_time"
     assert [f for f in first["figures"] if f["name"] != drop] == [f for f in second["figures"] if f["name"] != drop]
-    other = figure_report(run(bag, options=options._replace(seed=6)), "vla eval", {}).to_dict()
+    other = metric_report(run(bag, options=options._replace(seed=6)), "vla eval", {}).to_dict()
     assert other["executed"]["predictions"] != first["executed"]["predictions"]
 
 
@@ -209,7 +209,7 @@ def test_without_commands_it_runs_and_says_what_is_missing(tmp_path: Path, messa
     assert evaluation.results[0].axes[0].policy.n == 0
     assert evaluation.results[0].axes[0].character.flips_per_s > 0
     assert any("cannot be computed" in note for note in evaluation.notes)
-    json.loads(figure_report(evaluation, "vla eval", {}).to_json())
+    json.loads(metric_report(evaluation, "vla eval", {}).to_json())
     assert "cannot be computed" in evaluation_page(evaluation, [])
 
 
@@ -430,7 +430,7 @@ def test_damaged_messages_are_skipped_and_said_everywhere(tmp_path: Path, messag
     (note,) = [note for note in evaluation.notes if "skipped" in note]
     assert "3 of 60 messages on /camera/image_raw cannot be decoded" in note
     assert "1 of 60 messages on /cmd_vel cannot be decoded (the first at 5.0 s: not a geometry_msgs/msg/Twist" in note
-    report = figure_report(evaluation, "vla eval", {}).to_dict()
+    report = metric_report(evaluation, "vla eval", {}).to_dict()
     assert report["executed"]["undecodable"] == {str(bag): {"/camera/image_raw": 3, "/cmd_vel": 1}}
     assert "3 of 60 messages on /camera/image_raw cannot be decoded" in evaluation_page(evaluation, [])
 

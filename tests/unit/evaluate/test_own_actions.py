@@ -15,7 +15,7 @@ from test_evaluation import Reader, action_of, level_of, run
 
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
-from mobile_vla.evaluate.eval_figures import figure_report
+from mobile_vla.evaluate.eval_metrics import metric_report
 from mobile_vla.evaluate.eval_report import evaluation_page, verdicts
 from mobile_vla.evaluate.frames_file import check_frames_file, frames_table, write_frames
 
@@ -101,7 +101,7 @@ def test_a_bag_without_actions_says_why_there_is_no_reference(tmp_path: Path, me
     evaluation = run(write(tmp_path / "bag", messages, actions=False))
     assert all(axis.itself is None for axis in evaluation.results[0].axes)
     assert any(note.startswith("There is no self reference: no policy/action is recorded") for note in evaluation.notes)
-    assert ".self" not in figure_report(evaluation, "vla eval", {}).to_json()
+    assert ".self" not in metric_report(evaluation, "vla eval", {}).to_json()
 
 
 def test_frames_that_a_person_drove_do_not_count_for_it(tmp_path: Path, messages: Messages) -> None:
@@ -115,14 +115,14 @@ def test_frames_that_a_person_drove_do_not_count_for_it(tmp_path: Path, messages
     assert any("no frame was driven by a recorded action" in note for note in everything.notes)
 
 
-def test_figures_words_and_page_carry_it(tmp_path: Path, messages: Messages) -> None:
+def test_metrics_words_and_page_carry_it(tmp_path: Path, messages: Messages) -> None:
     evaluation = run(write(tmp_path / "bag", messages))
-    figures = {figure.name: figure.value for figure in figure_report(evaluation, "vla eval", {}).figures}
-    assert figures["linear.r2.self"] == pytest.approx(figures["linear.r2"], abs=EXACT)
-    assert figures["linear.r2.self"] + figures["linear.r2.self_lost_to_delay"] + figures[
+    metrics = {metric.name: metric.value for metric in metric_report(evaluation, "vla eval", {}).metrics}
+    assert metrics["linear.r2.self"] == pytest.approx(metrics["linear.r2"], abs=EXACT)
+    assert metrics["linear.r2.self"] + metrics["linear.r2.self_lost_to_delay"] + metrics[
         "linear.r2.self_lost_to_gate"
     ] == pytest.approx(1.0, abs=EXACT)
-    assert figures["angular.mae.self"] is not None
+    assert metrics["angular.mae.self"] is not None
     assert any("the policy that drove scores" in sentence for sentence in verdicts(evaluation))
     assert "the policy that drove, on its own drive" in evaluation_page(evaluation, [])
 

@@ -49,7 +49,7 @@ class Language:
         return torch.zeros(3, dtype=torch.long), torch.tensor(2)
 
 
-def test_each_figure_is_about_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_metric_is_about_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
     places = iter([Pose(1.0, 0.0, 0.0)] * 4 + [Pose(1.0, 0.0, math.pi)] * 2)
     monkeypatch.setattr(module, "random_pose", lambda world, rng: next(places))
     towers: Any = Towers()

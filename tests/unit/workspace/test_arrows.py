@@ -12,7 +12,7 @@ import pytest
 
 LIBRARY = Path(__file__).resolve().parents[3] / "ros2_ws" / "src" / "mobile_vla" / "mobile_vla"
 # What a package may use besides itself; a package that is not listed may use any but the command line.
-SHARED = {"errors", "files", "config", "timing", "resources", "figures"}
+SHARED = {"errors", "files", "config", "timing", "resources", "metrics"}
 ALLOWED = {
     "control": {"config", "errors"},
     "config": {"errors", "files", "resources"},

@@ -37,16 +37,16 @@ def test_links_lead_to_files_and_headings_that_exist(page: str) -> None:
     assert wrong == []
 
 
-def test_figures_of_the_first_page_are_those_of_the_pages_it_links() -> None:
+def test_metrics_of_the_first_page_are_those_of_the_pages_it_links() -> None:
     text = (ROOT / "README.md").read_text()
     rows = [line for line in text.partition("\n## Features\n")[2].partition("\n## ")[0].splitlines() if "](" in line]
     assert len(rows) >= 6
     checked = 0
     for row in rows:
         page = (ROOT / LINK.findall(row)[-1][0]).read_text()
-        figures = BOLD.findall(row)
-        assert [figure for figure in figures if figure not in page] == [], row
-        checked += len(figures)
+        metrics = BOLD.findall(row)
+        assert [metric for metric in metrics if metric not in page] == [], row
+        checked += len(metrics)
     assert checked >= 10
 
 
@@ -67,7 +67,7 @@ def test_files_and_packages_that_the_architecture_page_names_exist() -> None:
     assert [name for name in packages if f"**[{name}](" not in text] == []
 
 
-def test_every_file_of_figures_is_quoted_by_a_page_and_has_a_command() -> None:
+def test_every_file_of_metrics_is_quoted_by_a_page_and_has_a_command() -> None:
     folder = ROOT / "docs" / "figures"
     files = sorted(path.name for path in folder.glob("*.json"))
     listed = re.findall(r"^\| `([\w-]+\.json)` \| `", (folder / "README.md").read_text(), re.MULTILINE)

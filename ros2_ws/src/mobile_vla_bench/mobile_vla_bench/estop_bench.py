@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla.metrics import Metric, MetricReport, executed
 from mobile_vla_bench.faults.judge import find_stop
 from mobile_vla_bench.faults.people import stop_by_service
 from mobile_vla_bench.faults.rig import Rig
@@ -41,9 +41,9 @@ class Stops(NamedTuple):
     lost: int
 
 
-def bench_estop(presses: int, say: Callable[[str], None]) -> FigureReport:
+def bench_estop(presses: int, say: Callable[[str], None]) -> MetricReport:
     """Press so many times in each way, on a domain of its own."""
-    figures: list[Figure] = []
+    metrics: list[Metric] = []
     with (
         borrowed() as domain_id,
         tempfile.TemporaryDirectory(prefix="mobile_vla_estop_") as folder,
@@ -54,11 +54,11 @@ def bench_estop(presses: int, say: Callable[[str], None]) -> FigureReport:
         rig.judge.abrupt_stop_allowed = True
         for way, press in WAYS.items():
             say(f"{presses} presses by {way}")
-            figures += _figures(way, _measure(rig, press, presses), rig.promised.period_s, presses)
+            metrics += _metrics(way, _measure(rig, press, presses), rig.promised.period_s, presses)
         gap_ms = round(rig.judge.longest_gap_s * 1e3)
         late_ms = rig.operator.value("controller", "tick_jitter_worst_ms")
     facts = executed(weights="none", devices=3, flood_hz=200, longest_gap_ms=gap_ms, latest_tick_ms=late_ms)
-    return FigureReport("vla bench estop", facts, figures)
+    return MetricReport("vla bench estop", facts, metrics)
 
 
 def _measure(rig: Rig, press: Callable[[Rig], int], presses: int) -> Stops:
@@ -98,18 +98,18 @@ def _drive(rig: Rig) -> None:
     rig.until(lambda: rig.samples[-1].forward > MOVING_MPS, MOVES_WITHIN_S, "motion")
 
 
-def _figures(way: str, stops: Stops, tick_s: float, presses: int) -> list[Figure]:
+def _metrics(way: str, stops: Stops, tick_s: float, presses: int) -> list[Metric]:
     promised_ms = (tick_s + SLACK_S) * 1e3
     within = sum(value <= promised_ms for value in stops.arrived_ms)
     target = round(promised_ms, 1)
     worst = max(stops.arrived_ms, default=None)
     worst_stamped = max(stops.stamped_ms, default=None)
     return [
-        Figure(f"{way}.presses_lost", stops.lost, "presses", "equal", target=0, n=presses),
-        Figure(f"{way}.within_percent", 100.0 * within / presses, "%", "higher", target=100.0, n=presses),
-        Figure.of_samples(f"{way}.stop_to_zero_ms", [round(value, 2) for value in stops.arrived_ms], "ms"),
-        Figure(f"{way}.stop_to_zero_worst_ms", _rounded(worst), "ms", target=target, n=len(stops.arrived_ms)),
-        Figure(f"{way}.stop_to_zero_stamped_worst_ms", _rounded(worst_stamped), "ms", n=len(stops.stamped_ms)),
+        Metric(f"{way}.presses_lost", stops.lost, "presses", "equal", target=0, n=presses),
+        Metric(f"{way}.within_percent", 100.0 * within / presses, "%", "higher", target=100.0, n=presses),
+        Metric.of_samples(f"{way}.stop_to_zero_ms", [round(value, 2) for value in stops.arrived_ms], "ms"),
+        Metric(f"{way}.stop_to_zero_worst_ms", _rounded(worst), "ms", target=target, n=len(stops.arrived_ms)),
+        Metric(f"{way}.stop_to_zero_stamped_worst_ms", _rounded(worst_stamped), "ms", n=len(stops.stamped_ms)),
     ]
 
 

@@ -24,7 +24,7 @@ from mobile_vla.control import ControllerConfig
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection
 from mobile_vla.evaluate.schedule import Options
-from mobile_vla.figures import Figure
+from mobile_vla.metrics import Metric
 from mobile_vla.policy.interface import Policy, Step
 
 FRAME_HZ, COMMAND_HZ = 10, 30
@@ -63,7 +63,7 @@ def make_bag(folder: Path, seconds: int, width: int = 640, height: int = 480) ->
     return folder
 
 
-def ratio_to_iteration(bag: Path) -> Figure:
+def ratio_to_iteration(bag: Path) -> Metric:
     """CPU time of reading typed and aligned, over that of `rosbags` merely iterating the same bag; run in turns."""
     ours, theirs = [], []
     for _ in range(_ROUNDS):
@@ -71,10 +71,10 @@ def ratio_to_iteration(bag: Path) -> Figure:
         ours.append(_cpu_s(lambda: _read_and_align(bag)))
     ratios = [mine / base for mine, base in zip(ours, theirs, strict=True)]
     base = f"rosbags iterating: {statistics.median(theirs) * 1e3:.0f} ms"
-    return Figure.of_samples("ratio_to_iteration", ratios, "x", better="lower", baseline=base, target=1.5)
+    return Metric.of_samples("ratio_to_iteration", ratios, "x", better="lower", baseline=base, target=1.5)
 
 
-def times_real_time(bag: Path, seconds: float, policy: Policy, name: str) -> list[Figure]:
+def times_real_time(bag: Path, seconds: float, policy: Policy, name: str) -> list[Metric]:
     """Recorded seconds evaluated per second, and the processor time of a frame, which other processes disturb less."""
     rates, costs = [], []
     for _ in range(_EVALUATIONS):
@@ -84,12 +84,12 @@ def times_real_time(bag: Path, seconds: float, policy: Policy, name: str) -> lis
         rates.append(seconds / evaluation.wall_s)
     base = f"policy {name}"
     return [
-        Figure.of_samples("times_real_time", rates, "x", better="higher", baseline=base, target=20.0),
-        Figure.of_samples("eval_cpu_ms_per_frame", costs, "ms", better="lower", baseline=base),
+        Metric.of_samples("times_real_time", rates, "x", better="higher", baseline=base, target=20.0),
+        Metric.of_samples("eval_cpu_ms_per_frame", costs, "ms", better="lower", baseline=base),
     ]
 
 
-def memory_growth(folder: Path, short_s: int = SHORT_S, long_s: int = LONG_S) -> Figure:
+def memory_growth(folder: Path, short_s: int = SHORT_S, long_s: int = LONG_S) -> Metric:
     """Peak memory of evaluating a long bag over that of a short one, each in a fresh process, without a model."""
     peaks = []
     for seconds in (short_s, long_s):
@@ -97,7 +97,7 @@ def memory_growth(folder: Path, short_s: int = SHORT_S, long_s: int = LONG_S) ->
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             peaks.append(pool.apply(peak_mb, (bag,)))
     base = f"{peaks[0]:.0f} MB for {short_s} s, {peaks[1]:.0f} MB for {long_s} s"
-    return Figure("memory_growth", peaks[1] / peaks[0], "x", "lower", base, 1.1, 1)
+    return Metric("memory_growth", peaks[1] / peaks[0], "x", "lower", base, 1.1, 1)
 
 
 def peak_mb(bag: Path) -> float:

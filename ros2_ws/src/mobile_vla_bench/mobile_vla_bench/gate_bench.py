@@ -6,13 +6,13 @@ import math
 import time
 
 from mobile_vla.control import ControllerConfig, Gate, Now, Velocity
-from mobile_vla.figures import Figure
+from mobile_vla.metrics import Metric
 
 TICKS = 20_000
 TARGET_P99_US = 100.0
 
 
-def gate_tick_figure(config: ControllerConfig) -> Figure:
+def gate_tick_metric(config: ControllerConfig) -> Metric:
     """The 99th percentile of `Gate.tick` while autonomy drives with this configuration, in processor time."""
     gate, period_ns = Gate(config), int(config.period_s * 1e9)
     microseconds = []
@@ -28,7 +28,7 @@ def gate_tick_figure(config: ControllerConfig) -> Figure:
         if command.reset_policy:
             gate.policy_was_reset(command.reset_policy, now)
     ordered = sorted(microseconds)
-    return Figure(
+    return Metric(
         "gate_tick_p99_us",
         ordered[int(0.99 * TICKS)],
         "us",

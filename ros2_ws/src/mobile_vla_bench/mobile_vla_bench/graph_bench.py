@@ -19,8 +19,8 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 from mobile_vla.control import ControllerConfig
-from mobile_vla.figures import Figure, FigureReport, executed
-from mobile_vla_bench.gate_bench import gate_tick_figure
+from mobile_vla.metrics import Metric, MetricReport, executed
+from mobile_vla_bench.gate_bench import gate_tick_metric
 from mobile_vla_bench.operator import Operator
 from mobile_vla_bringup.graph import Choice, Graph, describe
 from mobile_vla_bringup.session import open_session
@@ -44,7 +44,7 @@ class Stream:
     height: int = 480
 
 
-def bench_graph(stream: Stream, policy: str, folder: Path, say: Callable[[str], None]) -> FigureReport:
+def bench_graph(stream: Stream, policy: str, folder: Path, say: Callable[[str], None]) -> MetricReport:
     """Run inference and controller on a domain of their own and measure them while the frames flow."""
     described = describe(Choice(robot="sim", policy=policy, instruction="go to the red ball"), ALONE)
     nodes = tuple(node for node in described.nodes if node.name in ("controller", "inference"))
@@ -69,11 +69,11 @@ def bench_graph(stream: Stream, policy: str, folder: Path, say: Callable[[str], 
         report = _report(operator, stream, camera.sent, cpu_percent, rss_mb)
     config = described.node("controller").config
     assert isinstance(config, ControllerConfig)
-    report.figures.append(gate_tick_figure(config))
+    report.metrics.append(gate_tick_metric(config))
     return report
 
 
-def _report(operator: Operator, stream: Stream, sent: int, cpu_percent: float, rss_mb: float) -> FigureReport:
+def _report(operator: Operator, stream: Stream, sent: int, cpu_percent: float, rss_mb: float) -> MetricReport:
     inference, controller = operator.diagnostics["inference"], operator.diagnostics["controller"]
     received = int(inference["frames_received"])
     half_period_ms = 500.0 / float(controller["rate_hz"])
@@ -85,29 +85,29 @@ def _report(operator: Operator, stream: Stream, sent: int, cpu_percent: float, r
         **{key: inference[key] for key in ("engine", "device", "dtype", "threads") if key in inference},
         model_step_ms=model_ms,
     )
-    figures = [
-        Figure("frames_sent", sent, "frames", "equal"),
-        Figure("frames_lost", sent - received, "frames", "equal", "frames_sent", target=0, n=sent),
-        Figure("transport_p99_ms", float(inference["transport_p99_ms"]), "ms", target=10.0, n=received),
-        Figure(
+    metrics = [
+        Metric("frames_sent", sent, "frames", "equal"),
+        Metric("frames_lost", sent - received, "frames", "equal", "frames_sent", target=0, n=sent),
+        Metric("transport_p99_ms", float(inference["transport_p99_ms"]), "ms", target=10.0, n=received),
+        Metric(
             "camera_to_cmd_median_ms",
             without_model["p50"],
             "ms",
             baseline="model time taken off",
             target=8 + half_period_ms,
         ),
-        Figure(
+        Metric(
             "camera_to_cmd_p99_ms",
             without_model["p99"],
             "ms",
             baseline="model time taken off",
             target=25 + 2 * half_period_ms,
         ),
-        Figure("controller_jitter_p99_ms", float(controller["tick_jitter_p99_ms"]), "ms", target=3.0),
-        Figure("controller_cpu_percent", cpu_percent, "% of a core", target=5.0),
-        Figure("controller_rss_mb", rss_mb, "MB", target=120.0),
+        Metric("controller_jitter_p99_ms", float(controller["tick_jitter_p99_ms"]), "ms", target=3.0),
+        Metric("controller_cpu_percent", cpu_percent, "% of a core", target=5.0),
+        Metric("controller_rss_mb", rss_mb, "MB", target=120.0),
     ]
-    return FigureReport("vla bench graph", facts, figures)
+    return MetricReport("vla bench graph", facts, metrics)
 
 
 class _Camera(threading.Thread):

@@ -16,7 +16,7 @@ from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.engine.load import find_card
 from mobile_vla.engine.synthetic import Order, synthesize
 from mobile_vla.errors import UserError
-from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla.metrics import Metric, MetricReport, executed
 from mobile_vla_bench.memory_limit import Outcome, forget_pages, limiter, run_limited
 
 GB = 1_000_000_000
@@ -26,7 +26,7 @@ TIMEOUT_S = 1200.0
 class _Task(NamedTuple):
     """One kind of attempt and the limits to try, largest first."""
 
-    figure: str
+    metric: str
     task: str
     file: str
     ladder_gb: tuple[float, ...]
@@ -61,13 +61,13 @@ class Plan(NamedTuple):
     quick: bool
 
 
-def bench_load(plan: Plan, say: Callable[[str], None]) -> FigureReport:
+def bench_load(plan: Plan, say: Callable[[str], None]) -> MetricReport:
     """Measure; files are made in `plan.work`, which the caller removes."""
     files = _files(plan, say)
     full = plan.size == "full"
     made = [SYNTHESIZE] if plan.checkpoint is None else []
     tasks = [*made, INSPECT, CONVERT, *LOADS, *([] if plan.quick else STEPS), *([NAIVE] if plan.naive else [])]
-    figures: list[Figure] = []
+    metrics: list[Metric] = []
     anonymous: dict[str, int] = {}
     seconds: dict[str, float] = {}
     attempts: dict[str, dict[str, str]] = {}
@@ -75,20 +75,20 @@ def bench_load(plan: Plan, say: Callable[[str], None]) -> FigureReport:
         lived, outcomes = _walk(task, files, plan, say)
         target = task.target_gb if full else None
         survived = [outcome for _, outcome in outcomes if outcome.survived]
-        figures.append(Figure(task.figure, lived, "GB", target=target, n=len(outcomes)))
-        attempts[task.figure] = {f"{limit:g} GB": _verdict(outcome) for limit, outcome in outcomes}
+        metrics.append(Metric(task.metric, lived, "GB", target=target, n=len(outcomes)))
+        attempts[task.metric] = {f"{limit:g} GB": _verdict(outcome) for limit, outcome in outcomes}
         if survived and task.task in ("load", "naive"):
             name = "naive" if task.task == "naive" else task.file
             anonymous[name] = survived[0].report["anonymous"]
             seconds[name] = survived[0].report["seconds"]
     ours = {name: size for name, size in anonymous.items() if name != "naive"}
     worst = max(ours.values()) / GB if ours else None
-    figures.append(
-        Figure("anon_after_load_gb", worst, "GB", target=0.5 if full else None, n=len(ours), baseline="naive")
+    metrics.append(
+        Metric("anon_after_load_gb", worst, "GB", target=0.5 if full else None, n=len(ours), baseline="naive")
     )
-    figures += [Figure(f"anon_after_load_{name}_gb", size / GB, "GB") for name, size in anonymous.items()]
-    figures.append(Figure("load_s", seconds.get("bf16"), "s", baseline="naive"))
-    figures += [Figure(f"load_{name}_s", value, "s") for name, value in seconds.items()]
+    metrics += [Metric(f"anon_after_load_{name}_gb", size / GB, "GB") for name, size in anonymous.items()]
+    metrics.append(Metric("load_s", seconds.get("bf16"), "s", baseline="naive"))
+    metrics += [Metric(f"load_{name}_s", value, "s") for name, value in seconds.items()]
     source = open_source(files["pth"])
     facts = executed(
         weights="random" if find_card(source, None)[0].untrained else "real",
@@ -101,7 +101,7 @@ def bench_load(plan: Plan, say: Callable[[str], None]) -> FigureReport:
         limiter=limiter(),
         attempts=attempts,
     )
-    return FigureReport("vla bench load", facts, figures)
+    return MetricReport("vla bench load", facts, metrics)
 
 
 def _files(plan: Plan, say: Callable[[str], None]) -> dict[str, Path]:

@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 
 from mobile_vla.bags.config import RecorderConfig
 from mobile_vla.bags.reader import BagReader
-from mobile_vla.figures import Figure
+from mobile_vla.metrics import Metric
 from mobile_vla_bench.operator import Operator
 from mobile_vla_bringup.graph import KINDS, Graph, NodeSpec
 from mobile_vla_bringup.session import open_session
@@ -29,7 +29,7 @@ SMALL: tuple[Topic, ...] = (ACTION, TELEOP_JOY, TELEOP_KEYBOARD, TELEOP_WEB, top
 READY_TIMEOUT_S = 30.0
 
 
-def bench_recorder(seconds: float, folder: Path, say: Callable[[str], None]) -> list[Figure]:
+def bench_recorder(seconds: float, folder: Path, say: Callable[[str], None]) -> list[Metric]:
     """Send for `seconds`, then compare what was sent with what is in the bag."""
     config = RecorderConfig(out_dir=str(folder), name="recorded")
     graph = Graph("", (NodeSpec("recorder", KINDS["recorder"], config),), respawn=False)
@@ -66,8 +66,8 @@ def bench_recorder(seconds: float, folder: Path, say: Callable[[str], None]) -> 
     shutil.rmtree(folder / "recorded")
     lost = sum(sent - count for count in counts)
     return [
-        Figure("recorder_cpu_percent", cpu_percent, "% of one core", "lower", target=25.0),
-        Figure("recorder_lost", float(lost), "messages", "lower", f"{sent * len(publishers)} sent", 0.0, sent),
+        Metric("recorder_cpu_percent", cpu_percent, "% of one core", "lower", target=25.0),
+        Metric("recorder_lost", float(lost), "messages", "lower", f"{sent * len(publishers)} sent", 0.0, sent),
     ]
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from mobile_vla.errors import UserError
 from mobile_vla_cli.outputs import OutputFile
-from mobile_vla_cli.render import print_figures
+from mobile_vla_cli.render import print_metrics
 
 HELP = """Measure the time from an emergency stop to the first zero that stays.
 
@@ -34,4 +34,4 @@ def run(args: argparse.Namespace) -> int:
     with busy_cores(int(args.load)) as burning:
         report = bench_estop(args.presses, console.print)
     report.executed["busy_processes"] = burning
-    return print_figures(report, args.json, args.out)
+    return print_metrics(report, args.json, args.out)

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from mobile_vla.errors import UserError
 from mobile_vla_cli.outputs import OutputFile
-from mobile_vla_cli.render import print_figures
+from mobile_vla_cli.render import print_metrics
 
 HELP = """Measure transport, latency, jitter and load of the real graph.
 
@@ -38,4 +38,4 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="mobile_vla_bench_") as folder, busy_cores(int(args.load)) as burning:
         report = bench_graph(Stream(args.frames, args.rate_hz), args.policy, Path(folder), console.print)
     report.executed["busy_processes"] = burning
-    return print_figures(report, args.json, args.out)
+    return print_metrics(report, args.json, args.out)

@@ -11,7 +11,7 @@ from rich.console import Console
 from mobile_vla.errors import UserError
 from mobile_vla_cli.flags import checkpoint
 from mobile_vla_cli.outputs import OutputFile
-from mobile_vla_cli.render import print_figures
+from mobile_vla_cli.render import print_metrics
 
 HELP = """Find the smallest memory in which a checkpoint is converted and loaded, beside the naive recipe.
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="mobile_vla_load_", dir=args.work) as folder:
         plan = Plan(args.size, args.checkpoint, Path(folder), naive, args.quick)
         report = bench_load(plan, lambda text: console.print(f"[dim]{text}[/]"))
-    return print_figures(report, args.json, args.out)
+    return print_metrics(report, args.json, args.out)
 
 
 def _available_bytes() -> int:

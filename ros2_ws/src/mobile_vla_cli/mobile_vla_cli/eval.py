@@ -99,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     _check(args)
     check_outputs(args, also_read=_files_read(args))
-    from mobile_vla.evaluate.eval_figures import figure_report
+    from mobile_vla.evaluate.eval_metrics import metric_report
     from mobile_vla.evaluate.evaluation import check_bags, evaluate
     from mobile_vla.evaluate.frames import Selection
     from mobile_vla.evaluate.moments import EvaluationVideo, WorstMoments
@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
             raise
     if video is not None:
         video.close()
-    report = figure_report(evaluation, "vla eval", {one.name: one.policy.description for one in policies})
+    report = metric_report(evaluation, "vla eval", {one.name: one.policy.description for one in policies})
     if args.html is not None:
         _write_page(args, evaluation, worst.worst_first(), untrained)
     if args.frames is not None:

@@ -93,7 +93,7 @@ class _Version(argparse.Action):
     """Looked up only when it is asked for."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        from mobile_vla.figures import commit
+        from mobile_vla.metrics import commit
 
         print(f"vla {importlib.metadata.version('mobile_vla')}, commit {commit()}, Python {platform.python_version()}")
         parser.exit()

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from mobile_vla.figures import FigureReport
 from mobile_vla.files import write_text
+from mobile_vla.metrics import MetricReport
 
 UNCROPPED = 200
 """Columns of a file or a pipe, which have no width of their own."""
@@ -45,7 +45,7 @@ def stages() -> Iterator[Callable[[str, int, int], None]]:
         yield report
 
 
-def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = None) -> int:
+def print_metrics(report: MetricReport, as_json: bool, json_file: Path | None = None) -> int:
     """Print a report and return the exit code: 0 when every target is met, 1 when one is not."""
     if json_file is not None:
         write_text(json_file, report.to_json() + "\n")
@@ -60,19 +60,19 @@ def print_figures(report: FigureReport, as_json: bool, json_file: Path | None = 
     table = Table(box=None, header_style="bold")
     for column in ("figure", "value", "target", "", "min / p95 / max, or 95 % interval"):
         table.add_column(column, justify="right" if column == "value" else "left", no_wrap=True)
-    for figure in report.figures:
-        sign = {"higher": ">=", "lower": "<=", "equal": "="}[figure.better]
+    for metric in report.metrics:
+        sign = {"higher": ">=", "lower": "<=", "equal": "="}[metric.better]
         table.add_row(
-            figure.name,
-            "-" if figure.value is None else f"{figure.value:.4g} {figure.unit}",
-            "" if figure.target is None else f"{sign} {figure.target:.4g}",
-            {True: "[green]met[/]", False: "[red]not met[/]", None: ""}[figure.met],
-            (" to " if len(figure.spread) == 2 else " / ").join(f"{value:.3g}" for value in figure.spread),
+            metric.name,
+            "-" if metric.value is None else f"{metric.value:.4g} {metric.unit}",
+            "" if metric.target is None else f"{sign} {metric.target:.4g}",
+            {True: "[green]met[/]", False: "[red]not met[/]", None: ""}[metric.met],
+            (" to " if len(metric.spread) == 2 else " / ").join(f"{value:.3g}" for value in metric.spread),
         )
     console.print(table)
-    for figure in report.figures:
-        if figure.baseline:
-            console.print(f"  [dim]{figure.name} against: {figure.baseline}[/]")
+    for metric in report.metrics:
+        if metric.baseline:
+            console.print(f"  [dim]{metric.name} against: {metric.baseline}[/]")
     return 0 if report.all_met else 1
 
 

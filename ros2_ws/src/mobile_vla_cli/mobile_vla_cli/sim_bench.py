@@ -13,7 +13,7 @@ from rich.console import Console
 from mobile_vla.errors import UserError
 from mobile_vla.files import write_text
 from mobile_vla_cli.outputs import OutputFile
-from mobile_vla_cli.render import print_figures
+from mobile_vla_cli.render import print_metrics
 from mobile_vla_cli.simulation import (
     add_job_flags,
     check_job_flags,
@@ -71,9 +71,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _among_posts(args: argparse.Namespace) -> int:
-    from mobile_vla.figures import FigureReport, executed
+    from mobile_vla.metrics import MetricReport, executed
     from mobile_vla_bench.closed_loop.touches import DRIVERS as RUDE
-    from mobile_vla_bench.closed_loop.touches import Trial, drive_all, figures_of, kinds
+    from mobile_vla_bench.closed_loop.touches import Trial, drive_all, kinds, metrics_of
     from mobile_vla_sim.posts import barn_file
 
     check_job_flags(args)
@@ -89,44 +89,44 @@ def _among_posts(args: argparse.Namespace) -> int:
         )
     graph, _ = graph_of(args, "", args.device)
     controller, simulator = graph.node("controller").config, graph.node("simulator").config
-    figures, layouts = [], {}
+    metrics, layouts = [], {}
     with progress_bar(args.episodes * len(drivers)) as advance:
         for name in drivers:
             trial = Trial(name, simulator, controller, args.episodes, args.limit_s)
             runs = drive_all(trial, args.workers, functools.partial(advance, name, None))
             layouts = kinds(runs)
-            figures += figures_of(name, runs)
+            metrics += metrics_of(name, runs)
     facts = {"suite": "barn", "layouts": layouts, "through": "safety gate", "seconds_each": args.limit_s}
-    report = FigureReport(_command(args), executed(**facts, workers=args.workers), figures)
+    report = MetricReport(_command(args), executed(**facts, workers=args.workers), metrics)
     if args.out is not None:
         write_text(args.out, report.to_json() + "\n")
-    return print_figures(report, args.json)
+    return print_metrics(report, args.json)
 
 
 def _in_rooms(args: argparse.Namespace) -> int:
-    from mobile_vla.figures import executed
+    from mobile_vla.metrics import executed
     from mobile_vla_bench.closed_loop.benchmark import OF_POLICY, open_for
-    from mobile_vla_bench.closed_loop.report import in_short, page_of, report_of, step_figure
+    from mobile_vla_bench.closed_loop.report import in_short, page_of, report_of, step_metric
 
     check_job_flags(args)
     drivers = listed(args.drivers, THROUGH_GRAPH if args.graph else DRIVERS, "--drivers") or _default_drivers(args)
     needs_policy = bool(set(drivers) & set(OF_POLICY))
     job, facts = make_job(args, drivers[0], needs_policy)
     if args.graph:
-        outcomes, figures, said = _through_graph(args, job, drivers)
+        outcomes, metrics, said = _through_graph(args, job, drivers)
         facts |= {"through": "graph: simulator, inference and controller as processes over DDS, in real time", **said}
     else:
-        outcomes, figures = _without_graph(args, job, drivers), []
+        outcomes, metrics = _without_graph(args, job, drivers), []
         facts["workers"] = args.workers
     report = report_of(outcomes, _command(args), executed(**facts))
-    report.figures += figures
+    report.metrics += metrics
     if needs_policy:
-        report.figures.append(step_figure(open_for(job)))
+        report.metrics.append(step_metric(open_for(job)))
     if args.html is not None:
         write_text(args.html, page_of(outcomes, report))
     if args.out is not None:
         write_text(args.out, report.to_json() + "\n")
-    return print_figures(report if args.json else in_short(report), args.json)
+    return print_metrics(report if args.json else in_short(report), args.json)
 
 
 def _default_drivers(args: argparse.Namespace) -> list[str]:
@@ -159,7 +159,7 @@ def _through_graph(args: argparse.Namespace, job: Any, drivers: list[str]) -> tu
         progress_bar(args.episodes * len(drivers)) as advance,
     ):
         run = bench_through_graph(job, drivers, graph, Path(folder), say=say, progress=advance)
-    return run.outcomes, run.figures, run.executed
+    return run.outcomes, run.metrics, run.executed
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from mobile_vla.errors import UserError
 from mobile_vla.files import write_text
-from mobile_vla_cli.render import print_figures
+from mobile_vla_cli.render import print_metrics
 from mobile_vla_cli.simulation import (
     add_job_flags,
     check_job_flags,
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mobile_vla.figures import executed
+    from mobile_vla.metrics import executed
     from mobile_vla_bench.closed_loop.benchmark import Workers
     from mobile_vla_bench.closed_loop.robustness import AXES, PRECISION, Store, count_points, points, settled
     from mobile_vla_bench.closed_loop.robustness_report import page_of, report_of
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     write_text(args.out / "robustness.html", page_of(found, report))
     write_text(args.out / "robustness.json", report.to_json() + "\n")
     console.print(f"{args.out / 'robustness.html'}")
-    return print_figures(report, args.json)
+    return print_metrics(report, args.json)
 
 
 def _command(args: argparse.Namespace) -> str:

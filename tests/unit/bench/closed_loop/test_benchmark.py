@@ -201,22 +201,22 @@ def outcomes() -> dict[str, Outcome]:
     }
 
 
-def test_figures_carry_targets_intervals_and_baselines() -> None:
-    figures = {figure.name: figure for figure in report_of(outcomes(), "vla sim bench", {}).figures}
-    assert (figures["success"].value, figures["success"].met) == (0.9, True)
-    assert figures["success"].baseline == "random 0.00"
-    low, high = figures["success"].spread
+def test_metrics_carry_targets_intervals_and_baselines() -> None:
+    metrics = {metric.name: metric for metric in report_of(outcomes(), "vla sim bench", {}).metrics}
+    assert (metrics["success"].value, metrics["success"].met) == (0.9, True)
+    assert metrics["success"].baseline == "random 0.00"
+    low, high = metrics["success"].spread
     assert low < 0.9 < high
-    assert (figures["collisions"].value, figures["collisions"].met) == (0.1, False)
-    assert figures["blind_success"].met
-    assert figures["deaf_wrong_object"].value == 1.0
-    assert (figures["deaf_success"].value, figures["deaf_neither"].value) == (0.0, 0.0)
-    assert figures["success.object.red ball"].value == 0.9
-    assert figures["absent_stopped"].value == 0.0
-    assert figures["expert_success"].met
-    assert figures["teacher_success"].value == 0.5
-    assert figures["episodes"].value == 10
-    assert "success.object.red ball" not in {figure.name for figure in in_short(report_of(outcomes(), "", {})).figures}
+    assert (metrics["collisions"].value, metrics["collisions"].met) == (0.1, False)
+    assert metrics["blind_success"].met
+    assert metrics["deaf_wrong_object"].value == 1.0
+    assert (metrics["deaf_success"].value, metrics["deaf_neither"].value) == (0.0, 0.0)
+    assert metrics["success.object.red ball"].value == 0.9
+    assert metrics["absent_stopped"].value == 0.0
+    assert metrics["expert_success"].met
+    assert metrics["teacher_success"].value == 0.5
+    assert metrics["episodes"].value == 10
+    assert "success.object.red ball" not in {metric.name for metric in in_short(report_of(outcomes(), "", {})).metrics}
 
 
 def test_the_page_shows_every_driver_and_no_outside_resource() -> None:
@@ -228,13 +228,13 @@ def test_the_page_shows_every_driver_and_no_outside_resource() -> None:
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_the_command_prints_figures_and_writes_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_metrics_and_writes_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, page = tmp_path / "bench.json", tmp_path / "bench.html"
     arguments = ["sim", "bench", "--drivers", "expert", "--episodes", "2", "--json"]
     assert main([*arguments, "--out", str(out), "--html", str(page)]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed == json.loads(out.read_text())
-    assert {figure["name"] for figure in printed["figures"]} >= {"expert_success", "expert_spl", "episodes"}
+    assert {metric["name"] for metric in printed["figures"]} >= {"expert_success", "expert_spl", "episodes"}
     assert printed["executed"]["seeds"] == "1000000 to 1000001"
     assert page.read_text().startswith("<!doctype html>")
 

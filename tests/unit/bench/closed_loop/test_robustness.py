@@ -132,19 +132,19 @@ def test_reach_ends_at_the_first_value_that_is_not_borne() -> None:
     assert reach(group("noise_std", {0.0: 18, 5.0: 18}, 5.0)) == (0.0, None)
 
 
-def test_figures_and_page() -> None:
+def test_metrics_and_page() -> None:
     found = [
         *group("latency_s", {0.0: 18, 0.1: 17, 0.2: 3}, 0.0),
         *group("precision", {"fp32": 18, "bf16": 18, "int8": 17}, "fp32"),
     ]
     report = report_of(found, "vla sim robustness", {"policy": "own"})
-    figures = {figure.name: figure for figure in report.figures}
-    assert figures["success.latency_s.0.2"].value == pytest.approx(0.15)
-    low, high = figures["success.latency_s.0.2"].spread
+    metrics = {metric.name: metric for metric in report.metrics}
+    assert metrics["success.latency_s.0.2"].value == pytest.approx(0.15)
+    low, high = metrics["success.latency_s.0.2"].spread
     assert low < 0.15 < high
-    assert figures["borne_to.latency_s"].value == 0.1
-    assert (figures["lost.precision.bf16"].value, figures["lost.precision.bf16"].met) == (0.0, True)
-    assert (figures["lost.precision.int8"].value, figures["lost.precision.int8"].met) == (pytest.approx(0.05), False)
+    assert metrics["borne_to.latency_s"].value == 0.1
+    assert (metrics["lost.precision.bf16"].value, metrics["lost.precision.bf16"].met) == (0.0, True)
+    assert (metrics["lost.precision.int8"].value, metrics["lost.precision.int8"].met) == (pytest.approx(0.05), False)
     page = page_of(found, report)
     assert page.count('<polygon class="band s3"') == 1
     assert "http://" not in page.replace("http://www.w3.org", "")

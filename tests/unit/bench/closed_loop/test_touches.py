@@ -11,7 +11,7 @@ import pytest
 
 from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla_bench.closed_loop.touches import Trial, drive, drive_all, figures_of, kinds
+from mobile_vla_bench.closed_loop.touches import Trial, drive, drive_all, kinds, metrics_of
 from mobile_vla_cli import main
 from mobile_vla_sim import posts
 from mobile_vla_sim.config import SimulatorConfig
@@ -85,8 +85,8 @@ def test_a_run_depends_on_layout_and_driver_only(monkeypatch: pytest.MonkeyPatch
 def test_touches_fail_the_target() -> None:
     trial = Trial("straight", SimulatorConfig(), GATE, count=1, limit_s=1.0)
     free = drive(trial, 0)
-    assert {figure.name: figure.met for figure in figures_of("straight", [free])}["straight_touches"]
-    bad = figures_of("straight", [free, free._replace(touched_s=0.5)])
+    assert {metric.name: metric.met for metric in metrics_of("straight", [free])}["straight_touches"]
+    bad = metrics_of("straight", [free, free._replace(touched_s=0.5)])
     assert (bad[0].value, bad[0].met, bad[1].value) == (1, False, 50.0)
 
 
@@ -98,7 +98,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     captured = capsys.readouterr()
     report = json.loads(out.read_text())
     assert report["executed"]["layouts"] == {"barn": 0, "generated": 1}
-    assert {"straight_touches_per_100", "straight_speed_mps"} <= {figure["name"] for figure in report["figures"]}
+    assert {"straight_touches_per_100", "straight_speed_mps"} <= {metric["name"] for metric in report["figures"]}
     assert "shared/data/barn/posts_mm.npz is not beside the checkout" in captured.err
     assert main([*arguments, "--policy", "small"]) == 2
     assert main(["sim", "bench", "--suite", "barn", "--drivers", "expert"]) == 2

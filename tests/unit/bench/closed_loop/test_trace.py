@@ -85,7 +85,7 @@ def test_the_expert_that_is_asked_remembers_as_long_as_the_policy(monkeypatch: p
     assert remembered == [2.0, 2.0, math.inf]
 
 
-def test_a_drive_is_a_table_of_figures(arrival: Trace) -> None:
+def test_a_drive_is_a_table_of_metrics(arrival: Trace) -> None:
     rows = list(csv.DictReader(io.StringIO(csv_of(arrival))))
     assert len(rows) == len(arrival.moments)
     assert {row["goal_in_view"] for row in rows} == {"true", "false"}

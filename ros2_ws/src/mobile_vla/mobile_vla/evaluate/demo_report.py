@@ -13,8 +13,8 @@ from mobile_vla.evaluate import html, plots
 from mobile_vla.evaluate.drive import Drive, Stretch, read_drive
 from mobile_vla.evaluate.drive_video import write_drive_video
 from mobile_vla.evaluate.words import UNTRAINED, is_untrained, story
-from mobile_vla.figures import Figure, FigureReport, executed, rounded
 from mobile_vla.files import write_text
+from mobile_vla.metrics import Metric, MetricReport, executed, rounded
 from mobile_vla.timing import percentile
 
 _STAGES = "_p95_ms"
@@ -76,23 +76,23 @@ def _begin_ns(reader: BagReader, facts: Mapping[str, Any]) -> int | None:
 
 
 def _metrics(drive: Drive, facts: Mapping[str, Any]) -> dict[str, Any]:
-    report = FigureReport(
+    report = MetricReport(
         str(facts.get("command", "vla demo")),
         executed(weights=_weights(drive)),
         [
-            Figure("duration_s", drive.duration_s, "s", "equal"),
-            Figure("path_m", drive.path_m, "m", "higher"),
-            Figure("frames", float(len(drive.frames)), "images", "higher"),
-            Figure("actions", float(len(drive.actions.t)), "actions", "higher"),
-            Figure("commands", float(len(drive.commands.t)), "messages", "higher"),
-            Figure.of_samples("camera_to_action_ms", drive.camera_to_action_ms, "ms"),
-            Figure.of_samples("camera_to_command_ms", drive.camera_to_command_ms, "ms"),
-            Figure.of_samples("camera_to_recorder_ms", drive.frame_age_ms, "ms"),
+            Metric("duration_s", drive.duration_s, "s", "equal"),
+            Metric("path_m", drive.path_m, "m", "higher"),
+            Metric("frames", float(len(drive.frames)), "images", "higher"),
+            Metric("actions", float(len(drive.actions.t)), "actions", "higher"),
+            Metric("commands", float(len(drive.commands.t)), "messages", "higher"),
+            Metric.of_samples("camera_to_action_ms", drive.camera_to_action_ms, "ms"),
+            Metric.of_samples("camera_to_command_ms", drive.camera_to_command_ms, "ms"),
+            Metric.of_samples("camera_to_recorder_ms", drive.frame_age_ms, "ms"),
         ],
     )
     first_motion = facts.get("first_motion_s")
     if first_motion is not None:
-        report.figures.append(Figure("first_motion_s", float(first_motion), "s", "lower"))
+        report.metrics.append(Metric("first_motion_s", float(first_motion), "s", "lower"))
     plain = {key: value for key, value in facts.items() if key not in ("diagnostics", "messages", "armed_at_ns")}
     return {
         **report.to_dict(),

@@ -96,10 +96,10 @@ def bullets(sentences: Iterable[str]) -> str:
     return f"<ul>{''.join(f'<li>{escape(sentence)}</li>' for sentence in sentences)}</ul>"
 
 
-def tiles(figures: Iterable[tuple[str, str]]) -> str:
+def tiles(metrics: Iterable[tuple[str, str]]) -> str:
     """Big figures: (value, what it is)."""
     boxes = "".join(
-        f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>' for value, name in figures
+        f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>' for value, name in metrics
     )
     return f'<div class="tiles">{boxes}</div>'
 

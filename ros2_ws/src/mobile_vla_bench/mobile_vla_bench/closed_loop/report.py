@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mobile_vla.evaluate import html
-from mobile_vla.figures import Figure, FigureReport
+from mobile_vla.metrics import Metric, MetricReport
 from mobile_vla_bench.closed_loop.benchmark import Job, Workers, step_times_ms
 from mobile_vla_bench.closed_loop.estimates import Estimate
 from mobile_vla_bench.closed_loop.summary import Ends, Summary, ends, stopped_somewhere, summarise
@@ -46,70 +46,70 @@ def run_all(
     return outcomes
 
 
-def in_short(report: FigureReport) -> FigureReport:
+def in_short(report: MetricReport) -> MetricReport:
     """The report without its parts by colour, kind, object and wording: what fits on a screen."""
-    return dataclasses.replace(report, figures=[figure for figure in report.figures if "." not in figure.name])
+    return dataclasses.replace(report, metrics=[metric for metric in report.metrics if "." not in metric.name])
 
 
-def report_of(outcomes: dict[str, Outcome], command: str, executed: dict[str, Any]) -> FigureReport:
+def report_of(outcomes: dict[str, Outcome], command: str, executed: dict[str, Any]) -> MetricReport:
     """Figures in the one shape; targets where the suite has them."""
-    figures: list[Figure] = []
+    metrics: list[Metric] = []
     suite = next(iter(outcomes.values())).job.suite
     if "policy" in outcomes:
         summary = outcomes["policy"].summary
         random = outcomes["random"].summary.success.value if "random" in outcomes else None
         beside = "" if random is None else f"random {random:.2f}"
-        figures += [
-            _figure("success", summary.success, "higher", SUCCESS_TARGETS.get(suite), beside),
-            _figure("spl", summary.spl, "higher"),
-            _figure("collisions", summary.collisions, "lower", COLLISION_TARGET if suite == "standard" else None),
-            _figure("stopped_at_other", summary.other_object, "lower"),
-            _figure("timed_out", summary.timed_out, "lower"),
-            _figure("time_to_goal_s", summary.time_s, "lower", unit="s"),
+        metrics += [
+            _metric("success", summary.success, "higher", SUCCESS_TARGETS.get(suite), beside),
+            _metric("spl", summary.spl, "higher"),
+            _metric("collisions", summary.collisions, "lower", COLLISION_TARGET if suite == "standard" else None),
+            _metric("stopped_at_other", summary.other_object, "lower"),
+            _metric("timed_out", summary.timed_out, "lower"),
+            _metric("time_to_goal_s", summary.time_s, "lower", unit="s"),
         ]
     if "policy, standard words" in outcomes:
         gap = outcomes["policy, standard words"].summary.success.value - outcomes["policy"].summary.success.value
         n = len(outcomes["policy"].results)
-        figures.append(Figure("paraphrase_gap", gap, "share", "lower", target=PARAPHRASE_GAP_TARGET, n=n))
+        metrics.append(Metric("paraphrase_gap", gap, "share", "lower", target=PARAPHRASE_GAP_TARGET, n=n))
     if "expert" in outcomes:
         expert = outcomes["expert"].summary
-        figures.append(_figure("expert_success", expert.success, "higher", EXPERT_TARGET))
-        figures.append(_figure("expert_collisions", expert.collisions, "lower", 0.0))
-        figures.append(_figure("expert_spl", expert.spl, "higher"))
+        metrics.append(_metric("expert_success", expert.success, "higher", EXPERT_TARGET))
+        metrics.append(_metric("expert_collisions", expert.collisions, "lower", 0.0))
+        metrics.append(_metric("expert_spl", expert.spl, "higher"))
     if "teacher" in outcomes:
         teacher = outcomes["teacher"].summary.success
-        figures.append(_figure("teacher_success", teacher, "higher"))
+        metrics.append(_metric("teacher_success", teacher, "higher"))
     for name in ("straight", "random"):
         if name in outcomes:
-            figures.append(_figure(f"{name}_success", outcomes[name].summary.success, "lower"))
+            metrics.append(_metric(f"{name}_success", outcomes[name].summary.success, "lower"))
     if "blind" in outcomes:
-        figures.append(_figure("blind_success", outcomes["blind"].summary.success, "lower", BLIND_TARGET))
+        metrics.append(_metric("blind_success", outcomes["blind"].summary.success, "lower", BLIND_TARGET))
     if "deaf" in outcomes:
         where = ends(outcomes["deaf"].results)
-        figures.append(_figure("deaf_wrong_object", where.at_told, "higher", None, "the other object that it was told"))
-        figures.append(_figure("deaf_success", where.at_goal, "lower", None, "the goal that it was not told"))
-        figures.append(_figure("deaf_neither", where.at_another, "lower"))
+        metrics.append(_metric("deaf_wrong_object", where.at_told, "higher", None, "the other object that it was told"))
+        metrics.append(_metric("deaf_success", where.at_goal, "lower", None, "the goal that it was not told"))
+        metrics.append(_metric("deaf_neither", where.at_another, "lower"))
     if "absent" in outcomes:
-        figures.append(_figure("absent_stopped", stopped_somewhere(outcomes["absent"].results), "lower"))
+        metrics.append(_metric("absent_stopped", stopped_somewhere(outcomes["absent"].results), "lower"))
     if "policy" in outcomes:
-        figures += [
-            _figure(f"success.{group}.{name}", estimate, "higher")
+        metrics += [
+            _metric(f"success.{group}.{name}", estimate, "higher")
             for group, shares in outcomes["policy"].summary.groups.items()
             for name, estimate in shares.items()
         ]
     episodes = len(next(iter(outcomes.values())).results)
-    figures.append(Figure("episodes", episodes, "per driver", "higher", n=episodes))
-    return FigureReport(command, executed, figures)
+    metrics.append(Metric("episodes", episodes, "per driver", "higher", n=episodes))
+    return MetricReport(command, executed, metrics)
 
 
-def step_figure(policy: Policy) -> Figure:
+def step_metric(policy: Policy) -> Metric:
     """How long this policy takes for a decision, with nothing else going on in this process."""
-    return Figure.of_samples("model_step_ms", step_times_ms(policy), "ms", target=STEP_TARGET_MS)
+    return Metric.of_samples("model_step_ms", step_times_ms(policy), "ms", target=STEP_TARGET_MS)
 
 
 def page_of(
     outcomes: dict[str, Outcome],
-    report: FigureReport,
+    report: MetricReport,
 ) -> str:
     """The benchmark as one self-contained page."""
     suite = next(iter(outcomes.values())).job.suite
@@ -139,7 +139,7 @@ def page_of(
     return html.page(f"Closed-loop benchmark: {suite}", report.command, parts)
 
 
-def what_was_executed(report: FigureReport) -> str:
+def what_was_executed(report: MetricReport) -> str:
     """The section that ends every page of figures."""
     facts = [(key, _in_words(value)) for key, value in report.executed.items()]
     return html.section("What was executed", html.table(("", ""), facts, text_columns=2))
@@ -210,11 +210,11 @@ def _with_interval(estimate: Estimate) -> str:
     return f"{estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})"
 
 
-def _figure(
+def _metric(
     name: str, estimate: Estimate, better: Any, target: float | None = None, baseline: str = "", *, unit: str = "share"
-) -> Figure:
+) -> Metric:
     interval = (estimate.low, estimate.high)
-    return Figure(name, estimate.value, unit, better, baseline=baseline, target=target, n=estimate.n, spread=interval)
+    return Metric(name, estimate.value, unit, better, baseline=baseline, target=target, n=estimate.n, spread=interval)
 
 
 def _named(progress: Callable[[str, Result], None] | None, name: str) -> Callable[[Result], None] | None:

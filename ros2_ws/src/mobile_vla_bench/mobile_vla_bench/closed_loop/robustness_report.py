@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mobile_vla.evaluate import html, plots
-from mobile_vla.figures import Figure, FigureReport
+from mobile_vla.metrics import Metric, MetricReport
 from mobile_vla_bench.closed_loop.report import what_was_executed
 from mobile_vla_bench.closed_loop.robustness import AXES, PRECISION, Point
 
@@ -15,18 +15,18 @@ TOLERATED = 0.10
 PRECISION_TARGET = 0.02
 
 
-def report_of(points: Sequence[Point], command: str, executed: dict[str, Any]) -> FigureReport:
+def report_of(points: Sequence[Point], command: str, executed: dict[str, Any]) -> MetricReport:
     """Success and its change at every point, and how far each axis may go."""
-    figures: list[Figure] = []
+    metrics: list[Metric] = []
     for name, group in _by_axis(points).items():
         for point in group:
             success, change = point.summary.success, point.change
             interval = (success.low, success.high)
             at = f"{name}.{_shown(point.value)}"
-            figures.append(Figure(f"success.{at}", success.value, "share", "higher", n=success.n, spread=interval))
+            metrics.append(Metric(f"success.{at}", success.value, "share", "higher", n=success.n, spread=interval))
             if name == PRECISION and point.value != "fp32":
-                figures.append(
-                    Figure(
+                metrics.append(
+                    Metric(
                         f"lost.{at}",
                         0.0 - change.value,
                         "share",
@@ -37,11 +37,11 @@ def report_of(points: Sequence[Point], command: str, executed: dict[str, Any]) -
                     )
                 )
         if name != PRECISION:
-            figures += _reach(name, group)
-    return FigureReport(command, executed, figures)
+            metrics += _reach(name, group)
+    return MetricReport(command, executed, metrics)
 
 
-def page_of(points: Sequence[Point], report: FigureReport) -> str:
+def page_of(points: Sequence[Point], report: MetricReport) -> str:
     """The curves as one self-contained page."""
     axes = _by_axis(points)
     n = points[0].summary.success.n
@@ -80,15 +80,15 @@ def _borne(point: Point) -> bool:
     return point.change.value >= -TOLERATED
 
 
-def _reach(name: str, group: Sequence[Point]) -> list[Figure]:
+def _reach(name: str, group: Sequence[Point]) -> list[Metric]:
     lowest, highest = reach(group)
-    figures = []
+    metrics = []
     unit = AXES[name].unit
     if lowest is not None:
-        figures.append(Figure(f"borne_from.{name}", lowest, unit, "lower", n=len(group)))
+        metrics.append(Metric(f"borne_from.{name}", lowest, unit, "lower", n=len(group)))
     if highest is not None:
-        figures.append(Figure(f"borne_to.{name}", highest, unit, "higher", n=len(group)))
-    return figures
+        metrics.append(Metric(f"borne_to.{name}", highest, unit, "higher", n=len(group)))
+    return metrics
 
 
 def _reach_table(axes: dict[str, list[Point]]) -> str:

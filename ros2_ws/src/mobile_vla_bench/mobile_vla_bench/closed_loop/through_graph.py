@@ -15,7 +15,7 @@ from typing import Any
 from std_srvs.srv import Trigger
 
 from mobile_vla.errors import UserError
-from mobile_vla.figures import Figure
+from mobile_vla.metrics import Metric
 from mobile_vla_bench.closed_loop.benchmark import Job
 from mobile_vla_bench.closed_loop.report import Outcome
 from mobile_vla_bench.operator import Operator
@@ -41,7 +41,7 @@ class GraphRun:
     """Results by driver, and what only the graph can say."""
 
     outcomes: dict[str, Outcome]
-    figures: list[Figure]
+    metrics: list[Metric]
     executed: dict[str, Any]
 
 
@@ -80,7 +80,7 @@ def bench_through_graph(
                 progress(name, results[-1])
             outcomes[name] = Outcome(dataclasses.replace(job, driver=name), results)
         operator.disarm()
-        return GraphRun(outcomes, _figures(operator), _facts(operator))
+        return GraphRun(outcomes, _metrics(operator), _facts(operator))
 
 
 def _with_room(node: Any, simulator: Any, seed: int) -> Any:
@@ -172,17 +172,17 @@ class _Judge:
         return read_truth(self._operator.diagnostics.get("simulator", {}))
 
 
-def _figures(operator: Operator) -> list[Figure]:
+def _metrics(operator: Operator) -> list[Metric]:
     controller, simulator = operator.diagnostics["controller"], operator.diagnostics.get("simulator", {})
-    figures = [
-        Figure(f"camera_to_command_{part}_ms", float(controller[key]), "ms")
+    metrics = [
+        Metric(f"camera_to_command_{part}_ms", float(controller[key]), "ms")
         for part in ("p50", "p99")
         if (key := f"camera_to_command_{part}_ms") in controller
     ]
     if "lost_time_s" in simulator:
         lost = float(simulator["lost_time_s"])
-        figures.append(Figure("simulator_lost_s", lost, "s", baseline="simulated time that was given up to stay real"))
-    return figures
+        metrics.append(Metric("simulator_lost_s", lost, "s", baseline="simulated time that was given up to stay real"))
+    return metrics
 
 
 def _facts(operator: Operator) -> dict[str, Any]:

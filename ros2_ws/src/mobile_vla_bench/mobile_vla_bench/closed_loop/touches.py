@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla.figures import Figure
+from mobile_vla.metrics import Metric
 from mobile_vla_bench.closed_loop.estimates import mean, share
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Hunter, RandomWalk, Straight
@@ -94,7 +94,7 @@ def kinds(runs: Sequence[Run]) -> dict[str, int]:
     return {kind: counted[kind] for kind in ("barn", "generated")}
 
 
-def figures_of(driver: str, runs: Sequence[Run]) -> list[Figure]:
+def metrics_of(driver: str, runs: Sequence[Run]) -> list[Metric]:
     """Touches, and what shows that the robot did not just stand still."""
     touches = sum(run.touched_s is not None for run in runs)
     total, estimate = len(runs), share(touches, len(runs))
@@ -102,14 +102,14 @@ def figures_of(driver: str, runs: Sequence[Run]) -> list[Figure]:
     speed = mean([run.path_m / run.time_s for run in runs])
     per_100 = (100 * estimate.low, 100 * estimate.high)
     return [
-        Figure(f"{driver}_touches", touches, "layouts", target=0.0, n=total),
-        Figure(f"{driver}_touches_per_100", 100 * touches / total, "layouts", target=0.0, n=total, spread=per_100),
-        Figure(f"{driver}_least_gap_m", min(run.least_gap_m for run in runs), "m", "higher", n=total),
-        Figure(f"{driver}_speed_mps", speed.value, "m/s", "higher", n=total, spread=(speed.low, speed.high)),
-        Figure(f"{driver}_distance_m", sum(run.path_m for run in runs), "m", "higher", n=total),
-        Figure(f"{driver}_turned_rad", sum(run.turned_rad for run in runs), "rad", "higher", n=total),
+        Metric(f"{driver}_touches", touches, "layouts", target=0.0, n=total),
+        Metric(f"{driver}_touches_per_100", 100 * touches / total, "layouts", target=0.0, n=total, spread=per_100),
+        Metric(f"{driver}_least_gap_m", min(run.least_gap_m for run in runs), "m", "higher", n=total),
+        Metric(f"{driver}_speed_mps", speed.value, "m/s", "higher", n=total, spread=(speed.low, speed.high)),
+        Metric(f"{driver}_distance_m", sum(run.path_m for run in runs), "m", "higher", n=total),
+        Metric(f"{driver}_turned_rad", sum(run.turned_rad for run in runs), "rad", "higher", n=total),
         *(
-            Figure(f"{driver}.{reason}", sum(run.reasons.get(reason, 0) for run in runs) / ticks, "share of ticks")
+            Metric(f"{driver}.{reason}", sum(run.reasons.get(reason, 0) for run in runs) / ticks, "share of ticks")
             for reason in ("range_slow", "range_stop", "range_unseen")
         ),
     ]

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from mobile_vla.errors import UserError, nearest
-from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla.metrics import Metric, MetricReport, executed
 from mobile_vla.timing import percentile
 from mobile_vla_bench.faults.fault import Fault
 from mobile_vla_bench.faults.registry import FAMILIES, FAULTS
@@ -58,7 +58,7 @@ def run_battery(
     return [results[fault.name] for fault in faults]
 
 
-def report(results: Iterable[Result], command: str, **facts: Any) -> FigureReport:
+def report(results: Iterable[Result], command: str, **facts: Any) -> MetricReport:
     """The figures, in the one shape."""
     results = list(results)
     failures = {result.name: result.sentences[:3] for result in results if not result.passed}
@@ -71,28 +71,28 @@ def report(results: Iterable[Result], command: str, **facts: Any) -> FigureRepor
         for r in results
         if max(r.longest_gap_s, r.longest_arrival_gap_s) > GAP_S
     }
-    figures = [
-        Figure("faults_total", len(results), "faults", "higher"),
-        Figure(
+    metrics = [
+        Metric("faults_total", len(results), "faults", "higher"),
+        Metric(
             "faults_passed", sum(r.passed for r in results), "faults", "higher", "faults_total", target=len(results)
         ),
-        Figure("limit_violations", sum(len(r.violations) for r in results), "commands", "equal", target=0),
+        Metric("limit_violations", sum(len(r.violations) for r in results), "commands", "equal", target=0),
     ]
     for result in results:
-        figures += _figures(result)
-    return FigureReport(command, executed(weights="none", **facts, failures=failures, gaps_ms=gaps), figures)
+        metrics += _metrics(result)
+    return MetricReport(command, executed(weights="none", **facts, failures=failures, gaps_ms=gaps), metrics)
 
 
-def _figures(result: Result) -> list[Figure]:
+def _metrics(result: Result) -> list[Metric]:
     timed = (
         ("time_to_brake_worst_ms", max, result.braked_s, result.promised_brake_s),
         ("time_to_zero_median_ms", median, result.zero_s, None),
         ("time_to_zero_worst_ms", max, result.zero_s, result.promised_zero_s),
     )
     if result.promised_zero_s is None:
-        return [Figure(f"{result.name}.repetitions", result.repeats, "", "higher", n=result.repeats)]
+        return [Metric(f"{result.name}.repetitions", result.repeats, "", "higher", n=result.repeats)]
     return [
-        Figure(
+        Metric(
             f"{result.name}.{name}",
             round(pick(seconds) * 1e3, 1) if seconds else None,
             "ms",

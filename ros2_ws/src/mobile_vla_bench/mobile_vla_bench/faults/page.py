@@ -40,9 +40,9 @@ def with_parts(text: str, parts: Mapping[str, str]) -> str:
 
 def fault_table(measured: Mapping[str, Any]) -> str:
     """What was measured, by fault, and on which machine."""
-    figures = _by_name(measured)
+    metrics = _by_name(measured)
     failures = measured["executed"]["failures"]
-    rows = [_row(name, figures, name in failures) for name in FAULTS]
+    rows = [_row(name, metrics, name in failures) for name in FAULTS]
     columns = "| fault | word | what | n | brakes, worst | promised | zero, median | worst | promised | |"
     return "\n".join([_summary(measured), "", columns, "|---|---|---|---|---|---|---|---|---|---|", *rows])
 
@@ -56,26 +56,26 @@ def broken_faults(measured: Mapping[str, Any]) -> str:
 
 
 def _summary(measured: Mapping[str, Any]) -> str:
-    figures, executed = _by_name(measured), measured["executed"]
+    metrics, executed = _by_name(measured), measured["executed"]
     return (
-        f"{figures['faults_passed']['value']} of {figures['faults_total']['value']} faults kept every promise, "
-        f"{figures['limit_violations']['value']} limit violations, {executed['repeats']} repetitions, "
+        f"{metrics['faults_passed']['value']} of {metrics['faults_total']['value']} faults kept every promise, "
+        f"{metrics['limit_violations']['value']} limit violations, {executed['repeats']} repetitions, "
         f"{executed['seconds']:.0f} s. {executed['machine']}, load average at the end {executed['load_average'][0]:g}, "
         f"commit {executed['commit']}."
     )
 
 
 def _by_name(measured: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {figure["name"]: figure for figure in measured["figures"]}
+    return {metric["name"]: metric for metric in measured["figures"]}
 
 
-def _row(name: str, figures: Mapping[str, Mapping[str, Any]], broken: bool) -> str:
+def _row(name: str, metrics: Mapping[str, Mapping[str, Any]], broken: bool) -> str:
     fault = FAULTS[name]
     brake, middle, worst = (
-        figures.get(f"{name}.{kind}", {})
+        metrics.get(f"{name}.{kind}", {})
         for kind in ("time_to_brake_worst_ms", "time_to_zero_median_ms", "time_to_zero_worst_ms")
     )
-    repetitions = worst.get("n") or figures.get(f"{name}.repetitions", {}).get("value", 0)
+    repetitions = worst.get("n") or metrics.get(f"{name}.repetitions", {}).get("value", 0)
     times = (brake.get("value"), brake.get("target"), middle.get("value"), worst.get("value"), worst.get("target"))
     verdict = "not run" if not repetitions else "**broken**" if broken else "kept"
     cells = [f"`{name}`", fault.word.value, fault.what, str(repetitions), *map(_ms, times), verdict]

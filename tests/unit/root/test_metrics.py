@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from mobile_vla.figures import Figure, FigureReport, executed, rounded
+from mobile_vla.metrics import Metric, MetricReport, executed, rounded
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,16 @@ from mobile_vla.figures import Figure, FigureReport, executed, rounded
     ],
 )
 def test_met(value: float | None, better: str, target: float | None, met: bool | None) -> None:
-    assert Figure("f", value, "ms", better, target=target).met is met  # type: ignore[arg-type]
+    assert Metric("f", value, "ms", better, target=target).met is met  # type: ignore[arg-type]
 
 
 def test_samples_become_a_median_with_spread() -> None:
-    figure = Figure.of_samples("f", [3.0, 1.0, 2.0], "ms")
-    assert (figure.value, figure.n, figure.spread) == (2.0, 3, (1.0, 3.0, 3.0))
+    metric = Metric.of_samples("f", [3.0, 1.0, 2.0], "ms")
+    assert (metric.value, metric.n, metric.spread) == (2.0, 3, (1.0, 3.0, 3.0))
 
 
 def test_report_shape() -> None:
-    report = FigureReport("vla bench x", executed(weights="random"), [Figure("f", 1.0, "ms", target=2.0)])
+    report = MetricReport("vla bench x", executed(weights="random"), [Metric("f", 1.0, "ms", target=2.0)])
     content = json.loads(report.to_json())
     assert list(content) == ["command", "executed", "figures"]
     assert {"weights", "versions", "commit", "load_average", "machine"} <= set(content["executed"])
@@ -61,6 +61,6 @@ def test_measured_numbers_keep_four_digits(measured: object, shown: object) -> N
 
 
 def test_a_report_is_rounded_and_judged_before() -> None:
-    figure = Figure("f", 2.99999, "ms", target=3.0, better="higher", spread=(1.23456789, 4.0))
-    (written,) = FigureReport("vla bench x", executed(), [figure]).to_dict()["figures"]
+    metric = Metric("f", 2.99999, "ms", target=3.0, better="higher", spread=(1.23456789, 4.0))
+    (written,) = MetricReport("vla bench x", executed(), [metric]).to_dict()["figures"]
     assert (written["value"], written["spread"], written["met"]) == (3.0, [1.235, 4.0], False)

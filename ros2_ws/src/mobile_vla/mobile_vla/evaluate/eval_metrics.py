@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from mobile_vla.evaluate.results import BASELINES, AxisResult, Evaluation, PolicyResult
-from mobile_vla.figures import Figure, FigureReport, executed
+from mobile_vla.metrics import Metric, MetricReport, executed
 
 _BETTER = {
     "mae": "lower",
@@ -20,19 +20,19 @@ _BETTER = {
 _UNITLESS = ("nrmse", "r2", "correlation", "direction_agreement", "within_tolerance")
 
 
-def figure_report(evaluation: Evaluation, command: str, descriptions: dict[str, dict[str, Any]]) -> FigureReport:
+def metric_report(evaluation: Evaluation, command: str, descriptions: dict[str, dict[str, Any]]) -> MetricReport:
     """Per policy and axis every figure, with the baselines beside it under the same name and a suffix."""
-    report = FigureReport(command, executed(**_what(evaluation, descriptions)))
+    report = MetricReport(command, executed(**_what(evaluation, descriptions)))
     several = len(evaluation.results) > 1
     for result in evaluation.results:
         prefix = f"{result.name}." if several else ""
         for axis in result.axes:
-            report.figures += _axis(prefix, axis)
-        report.figures.append(Figure(f"{prefix}model_ms_per_frame", _known(result.model_ms), "ms"))
+            report.metrics += _axis(prefix, axis)
+        report.metrics.append(Metric(f"{prefix}model_ms_per_frame", _known(result.model_ms), "ms"))
     for name, value, interval in evaluation.paired:
         first, second = (result.name for result in evaluation.results)
-        report.figures.append(
-            Figure(
+        report.metrics.append(
+            Metric(
                 f"{name}.mae_difference",
                 _known(value),
                 _unit(evaluation, name),
@@ -41,17 +41,17 @@ def figure_report(evaluation: Evaluation, command: str, descriptions: dict[str, 
                 spread=tuple(interval) if interval else (),
             )
         )
-    report.figures.append(Figure("times_real_time", _known(evaluation.times_real_time), "x", "higher"))
+    report.metrics.append(Metric("times_real_time", _known(evaluation.times_real_time), "x", "higher"))
     return report
 
 
-def _axis(prefix: str, axis: AxisResult) -> list[Figure]:
-    figures = []
+def _axis(prefix: str, axis: AxisResult) -> list[Metric]:
+    metrics = []
     for name, better in _BETTER.items():
         unit = "" if name in _UNITLESS else axis.unit
         interval = axis.intervals.get(name)
-        figures.append(
-            Figure(
+        metrics.append(
+            Metric(
                 f"{prefix}{axis.axis}.{name}",
                 _known(getattr(axis.policy, name)),
                 unit,
@@ -61,8 +61,8 @@ def _axis(prefix: str, axis: AxisResult) -> list[Figure]:
             )
         )
         if axis.itself is not None:
-            figures.append(
-                Figure(
+            metrics.append(
+                Metric(
                     f"{prefix}{axis.axis}.{name}.self",
                     _known(getattr(axis.itself.own, name)),
                     unit,
@@ -70,8 +70,8 @@ def _axis(prefix: str, axis: AxisResult) -> list[Figure]:
                     n=axis.itself.own.n,
                 )
             )
-        figures += [
-            Figure(
+        metrics += [
+            Metric(
                 f"{prefix}{axis.axis}.{name}.baseline_{baseline}",
                 _known(getattr(axis.baselines[baseline], name)),
                 unit,
@@ -97,8 +97,8 @@ def _axis(prefix: str, axis: AxisResult) -> list[Figure]:
             "r2.self_lost_to_gate": (axis.itself.r2_lost_to_gate, ""),
             "r2.against_own_actions": (axis.itself.reproduced.r2, ""),
         }
-    figures += [Figure(f"{prefix}{axis.axis}.{name}", _known(value), unit) for name, (value, unit) in more.items()]
-    return figures
+    metrics += [Metric(f"{prefix}{axis.axis}.{name}", _known(value), unit) for name, (value, unit) in more.items()]
+    return metrics
 
 
 def _what(evaluation: Evaluation, descriptions: dict[str, dict[str, Any]]) -> dict[str, Any]:

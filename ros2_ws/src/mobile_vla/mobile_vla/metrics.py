@@ -21,7 +21,7 @@ LIBRARIES = ("mobile_vla", "numpy", "torch", "transformers", "onnxruntime", "muj
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """One measured value beside what it is compared with. `met` is None where there is no target."""
 
     name: str
@@ -45,7 +45,7 @@ class Figure:
         return self.value >= self.target if self.better == "higher" else self.value <= self.target
 
     @classmethod
-    def of_samples(cls, name: str, samples: list[float], unit: str, **more: Any) -> Figure:
+    def of_samples(cls, name: str, samples: list[float], unit: str, **more: Any) -> Metric:
         """The median, with minimum, p95 and maximum as spread."""
         ordered = sorted(samples)
         spread = (ordered[0], percentile(ordered, 95), ordered[-1]) if ordered else ()
@@ -53,16 +53,16 @@ class Figure:
 
 
 @dataclass
-class FigureReport:
+class MetricReport:
     """What one benchmark command measured, and what was executed to measure it."""
 
     command: str
     executed: dict[str, Any]
-    figures: list[Figure] = field(default_factory=list)
+    metrics: list[Metric] = field(default_factory=list)
 
     @property
     def all_met(self) -> bool:
-        return all(figure.met is not False for figure in self.figures)
+        return all(metric.met is not False for metric in self.metrics)
 
     def to_dict(self) -> dict[str, Any]:
         """Figures are rounded here and nowhere else; whether a target is met was decided on the whole number."""
@@ -71,12 +71,12 @@ class FigureReport:
             "executed": self.executed,
             "figures": [
                 {
-                    **asdict(figure),
-                    "value": rounded(figure.value),
-                    "spread": rounded(figure.spread),
-                    "met": figure.met,
+                    **asdict(metric),
+                    "value": rounded(metric.value),
+                    "spread": rounded(metric.spread),
+                    "met": metric.met,
                 }
-                for figure in self.figures
+                for metric in self.metrics
             ],
         }
 
