@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from controller_bench import MODULE, Bench
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
@@ -159,6 +159,27 @@ def test_an_ordinary_publisher_is_heard(graph: Any) -> None:
             break
     else:
         pytest.fail("no instruction of a volatile publisher invalidated the actions before it")
+
+
+@pytest.mark.parametrize("durability", [DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL])
+def test_a_press_behind_a_message_without_a_byte_is_heard_at_once(graph: Any, durability: DurabilityPolicy) -> None:
+    """The middleware throws such a message away, and holds back what follows until ten more have been sent."""
+    bench = Bench(graph)
+    device = graph.node.create_publisher(Bool, ESTOP.name, QoSProfile(depth=10, durability=durability))
+    graph.wait(device.get_subscription_count, what="the controller")
+    bench.drive()
+    device.publish(Bool(data=False))
+    graph.spin(0.2)
+    device.publish(b"")
+    device.publish(Bool(data=True))
+    bench.wait_mode("estop")
+    assert bench.value("estop_cause").startswith("stop input")
+    graph.spin(DELAY_S)
+    refusal = graph.call(RESET_ESTOP)
+    assert (refusal.success, "still pressed" in refusal.message) == (False, True)
+    device.publish(Bool(data=False))
+    graph.wait(lambda: graph.call(RESET_ESTOP).success, 10.0, "the reset once it is released")
+    bench.wait_mode("disarmed")
 
 
 def test_more_messages_than_can_be_read_are_a_stop(graph: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Bool
 
-from mobile_vla_nodes.stop_input import LOST, OVERRUN, Drained, StopInput
+from mobile_vla_nodes.stop_input import AHEAD, LOST, OVERRUN, Drained, StopInput
 from mobile_vla_ros.topics import ESTOP
 
 A, B = b"\x0a", b"\x0b"
@@ -56,9 +56,11 @@ class Bench:
         self.doubts: list[str] = []
         self.stops = StopInput(self.node, lambda *said: self.heard.append(said), self.doubts.append)  # type: ignore[arg-type]
 
-    def say(self, pressed: bool, writer: bytes | None = A, number: int | None = None, reader: int = 0) -> None:
+    def say(
+        self, pressed: bool, writer: bytes | None = A, number: int | None = None, reader: int = 0, sent_ns: int = 1
+    ) -> None:
         """On Kilted the middleware's word about a message has the writer and a number, before that it has not."""
-        info = {"source_timestamp": 1, "publication_sequence_number": number}
+        info = {"source_timestamp": sent_ns, "publication_sequence_number": number}
         if writer is not None:
             info["publisher_gid"] = {"implementation_identifier": "x", "data": writer}  # type: ignore[assignment]
         self.node.handles[reader].waiting.append((serialize_message(Bool(data=pressed)), info))
@@ -66,7 +68,7 @@ class Bench:
 
 def test_every_message_is_told_with_its_writer_and_subscription() -> None:
     bench = Bench()
-    assert len(bench.node.handles) == 2
+    assert len(bench.node.handles) == 3
     bench.say(True, A)
     bench.say(False, B)
     bench.say(True, A, reader=1)
@@ -143,3 +145,67 @@ def test_bytes_that_are_no_message_are_a_stop_and_hide_nothing() -> None:
     assert bench.stops.drain() == Drained(True, False)
     assert bench.heard == [("0a", True, 0)]
     assert "stop input that cannot be read: Undecodable: 2 bytes that are no Bool" in bench.doubts[0]
+
+
+def test_a_press_behind_a_missing_message_is_heard_and_can_be_released() -> None:
+    """The reliable subscriptions hand on nothing behind message 2 until it is sent again."""
+    bench = Bench()
+    bench.say(False, A, 1)
+    bench.say(True, A, 3, AHEAD)
+    assert bench.stops.drain() == Drained(True, False)
+    bench.say(False, A, 4, AHEAD)
+    assert bench.stops.drain() == Drained(False, False)
+    assert bench.heard == [("0a", False, 0), ("0a", True, AHEAD), ("0a", False, AHEAD)]
+    assert bench.doubts == [], "what the third subscription misses may still come through the others"
+
+
+def test_what_was_heard_ahead_counts_until_it_is_heard_in_its_order() -> None:
+    """The release may be lost on the third subscription."""
+    bench = Bench()
+    bench.say(True, A, 3, AHEAD)
+    bench.say(True, B, 9, AHEAD)
+    bench.stops.drain()
+    bench.heard.clear()
+    for number, pressed in ((2, False), (3, True), (4, False)):
+        bench.say(pressed, A, number)
+    bench.stops.drain()
+    assert bench.heard == [("0a", False, 0), ("0a", True, 0), ("0a", False, AHEAD), ("0a", False, 0)]
+
+
+def test_what_was_heard_in_its_order_is_not_heard_again() -> None:
+    bench = Bench()
+    for reader in (1, AHEAD):
+        bench.say(True, A, 7, reader)
+        bench.say(False, A, 8, reader)
+    assert bench.stops.drain() == Drained(True, False)
+    assert bench.heard == [("0a", True, 1), ("0a", False, 1)]
+
+
+def test_a_press_before_the_first_message_of_the_reliable_ones_is_heard_and_released() -> None:
+    """They found the writer later."""
+    bench = Bench()
+    bench.say(False, A, 6)
+    bench.say(True, A, 5, AHEAD)
+    bench.say(False, A, 6, AHEAD)
+    assert bench.stops.drain() == Drained(True, False)
+    assert bench.heard == [("0a", False, 0), ("0a", True, AHEAD), ("0a", False, AHEAD)]
+
+
+def test_before_kilted_what_was_heard_ahead_counts_until_a_later_message_comes_in_its_order() -> None:
+    bench = Bench()
+    bench.say(True, None, reader=AHEAD, sent_ns=30)
+    assert bench.stops.drain() == Drained(True, False)
+    bench.heard.clear()
+    bench.say(False, None, sent_ns=20)
+    bench.stops.drain()
+    assert bench.heard == [(None, False, 0)]
+    bench.say(False, None, sent_ns=40)
+    bench.stops.drain()
+    assert bench.heard[1:] == [(None, False, 0), (None, False, AHEAD)]
+
+
+def test_bytes_that_are_no_message_behind_a_missing_one_are_a_stop() -> None:
+    bench = Bench()
+    bench.node.handles[AHEAD].waiting.append((b"\x00\x01", {}))
+    assert bench.stops.drain() == Drained(True, False)
+    assert "stop input that cannot be read" in bench.doubts[0]

@@ -67,7 +67,7 @@ class ControllerInputs:
     @property
     def alarms(self) -> tuple[Subscription, ...]:
         """The subscriptions of stop devices, which the executor watches between two ticks."""
-        return self._stops.subscriptions
+        return self._stops.alarms
 
     @property
     def cut_short(self) -> int:

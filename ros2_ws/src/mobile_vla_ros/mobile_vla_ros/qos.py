@@ -44,3 +44,8 @@ CLOCK = _profile(1, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
 def volatile(profile: QoSProfile) -> QoSProfile:
     """The same request, which volatile writers (the default of every ROS tool) match, too."""
     return _profile(profile.depth, profile.reliability, DurabilityPolicy.VOLATILE)
+
+
+def at_once(profile: QoSProfile) -> QoSProfile:
+    """The same queue for messages as they arrive: a reliable reader hands on nothing that came behind a missing one."""
+    return _profile(profile.depth, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)

@@ -48,7 +48,7 @@ class Role(ABC):
 
     @abstractmethod
     def message(self, behaviour: str, now_ns: int) -> Any:
-        """The next message; None for none."""
+        """The next message, or a list of those to send at once; None for none."""
 
     def stamp_ns(self, behaviour: str, now_ns: int) -> int:
         """The stamp a healthy or a broken sender would give."""

@@ -249,10 +249,11 @@ class StopDevice(Role):
 
     def message(self, behaviour: str, now_ns: int) -> Any:
         pressed = bool(self.value[0])
-        if behaviour == "changes" and pressed == self._said:
+        if behaviour in ("changes", "empty_first") and pressed == self._said:
             return None
         self._said = pressed
-        return Bool(data=pressed)
+        said = Bool(data=pressed)
+        return [b"", said] if behaviour == "empty_first" else said
 
 
 class StopRepeater(StopDevice):

@@ -33,7 +33,8 @@ from mobile_vla_ros.qos import volatile  # noqa: E402
 SLOWER = 10
 FLOOD_PERIOD_S = 0.001
 OFF_AND_ON_S = 1.0
-OFFERED_OTHERWISE = ("wrong_type", "best_effort", "volatile", "withdrawn")
+DEEP = 10
+OFFERED_OTHERWISE = ("wrong_type", "best_effort", "volatile", "empty_first", "withdrawn")
 
 
 class StandIn:
@@ -70,8 +71,9 @@ class StandIn:
             while True:
                 if not self._pausing():
                     message = self._role.message(self._behaviour, time.time_ns())
-                    if message is not None:
-                        self._publisher.publish(message)
+                    for one in message if isinstance(message, list) else [message]:
+                        if one is not None:
+                            self._publisher.publish(one)
                 due = max(due + self._period_s(), time.monotonic() - FLOOD_PERIOD_S)
                 if self._condition.wait(max(0.0, due - time.monotonic())):
                     due = time.monotonic()
@@ -103,6 +105,8 @@ class StandIn:
             self._publisher = self._node.create_publisher(topic.type, topic.name, profile)
         elif behaviour == "volatile":
             self._publisher = self._node.create_publisher(topic.type, topic.name, volatile(topic.offered))
+        elif behaviour == "empty_first":
+            self._publisher = self._node.create_publisher(topic.type, topic.name, QoSProfile(depth=DEEP))
         elif behaviour != "withdrawn":
             self._publisher = topic.publisher(self._node)
 

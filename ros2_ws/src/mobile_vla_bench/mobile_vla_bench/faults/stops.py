@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from mobile_vla_bench.faults.deeds import restart, tell
@@ -39,11 +40,15 @@ def released_once(rig: Rig) -> None:
     know_the_services(rig)
 
 
-def released_volatile(rig: Rig) -> None:
-    """The device publishes as every ROS tool does."""
-    all_released(rig)
-    rig.tell(DEVICE, "volatile 0")
-    rig.spin(SETTLE_S)
+def released_as(behaviour: str) -> Callable[[Rig], None]:
+    """The device offers the topic in another way than the contract has it."""
+
+    def begin(rig: Rig) -> None:
+        all_released(rig)
+        rig.tell(DEVICE, f"{behaviour} 0")
+        rig.spin(SETTLE_S)
+
+    return begin
 
 
 def tap(rig: Rig) -> int:
@@ -67,6 +72,12 @@ def release_own(behaviour: str) -> Any:
         reset(rig)
 
     return repair
+
+
+def release_then_renew(rig: Rig) -> None:
+    """The release is heard as the press was; then another writer, before this one's queue is full."""
+    release_own("empty_first")(rig)
+    released_as("empty_first")(rig)
 
 
 def press_and_kill(rig: Rig) -> int:
@@ -165,7 +176,20 @@ FAULTS = (
         setup=DEVICES,
         strike=tell(DEVICE, "volatile 1"),
         heal=release_own("volatile"),
-        ready=released_volatile,
+        ready=released_as("volatile"),
+        notice_s=0.0,
+        expect=("estop",),
+        latched=True,
+        abrupt=True,
+    ),
+    Fault(
+        name="estop_after_empty",
+        word=Word.GARBAGE,
+        what="a stop device sends a message without a byte, for which the middleware waits, and is pressed",
+        setup=DEVICES,
+        strike=tell(DEVICE, "empty_first 1"),
+        heal=release_then_renew,
+        ready=released_as("empty_first"),
         notice_s=0.0,
         expect=("estop",),
         latched=True,
