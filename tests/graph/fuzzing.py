@@ -17,6 +17,8 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 
+from mobile_vla_ros.qos import NEWEST_RELIABLE
+
 BITS = {"int8": 8, "int16": 16, "int32": 32, "int64": 64}
 WORDS = ("", "diff", "omni", "released", "rgb8", "bgr8", "mono8", "16UC1", "32FC1", "jpeg", "drive", "nan", "x" * 5000)
 SIZES = (0, 1, 2, 3, 4, 8, 16, 99)
@@ -152,8 +154,15 @@ class Target:
         client.remove_pending_request(future)
 
     def send(self, topic: str, content: bytes) -> None:
-        """These bytes, for certain."""
-        self._publish(topic, {name: publisher for name, publisher, _ in self._topics}[topic], content)
+        """These bytes, for certain: by a writer that has sent nothing before.
+
+        The middleware throws a message without a byte away, waits for it, and hands on nothing of the same writer until
+        ten more push it out of the writer's queue. The attack may have sent one.
+        """
+        kind = {name: publisher.msg_type for name, publisher, _ in self._topics}[topic]
+        publisher = self.graph.node.create_publisher(kind, topic, NEWEST_RELIABLE)
+        self.graph.wait(publisher.get_subscription_count, what=f"the reader of {topic}")
+        self._publish(topic, publisher, content)
 
     def _publish(self, topic: str, publisher: Any, content: bytes) -> None:
         self.sent.append(f"{topic} {content[:300]!r}")

@@ -212,11 +212,10 @@ def test_the_controller_keeps_its_limits_and_ticks_whatever_is_sent(graph: Any, 
     graph.spin(1.0)
     assert driven.commands - before > LEAST_TICKS_S, "it ticks"
     assert "Traceback" not in process.output(), process.output()[-3000:]
-    # What the attack sent is left to chance; these are sent for certain, and must be counted on top of it.
+    # What the attack sent is left to chance; this one is sent for certain, and must be counted on top of it.
     before = undecodable(failures_said(graph, statuses, "controller"), "/policy/action")
-
-    def counted() -> bool:
-        target.send("/policy/action", HEADER_ALONE)
-        return undecodable(failures_said(graph, statuses, "controller"), "/policy/action") > before
-
-    graph.wait(counted, what=f"a report that counts more than {before} messages of /policy/action as undecodable")
+    target.send("/policy/action", HEADER_ALONE)
+    graph.wait(
+        lambda: undecodable(failures_said(graph, statuses, "controller"), "/policy/action") > before,
+        what=f"a report that counts more than {before} messages of /policy/action as undecodable",
+    )
