@@ -9,7 +9,7 @@ import pytest
 
 from mobile_vla.errors import UserError
 from mobile_vla_bench.faults import battery
-from mobile_vla_bench.faults.fault import Word
+from mobile_vla_bench.faults.fault import FaultType
 from mobile_vla_bench.faults.registry import FAMILIES, FAULTS
 from mobile_vla_bench.faults.trial import Result
 from mobile_vla_cli import main
@@ -52,14 +52,14 @@ LISTED = {
 
 def test_the_specifications_list_is_covered() -> None:
     assert {name for names in LISTED.values() for name in names} <= set(FAULTS)
-    assert {fault.word for fault in FAULTS.values()} == set(Word)
+    assert {fault.type for fault in FAULTS.values()} == set(FaultType)
 
 
 def test_names_are_unique_and_every_stop_says_why() -> None:
     assert len(FAULTS) == sum(len(family) for family in FAMILIES.values())
     for fault in FAULTS.values():
-        assert fault.expect or fault.abrupt or fault.keeps_driving, fault.name
-        assert fault.what, fault.name
+        assert fault.expect or fault.abrupt_stop or fault.keeps_driving, fault.name
+        assert fault.title, fault.name
 
 
 def test_choosing() -> None:

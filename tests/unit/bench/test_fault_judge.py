@@ -32,19 +32,19 @@ def judged(speeds: list[float]) -> LimitJudge:
 
 def driven(targets: list[Velocity], config: ControllerConfig | None = None, lateness_ns: int = 0) -> list[Sample]:
     """What the gate's own limiters make of targets; its ticks are up to so much late, and keep their phase."""
-    chance = random.Random(lateness_ns)
+    rng = random.Random(lateness_ns)
     envelope = Envelope(config or ControllerConfig())
     samples = []
     for index, target in enumerate(targets):
-        steady_ns = START_NS + index * PERIOD_NS + chance.randint(0, lateness_ns)
+        steady_ns = START_NS + index * PERIOD_NS + rng.randint(0, lateness_ns)
         samples.append(at(steady_ns, *envelope.step(target, steady_ns, handover=False)))
     return samples
 
 
 def wandering(seed: int) -> list[Velocity]:
     """Targets that change every half second, forth and back and around."""
-    chance = random.Random(seed)
-    targets = [Velocity(chance.choice((0.5, -0.2, 0.0, 0.3)), 0.0, chance.uniform(-1, 1)) for _ in range(40)]
+    rng = random.Random(seed)
+    targets = [Velocity(rng.choice((0.5, -0.2, 0.0, 0.3)), 0.0, rng.uniform(-1, 1)) for _ in range(40)]
     return [target for target in targets for _ in range(15)]
 
 
@@ -84,10 +84,10 @@ def test_lost_commands_are_no_violation() -> None:
 
 
 def test_arrival_stands_in_for_stamps_of_a_broken_clock() -> None:
-    chance = random.Random(4)
+    rng = random.Random(4)
     judge = LimitJudge(ControllerConfig())
     for sample in driven(wandering(4)):
-        judge.take(sample._replace(arrival_ns=sample.arrival_ns + chance.randint(0, 20_000_000), sent_ns=None))
+        judge.take(sample._replace(arrival_ns=sample.arrival_ns + rng.randint(0, 20_000_000), sent_ns=None))
     assert judge.violations == []
     judge.take(sample._replace(forward=-sample.forward or 0.2, sent_ns=None))
     assert judge.violations
@@ -137,10 +137,10 @@ def test_the_first_zero_counts_only_when_it_stays() -> None:
     cruise = Sample(START_NS, 0.3, 0.0, 0.0)
     speeds = (0.3, 0.3, 0.2, 0.0, 0.1, 0.0, 0.0)
     samples = [Sample(START_NS + index * 100_000_000, speed, 0.0, 0.0) for index, speed in enumerate(speeds)]
-    assert find_stop(samples, START_NS, cruise, stays=True) == pytest.approx((0.2, 0.5))
-    assert find_stop(samples, START_NS, cruise, stays=False) == pytest.approx((0.2, 0.3))
-    assert find_stop(samples[:3], START_NS, cruise, stays=True).zero_s is None
-    assert find_stop(samples[:2], START_NS, cruise, stays=True) == (None, None)
+    assert find_stop(samples, START_NS, cruise, stays_stopped=True) == pytest.approx((0.2, 0.5))
+    assert find_stop(samples, START_NS, cruise, stays_stopped=False) == pytest.approx((0.2, 0.3))
+    assert find_stop(samples[:3], START_NS, cruise, stays_stopped=True).zero_s is None
+    assert find_stop(samples[:2], START_NS, cruise, stays_stopped=True) == (None, None)
 
 
 def test_the_beginning_of_a_motion_is_what_was_sent_then_however_late_it_arrives() -> None:

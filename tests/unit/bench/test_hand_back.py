@@ -10,8 +10,8 @@ import pytest
 from mobile_vla.control import STILL, ControllerConfig, Velocity
 from mobile_vla.control.envelope import Envelope
 from mobile_vla_bench.faults.judge import Sample
-from mobile_vla_bench.faults.people import MOST_HAND_BACKS, hand_back
-from mobile_vla_bench.faults.setup import Broken
+from mobile_vla_bench.faults.people import MAX_HAND_BACKS, hand_back
+from mobile_vla_bench.faults.setup import PromiseBroken
 
 PERIOD_NS = 33_333_333
 NS = 1_000_000_000
@@ -41,7 +41,7 @@ class ScriptedRig:
             self._hand_over(self.releases < self._interruptions)
             self.releases += 1
         else:
-            self._say("teleop", "joy")
+            self._report("teleop", "joy")
             self._send(STILL)
         return told_ns
 
@@ -51,10 +51,10 @@ class ScriptedRig:
     def until(self, condition: Callable[[], bool], timeout_s: float, what: str) -> None:
         assert condition(), what
 
-    def said(self, since_ns: int) -> set[str]:
+    def reported(self, since_ns: int) -> set[str]:
         return {word for when_ns, words in self.states if when_ns >= since_ns for word in words}
 
-    def state_words(self) -> str:
+    def state_text(self) -> str:
         return "scripted"
 
     def _hand_over(self, interrupted: bool) -> None:
@@ -63,7 +63,7 @@ class ScriptedRig:
         for tick in range(33):
             holds = interrupted and tick in INTERRUPTED
             if tick in (0, INTERRUPTED.start, INTERRUPTED.stop):
-                self._say(*(("hold", "none") if holds else ("autonomy", "policy")))
+                self._report(*(("hold", "none") if holds else ("autonomy", "policy")))
             target = STILL if holds else Velocity(0.21, 0.0, 0.0)
             self._send(envelope.step(target, self._now_ns, handover=self._soft and not holds))
 
@@ -71,7 +71,7 @@ class ScriptedRig:
         self._now_ns += PERIOD_NS
         self.samples.append(Sample(self._now_ns, *velocity, (), self._now_ns))
 
-    def _say(self, mode: str, source: str) -> None:
+    def _report(self, mode: str, source: str) -> None:
         self.states.append((self._now_ns, frozenset((mode, source, "ok"))))
 
 
@@ -87,17 +87,17 @@ def test_a_soft_hand_over_is_kept() -> None:
 
 
 def test_one_with_the_full_limits_is_broken() -> None:
-    with pytest.raises(Broken, match="beyond the hand-over limits"):
+    with pytest.raises(PromiseBroken, match="beyond the hand-over limits"):
         handed_back(soft=False)
 
 
 def test_one_that_a_late_action_interrupted_is_repeated() -> None:
     """Braking has the full jerk: judged by the hand-over set it would look like a violation."""
     assert handed_back(interruptions=2) == 3
-    with pytest.raises(Broken, match="beyond the hand-over limits"):
+    with pytest.raises(PromiseBroken, match="beyond the hand-over limits"):
         handed_back(soft=False, interruptions=1)
 
 
 def test_interruptions_without_end_are_broken() -> None:
-    with pytest.raises(Broken, match="interrupted in each of"):
-        handed_back(interruptions=MOST_HAND_BACKS)
+    with pytest.raises(PromiseBroken, match="interrupted in each of"):
+        handed_back(interruptions=MAX_HAND_BACKS)

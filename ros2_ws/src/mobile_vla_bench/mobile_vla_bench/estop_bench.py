@@ -18,8 +18,8 @@ from mobile_vla_bench.faults.judge import find_stop
 from mobile_vla_bench.faults.people import stop_by_service
 from mobile_vla_bench.faults.rig import Rig
 from mobile_vla_bench.faults.scheduling import prefer_this_process
-from mobile_vla_bench.faults.setup import Broken
-from mobile_vla_bench.faults.stops import DEVICES, all_released, tap
+from mobile_vla_bench.faults.setup import PromiseBroken
+from mobile_vla_bench.faults.stops import DEVICES, all_released, press_briefly
 from mobile_vla_bench.faults.trial import SLACK_S
 from mobile_vla_ros.domain import borrowed
 from mobile_vla_ros.topics import RESET_ESTOP
@@ -30,7 +30,7 @@ MOVES_WITHIN_S = 15.0
 STANDS_S = 0.1
 LOST_S = 2.0
 RESET_WITHIN_S = 5.0
-WAYS: dict[str, Callable[[Rig], int]] = {"topic": tap, "service": stop_by_service}
+WAYS: dict[str, Callable[[Rig], int]] = {"topic": press_briefly, "service": stop_by_service}
 
 
 class Stops(NamedTuple):
@@ -62,30 +62,30 @@ def bench_estop(presses: int, say: Callable[[str], None]) -> MetricReport:
 
 
 def _measure(rig: Rig, press: Callable[[Rig], int], presses: int) -> Stops:
-    chance = random.Random(0)
+    rng = random.Random(0)
     arrived_ms, stamped_ms, lost = [], [], 0
     for _ in range(presses):
         _drive(rig)
-        rig.spin(chance.uniform(0.0, PHASE_S))
+        rig.spin(rng.uniform(0.0, PHASE_S))
         before, cruise = len(rig.samples), rig.samples[-1]
         wall_ns = time.time_ns() - time.monotonic_ns()
-        struck_ns = press(rig)
+        injected_ns = press(rig)
         end_s = time.monotonic() + LOST_S
-        stop = find_stop(rig.samples[before:], struck_ns, cruise, stays=True)
+        stop = find_stop(rig.samples[before:], injected_ns, cruise, stays_stopped=True)
         while stop.zero_s is None and time.monotonic() < end_s:
             rig.spin(0.01)
-            stop = find_stop(rig.samples[before:], struck_ns, cruise, stays=True)
+            stop = find_stop(rig.samples[before:], injected_ns, cruise, stays_stopped=True)
         if stop.zero_s is None:
             lost += 1
             continue
         rig.spin(STANDS_S)
-        stop = find_stop(rig.samples[before:], struck_ns, cruise, stays=True)
+        stop = find_stop(rig.samples[before:], injected_ns, cruise, stays_stopped=True)
         if stop.zero_s is None:
-            raise Broken("it moved again after the stop")
+            raise PromiseBroken("it moved again after the stop")
         arrived_ms.append(stop.zero_s * 1e3)
-        zero = next(s for s in rig.samples[before:] if s.arrival_ns - struck_ns == round(stop.zero_s * 1e9))
+        zero = next(s for s in rig.samples[before:] if s.arrival_ns - injected_ns == round(stop.zero_s * 1e9))
         if zero.sent_ns is not None:
-            stamped_ms.append((zero.sent_ns - wall_ns - struck_ns) / 1e6)
+            stamped_ms.append((zero.sent_ns - wall_ns - injected_ns) / 1e6)
         rig.until(lambda: rig.call(RESET_ESTOP)[1].success, RESET_WITHIN_S, "the reset of the emergency stop")
     return Stops(arrived_ms, stamped_ms, lost)
 

@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         done += 1
         verdict = "[green]kept[/]" if result.passed else "[bold red]BROKEN[/]"
         progress.print(f"{done:3d}/{len(faults)} {result.name} {verdict} [dim]{result.seconds:.0f} s[/]")
-        for sentence in result.sentences[:1]:
+        for sentence in result.failures[:1]:
             progress.print(f"        {sentence}", markup=False, highlight=False)
 
     started_s, busy = time.monotonic(), os.getloadavg()[0]
@@ -84,14 +84,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _list(faults: list[Fault], as_json: bool) -> int:
     if as_json:
-        print_json([{"name": fault.name, "word": fault.word.value, "what": fault.what} for fault in faults])
+        print_json([{"name": fault.name, "type": fault.type.value, "what": fault.title} for fault in faults])
         return 0
     table = Table(box=None, header_style="bold")
-    for column in ("fault", "word", "what"):
+    for column in ("fault", "type", "what"):
         table.add_column(column)
     table.columns[0].no_wrap = True
     for fault in faults:
-        table.add_row(fault.name, fault.word.value, fault.what)
+        table.add_row(fault.name, fault.type.value, fault.title)
     Console().print(table)
     return 0
 
@@ -102,14 +102,14 @@ def _print(faults: list[Fault], results: list[Result], executed: dict[str, objec
         console = Console(width=WIDTH)
     table = Table(box=None, header_style="bold")
     table.add_column("fault", no_wrap=True)
-    table.add_column("word", no_wrap=True)
+    table.add_column("type", no_wrap=True)
     for column in ("n", "brakes", "promised", "stands median", "worst", "promised", "violations"):
         table.add_column(column, justify="right")
     table.add_column("verdict")
     for fault, result in zip(faults, results, strict=True):
         table.add_row(
             fault.name,
-            fault.word.value,
+            fault.type.value,
             str(result.repeats),
             _ms(max(result.braked_s, default=None)),
             _ms(result.promised_brake_s),
@@ -121,7 +121,7 @@ def _print(faults: list[Fault], results: list[Result], executed: dict[str, objec
         )
     console.print(table)
     for result in results:
-        for sentence in result.sentences[:3]:
+        for sentence in result.failures[:3]:
             console.print(f"{result.name}: {sentence}", markup=False, highlight=False)
     passed = sum(result.passed for result in results)
     violations = sum(len(result.violations) for result in results)

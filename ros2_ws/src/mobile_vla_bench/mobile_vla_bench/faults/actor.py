@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from mobile_vla_bench.faults.setup import Broken
+from mobile_vla_bench.faults.setup import PromiseBroken
 from mobile_vla_bringup.shared_memory import segments_of, sweep
 
-END_PATIENCE_S = 2.0
+END_TIMEOUT_S = 2.0
 
 
 class Actor:
@@ -54,24 +54,24 @@ class Actor:
             self._process.stdin.write(f"{line}\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise Broken(f"the {self.role} stand-in has ended: {self.log.read_text()[-300:]}") from None
+            raise PromiseBroken(f"the {self.role} stand-in has ended: {self.log.read_text()[-300:]}") from None
         return self._told
 
     def kill(self) -> int:
         """SIGKILL; the steady time just before. Waits for nothing: the end of a process can take a while, and who
         waits for it does not see in time what the controller does. `end` removes what it leaves behind."""
         self._left_behind = segments_of(self.pid)
-        struck_ns = time.monotonic_ns()
+        injected_ns = time.monotonic_ns()
         self._process.kill()
-        return struck_ns
+        return injected_ns
 
-    def freeze(self) -> int:
+    def pause(self) -> int:
         """SIGSTOP; the steady time just before."""
-        struck_ns = time.monotonic_ns()
+        injected_ns = time.monotonic_ns()
         self._process.send_signal(signal.SIGSTOP)
-        return struck_ns
+        return injected_ns
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         """SIGCONT."""
         self._process.send_signal(signal.SIGCONT)
 
@@ -80,12 +80,12 @@ class Actor:
         if self.ended:
             sweep(self._left_behind)
             return
-        self.thaw()
+        self.resume()
         segments = self._left_behind or segments_of(self.pid)
         assert self._process.stdin is not None
         self._process.stdin.close()
         try:
-            self._process.wait(END_PATIENCE_S)
+            self._process.wait(END_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -15,12 +15,12 @@ from mobile_vla.metrics import Metric, MetricReport, executed
 from mobile_vla.timing import percentile
 from mobile_vla_bench.faults.fault import Fault
 from mobile_vla_bench.faults.registry import FAMILIES, FAULTS
-from mobile_vla_bench.faults.scheduling import begin_lane, interrupted
+from mobile_vla_bench.faults.scheduling import interrupted, start_worker
 from mobile_vla_bench.faults.trial import Result, run_fault
 
 REPEATS = 20
 QUICK_REPEATS = 2
-LANES_PER_CORE = 4
+WORKERS_PER_CORE = 4
 GAP_S = 0.1
 """Longer gaps between two commands are reported: sent, arrived, and what the controller says of its own timer."""
 
@@ -49,7 +49,7 @@ def run_battery(
     """Run faults in processes of their own, those that are exclusive one at a time at the end."""
     together = sorted((fault for fault in faults if not fault.exclusive), key=_slowest_first)
     alone = [fault for fault in faults if fault.exclusive]
-    lanes = lanes or LANES_PER_CORE * (os.cpu_count() or 1)
+    lanes = lanes or WORKERS_PER_CORE * (os.cpu_count() or 1)
     results = {
         result.name: result
         for batch, width in ((together, lanes), (alone, 1))
@@ -61,7 +61,7 @@ def run_battery(
 def report(results: Iterable[Result], command: str, **facts: Any) -> MetricReport:
     """The figures, in the one shape."""
     results = list(results)
-    failures = {result.name: result.sentences[:3] for result in results if not result.passed}
+    failures = {result.name: result.failures[:3] for result in results if not result.passed}
     gaps = {
         r.name: {
             "sent": round(r.longest_gap_s * 1e3),
@@ -121,7 +121,7 @@ def _run(
         return []
     results = []
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(lanes, len(faults)), context, begin_lane) as pool:
+    with ProcessPoolExecutor(min(lanes, len(faults)), context, start_worker) as pool:
         waiting = [pool.submit(run_by_name, fault.name, repeats, dict(changes or {})) for fault in faults]
         try:
             for future in as_completed(waiting):

@@ -10,7 +10,7 @@ from mobile_vla_bench.faults.rig import Rig
 from mobile_vla_bench.faults.setup import Setup
 
 
-class Word(str, Enum):
+class FaultType(str, Enum):
     """The vocabulary of faults, shared by every source."""
 
     OFF = "off"
@@ -22,7 +22,7 @@ class Word(str, Enum):
     INTERMITTENT = "intermittent"
 
 
-def nothing(rig: Rig) -> None:
+def do_nothing(rig: Rig) -> None:
     """Nothing to prepare or undo."""
 
 
@@ -30,28 +30,29 @@ def nothing(rig: Rig) -> None:
 class Fault:
     """One row of the battery.
 
-    `strike` breaks something while the robot moves and returns the steady-clock nanoseconds at which it broke; `heal`
-    undoes it. `notice_s` is the promised time until braking begins, less one tick and 10 ms; None: no stop is promised.
-    `expect`: the controller's mode, source or reason must be one of these after the strike; `evidence`: a node whose
-    diagnostics must contain a text. After `heal` the robot must drive again without a restart of the controller; a
-    `latched` fault must keep it standing until then, however long.
+    `inject` breaks something while the robot moves and returns the steady-clock nanoseconds at which it broke;
+    `recover` undoes it, `prepare` runs once before. `detection_s` is the promised time until braking begins, less one
+    tick and 10 ms; None: no stop is promised. `expect`: the controller's mode, source or reason must be one of these
+    after the injection; `evidence`: a node whose diagnostics must contain a text. After `recover` the robot must drive
+    again without a restart of the controller; a `latched` fault must keep it standing until then, however long.
+    `abrupt_stop`: the stop may exceed the limits of deceleration and jerk. `exclusive`: it needs the machine alone.
     """
 
     name: str
-    word: Word
-    what: str
-    strike: Callable[[Rig], int]
-    heal: Callable[[Rig], object] = nothing
-    ready: Callable[[Rig], object] = nothing
+    type: FaultType
+    title: str
+    inject: Callable[[Rig], int]
+    recover: Callable[[Rig], object] = do_nothing
+    prepare: Callable[[Rig], object] = do_nothing
     setup: Setup = field(default_factory=Setup)
-    notice_s: float | None
+    detection_s: float | None
     expect: tuple[str, ...] = ()
     evidence: tuple[str, str] | None = None
     latched: bool = False
-    stays: bool = True
-    abrupt: bool = False
+    stays_stopped: bool = True
+    abrupt_stop: bool = False
     keeps_driving: bool = False
     silence_allowed: bool = False
     exclusive: bool = False
     quick: bool = False
-    most_repeats: int | None = None
+    max_repeats: int | None = None

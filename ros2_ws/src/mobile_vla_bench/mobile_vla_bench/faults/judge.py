@@ -97,13 +97,13 @@ class LimitJudge:
 
     def _judge_velocity(self, sample: Sample) -> None:
         if not all(map(math.isfinite, (sample.forward, sample.left, sample.turn, *sample.others))):
-            self._blame(f"not a number: {sample[1:]}")
+            self._record_violation(f"not a number: {sample[1:]}")
         for name, limits in self._axes:
             value = getattr(sample, name)
             if not -limits.reverse - ROUNDING <= value <= limits.forward + ROUNDING:
-                self._blame(f"{name} {value:.4f} beyond -{limits.reverse:g} to {limits.forward:g}")
+                self._record_violation(f"{name} {value:.4f} beyond -{limits.reverse:g} to {limits.forward:g}")
         if any(sample.others) or (sample.left and not self._lateral):
-            self._blame(f"a component this base does not have: left {sample.left}, others {sample.others}")
+            self._record_violation(f"a component this base does not have: left {sample.left}, others {sample.others}")
 
     def _judge_step(self, name: str, limits: AxisLimits, before: float, after: float, within_s: float) -> None:
         if before * after < 0:
@@ -111,7 +111,9 @@ class LimitJudge:
         else:
             allowed = limits.accel if abs(after) > abs(before) else limits.decel
         if abs(after - before) > allowed * max(within_s, 0.0) + ROUNDING:
-            self._blame(f"{name} from {before:.4f} to {after:.4f} within {within_s:.4f} s, allowed {allowed:g} per s")
+            self._record_violation(
+                f"{name} from {before:.4f} to {after:.4f} within {within_s:.4f} s, allowed {allowed:g} per s"
+            )
 
     def _judge_slopes(self, last: Sample, sample: Sample, gap_s: float, before: tuple[_Slope, ...] | None) -> None:
         moved_s = min(gap_s, self._period_s)
@@ -125,34 +127,34 @@ class LimitJudge:
             change = max(now.low - was.high, was.low - now.high)
             steepest = max(limits.accel, limits.decel)
             if change > limits.jerk * (gap_s + STAMP_ERROR_S) + steepest * (error + self._slopes_error) + ROUNDING:
-                self._blame(f"{name} slope changed by {change:.3f} per s within {gap_s:.4f} s")
+                self._record_violation(f"{name} slope changed by {change:.3f} per s within {gap_s:.4f} s")
 
     def _judge_gap(self, gap_s: float, last: Sample) -> None:
         self.longest_gap_s = max(self.longest_gap_s, gap_s)
         if gap_s > SILENCE_S and last.moving and not self.silence_allowed:
-            self._blame(f"silent for {gap_s:.3f} s after a command that moves")
+            self._record_violation(f"silent for {gap_s:.3f} s after a command that moves")
 
-    def _blame(self, sentence: str) -> None:
+    def _record_violation(self, sentence: str) -> None:
         self.violations.append(sentence)
 
 
 class Stop(NamedTuple):
-    """When braking began and when the zeros began, in seconds after the strike; None: it did not happen."""
+    """When braking began and when the zeros began, in seconds after the injection; None: it did not happen."""
 
     braked_s: float | None
     zero_s: float | None
 
 
-def find_stop(samples: list[Sample], struck_ns: int, cruise: Sample, stays: bool) -> Stop:
+def find_stop(samples: list[Sample], injected_ns: int, cruise: Sample, stays_stopped: bool) -> Stop:
     """The first command below cruising speed, and the first zero (that no motion follows, when it must stay)."""
-    after = [sample for sample in samples if sample.arrival_ns > struck_ns]
+    after = [sample for sample in samples if sample.arrival_ns > injected_ns]
     braked = next((s for s in after if _slower(s, cruise)), None)
-    if stays:
+    if stays_stopped:
         last_motion = max((index for index, sample in enumerate(after) if sample.moving), default=-1)
         zero = after[last_motion + 1] if last_motion + 1 < len(after) else None
     else:
         zero = next((sample for sample in after if not sample.moving), None)
-    return Stop(*(None if found is None else (found.arrival_ns - struck_ns) / 1e9 for found in (braked, zero)))
+    return Stop(*(None if found is None else (found.arrival_ns - injected_ns) / 1e9 for found in (braked, zero)))
 
 
 def from_rest(samples: list[Sample], seconds: float) -> list[Sample]:

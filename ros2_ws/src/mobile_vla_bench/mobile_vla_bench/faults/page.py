@@ -43,7 +43,7 @@ def fault_table(measured: Mapping[str, Any]) -> str:
     metrics = _by_name(measured)
     failures = measured["executed"]["failures"]
     rows = [_row(name, metrics, name in failures) for name in FAULTS]
-    columns = "| fault | word | what | n | brakes, worst | promised | zero, median | worst | promised | |"
+    columns = "| fault | type | what | n | brakes, worst | promised | zero, median | worst | promised | |"
     return "\n".join([_summary(measured), "", columns, "|---|---|---|---|---|---|---|---|---|---|", *rows])
 
 
@@ -78,7 +78,7 @@ def _row(name: str, metrics: Mapping[str, Mapping[str, Any]], broken: bool) -> s
     repetitions = worst.get("n") or metrics.get(f"{name}.repetitions", {}).get("value", 0)
     times = (brake.get("value"), brake.get("target"), middle.get("value"), worst.get("value"), worst.get("target"))
     verdict = "not run" if not repetitions else "**broken**" if broken else "kept"
-    cells = [f"`{name}`", fault.word.value, fault.what, str(repetitions), *map(_ms, times), verdict]
+    cells = [f"`{name}`", fault.type.value, fault.title, str(repetitions), *map(_ms, times), verdict]
     return f"| {' | '.join(cells)} |"
 
 

@@ -9,11 +9,11 @@ from std_srvs.srv import SetBool
 
 from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla_bench.faults.deeds import freeze, kill, restart, show_neutral, tell, thaw
-from mobile_vla_bench.faults.fault import Fault, Word
+from mobile_vla_bench.faults.fault import Fault, FaultType
+from mobile_vla_bench.faults.injections import kill, pause, restart, resume, show_neutral, tell
 from mobile_vla_bench.faults.judge import LimitJudge, from_rest
 from mobile_vla_bench.faults.rig import Rig, parameter_messages
-from mobile_vla_bench.faults.setup import Broken, Setup
+from mobile_vla_bench.faults.setup import PromiseBroken, Setup
 from mobile_vla_bench.faults.sources import DEFAULTS, JOY_S
 from mobile_vla_ros.topics import ARM, RESET_ESTOP, TRIGGER_ESTOP
 
@@ -26,7 +26,7 @@ RESET_WITHIN_S = 2.0
 STANDING_S = 2.0
 AUTONOMY_BACK_S = JOY_S + 2 * DEFAULTS.teleop.dwell_s
 EARLY_S = 0.1
-MOST_HAND_BACKS = 5
+MAX_HAND_BACKS = 5
 HANDOVER_S = DEFAULTS.limits.handover.duration_s
 GAMEPAD = Setup(actors=("policy", "joy"), gamepad=True, driver="joy")
 FREEZING = Setup(
@@ -37,7 +37,7 @@ FREEZING = Setup(
 def stop_by_service(rig: Rig) -> int:
     """The e-stop service; a reset right after it must be refused."""
     sent_ns, _ = rig.call(TRIGGER_ESTOP)
-    _refuses_reset(rig, "right after the stop")
+    _check_reset_refused(rig, "right after the stop")
     return sent_ns
 
 
@@ -51,12 +51,12 @@ def reset(rig: Rig) -> None:
     rig.until(lambda: rig.call(RESET_ESTOP)[1].success, RESET_WITHIN_S, "the reset of the emergency stop")
     rig.spin(STILL_S)
     if rig.moving or not rig.mode_is("disarmed"):
-        raise Broken(f"the reset restarted motion (state: {rig.state_words()})")
+        raise PromiseBroken(f"the reset restarted motion (state: {rig.state_text()})")
 
 
 def release_device(rig: Rig) -> None:
     """A reset is refused while the device is pressed, and works after it."""
-    _refuses_reset(rig, "while the device was pressed")
+    _check_reset_refused(rig, "while the device was pressed")
     rig.press_estop(False)
     rig.spin(0.1)
     reset(rig)
@@ -68,7 +68,7 @@ def disarm(rig: Rig) -> int:
     return sent_ns
 
 
-def know_the_services(rig: Rig) -> None:
+def discover_services(rig: Rig) -> None:
     """Let the controller discover this process's clients before the clock runs, as those of a standing panel are."""
     for service in (TRIGGER_ESTOP, RESET_ESTOP, ARM):
         rig.client(service)
@@ -81,46 +81,46 @@ def hand_back(rig: Rig) -> None:
     On a busy machine an action may come too late during the hand-over. The robot then brakes, which the hand-over set
     does not limit; such a hand-over shows nothing, so the person takes over and gives back once more.
     """
-    for _ in range(MOST_HAND_BACKS):
+    for _ in range(MAX_HAND_BACKS):
         if _handed_back_undisturbed(rig):
             return
         taken_ns = rig.tell("pad", "ok 0 0")
-        rig.until(lambda: "joy" in rig.said(taken_ns) and not rig.moving, STANDING_S, "standing")  # noqa: B023
-    raise Broken(f"autonomy was interrupted in each of {MOST_HAND_BACKS} hand-overs (state: {rig.state_words()})")
+        rig.until(lambda: "joy" in rig.reported(taken_ns) and not rig.moving, STANDING_S, "standing")  # noqa: B023
+    raise PromiseBroken(f"autonomy was interrupted in each of {MAX_HAND_BACKS} hand-overs (state: {rig.state_text()})")
 
 
 def _handed_back_undisturbed(rig: Rig) -> bool:
     """Judge one hand-over by the controller's stamps; false where something interrupted it."""
     before = len(rig.samples)
     released_ns = rig.tell("pad", "release")
-    rig.until(lambda: "autonomy" in rig.said(released_ns), 5.0, "autonomy after the hand-back")
+    rig.until(lambda: "autonomy" in rig.reported(released_ns), 5.0, "autonomy after the hand-back")
     resumed_ns = next(when for when, words in rig.states if when >= released_ns and "autonomy" in words)
     if (resumed_ns - released_ns) / 1e9 < DEFAULTS.teleop.dwell_s - EARLY_S:
-        raise Broken(f"autonomy came back {(resumed_ns - released_ns) / 1e9:.2f} s after the release")
+        raise PromiseBroken(f"autonomy came back {(resumed_ns - released_ns) / 1e9:.2f} s after the release")
     rig.spin(HANDOVER_S + EARLY_S)
     if any("autonomy" not in words for when, words in rig.states if when >= resumed_ns):
         return False
-    judge = LimitJudge(_tighter(rig.promised))
+    judge = LimitJudge(_handover_limits(rig.promised))
     for sample in from_rest(rig.samples[before:], HANDOVER_S - EARLY_S):
         judge.take(sample)
     if judge.violations:
-        raise Broken(f"hand-back beyond the hand-over limits: {judge.violations[0]}")
+        raise PromiseBroken(f"hand-back beyond the hand-over limits: {judge.violations[0]}")
     return True
 
 
 def enable_pad(enabled: bool) -> Callable[[Rig], int]:
     """Listen to the pad, or no longer, by parameter; the steady time after the answer."""
 
-    def deed(rig: Rig) -> int:
+    def inject(rig: Rig) -> int:
         (result,) = rig.set_parameters(parameter_messages({"teleop.joy.enabled": enabled}))
         if not result.successful:
-            raise Broken(f"teleop.joy.enabled was refused: {result.reason}")
+            raise PromiseBroken(f"teleop.joy.enabled was refused: {result.reason}")
         return time.monotonic_ns()
 
-    return deed
+    return inject
 
 
-def listen_to_the_pad_again(rig: Rig) -> None:
+def enable_pad_again(rig: Rig) -> None:
     """Enabled again, and the person lets the stick go."""
     enable_pad(True)(rig)
     show_neutral("pad")(rig)
@@ -129,27 +129,27 @@ def listen_to_the_pad_again(rig: Rig) -> None:
 def kill_at_rest(role: str) -> Callable[[Rig], int]:
     """The person stops, keeps control, and is gone."""
 
-    def strike(rig: Rig) -> int:
+    def inject(rig: Rig) -> int:
         rig.tell(role, "ok 0 0")
         rig.until(lambda: not rig.moving, STANDING_S, "standing")
         rig.spin(STILL_S)
         return rig.actors[role].kill()
 
-    return strike
+    return inject
 
 
-def stay_then_release(role: str) -> Callable[[Rig], None]:
+def hold_until_release(role: str) -> Callable[[Rig], None]:
     """Nothing moves however long nobody says a word; a release, and only that, hands back."""
 
-    def repair(rig: Rig) -> None:
+    def recover(rig: Rig) -> None:
         rig.spin(AUTONOMY_BACK_S)
         if rig.moving or not rig.mode_is("hold"):
-            raise Broken(f"the robot did not wait for the person (state: {rig.state_words()})")
+            raise PromiseBroken(f"the robot did not wait for the person (state: {rig.state_text()})")
         restart(role, neutral=True)(rig)
         released_ns = rig.tell(role, "release")
-        rig.until(lambda: "autonomy" in rig.said(released_ns), 5.0, "autonomy after the release")
+        rig.until(lambda: "autonomy" in rig.reported(released_ns), 5.0, "autonomy after the release")
 
-    return repair
+    return recover
 
 
 def kill_gamepad(rig: Rig) -> int:
@@ -167,13 +167,13 @@ def restart_gamepad(rig: Rig) -> None:
     rig.spin(STILL_S)
 
 
-def _refuses_reset(rig: Rig, when: str) -> None:
+def _check_reset_refused(rig: Rig, when: str) -> None:
     _, answer = rig.call(RESET_ESTOP)
     if answer.success:
-        raise Broken(f"the emergency stop was reset {when}")
+        raise PromiseBroken(f"the emergency stop was reset {when}")
 
 
-def _tighter(config: ControllerConfig) -> ControllerConfig:
+def _handover_limits(config: ControllerConfig) -> ControllerConfig:
     """The hand-over set as plain limits."""
     shares, linear, turn = config.limits.handover, config.limits.linear, config.limits.turn
     return with_values(
@@ -194,50 +194,50 @@ def _tighter(config: ControllerConfig) -> ControllerConfig:
 STOPS = (
     Fault(
         name="estop_service",
-        word=Word.OFF,
-        what="emergency stop by service",
-        strike=stop_by_service,
-        heal=reset,
-        ready=know_the_services,
-        notice_s=0.0,
+        type=FaultType.OFF,
+        title="emergency stop by service",
+        inject=stop_by_service,
+        recover=reset,
+        prepare=discover_services,
+        detection_s=0.0,
         expect=("estop",),
         evidence=("controller", "emergency stop is latched"),
         latched=True,
-        abrupt=True,
+        abrupt_stop=True,
         quick=True,
     ),
     Fault(
         name="estop_topic",
-        word=Word.OFF,
-        what="emergency stop by a device on the estop topic",
-        strike=stop_by_device,
-        heal=release_device,
-        notice_s=0.0,
+        type=FaultType.OFF,
+        title="emergency stop by a device on the estop topic",
+        inject=stop_by_device,
+        recover=release_device,
+        detection_s=0.0,
         expect=("estop",),
         evidence=("controller", "emergency stop is latched"),
         latched=True,
-        abrupt=True,
+        abrupt_stop=True,
         quick=True,
     ),
     Fault(
         name="estop_cut_off",
-        word=Word.GARBAGE,
-        what="bytes on the estop topic that are no message: a device that cannot be understood may be pressed",
-        strike=lambda rig: rig.garble_estop(),
-        heal=reset,
-        notice_s=0.0,
+        type=FaultType.GARBAGE,
+        title="bytes on the estop topic that are no message: a device that cannot be understood may be pressed",
+        inject=lambda rig: rig.send_malformed_estop(),
+        recover=reset,
+        detection_s=0.0,
         expect=("estop",),
         evidence=("controller", "failed.estop.Undecodable"),
         latched=True,
-        abrupt=True,
+        abrupt_stop=True,
     ),
     Fault(
         name="disarm_while_driving",
-        word=Word.OFF,
-        what="the operator disarms a moving robot",
-        strike=disarm,
-        ready=know_the_services,
-        notice_s=0.0,
+        type=FaultType.OFF,
+        title="the operator disarms a moving robot",
+        inject=disarm,
+        prepare=discover_services,
+        detection_s=0.0,
         expect=("disarmed",),
         latched=True,
     ),
@@ -246,35 +246,35 @@ STOPS = (
 OVERRIDES = (
     Fault(
         name="takeover_by_pad",
-        word=Word.OFF,
-        what="a person takes over and stops; then hands back",
+        type=FaultType.OFF,
+        title="a person takes over and stops; then hands back",
         setup=Setup(actors=("policy", "pad"), parameters={"controller": {"limits.handover.duration_s": HANDOVER_S}}),
-        strike=tell("pad", "ok 0 0"),
-        heal=hand_back,
-        notice_s=0.0,
+        inject=tell("pad", "ok 0 0"),
+        recover=hand_back,
+        detection_s=0.0,
         expect=("joy",),
         latched=True,
         quick=True,
     ),
     Fault(
         name="two_overrides",
-        word=Word.WRONG,
-        what="the keyboard drives while the gamepad says stop: the gamepad counts",
+        type=FaultType.WRONG,
+        title="the keyboard drives while the gamepad says stop: the gamepad counts",
         setup=Setup(actors=("policy", "keyboard", "pad"), driver="keyboard"),
-        strike=tell("pad", "ok 0 0"),
-        heal=tell("pad", "release"),
-        notice_s=0.0,
+        inject=tell("pad", "ok 0 0"),
+        recover=tell("pad", "release"),
+        detection_s=0.0,
         expect=("joy",),
         latched=True,
     ),
     Fault(
         name="keyboard_killed_at_rest",
-        word=Word.OFF,
-        what="SIGKILL to a keyboard that has control and stands still: autonomy must not take over",
+        type=FaultType.OFF,
+        title="SIGKILL to a keyboard that has control and stands still: autonomy must not take over",
         setup=Setup(actors=("policy", "keyboard"), driver="keyboard"),
-        strike=kill_at_rest("keyboard"),
-        heal=stay_then_release("keyboard"),
-        notice_s=None,
+        inject=kill_at_rest("keyboard"),
+        recover=hold_until_release("keyboard"),
+        detection_s=None,
         expect=("teleop_lost",),
         latched=True,
         quick=True,
@@ -284,12 +284,12 @@ OVERRIDES = (
 DISABLED = (
     Fault(
         name="pad_disabled_in_control",
-        word=Word.WRONG,
-        what="the pad that drives is disabled by parameter, its stick held: the robot holds",
+        type=FaultType.WRONG,
+        title="the pad that drives is disabled by parameter, its stick held: the robot holds",
         setup=Setup(actors=("policy", "pad"), driver="pad"),
-        strike=enable_pad(False),
-        heal=listen_to_the_pad_again,
-        notice_s=0.0,
+        inject=enable_pad(False),
+        recover=enable_pad_again,
+        detection_s=0.0,
         expect=("teleop_lost",),
         latched=True,
     ),
@@ -298,92 +298,92 @@ DISABLED = (
 PADS = (
     Fault(
         name="deadman_released",
-        word=Word.OFF,
-        what="the deadman button is released at full stick",
+        type=FaultType.OFF,
+        title="the deadman button is released at full stick",
         setup=GAMEPAD,
-        strike=tell("joy", "released"),
-        heal=tell("joy", "released 0 0"),
-        notice_s=PAD_PERIOD_S,
+        inject=tell("joy", "released"),
+        recover=tell("joy", "released 0 0"),
+        detection_s=PAD_PERIOD_S,
         expect=("dwell",),
     ),
     Fault(
         name="joy_killed",
-        word=Word.OFF,
-        what="the joystick driver dies with the button held (pad unplugged)",
+        type=FaultType.OFF,
+        title="the joystick driver dies with the button held (pad unplugged)",
         setup=GAMEPAD,
-        strike=kill("joy"),
-        heal=restart("joy", neutral=True),
-        notice_s=PAD_TIMEOUT_S,
+        inject=kill("joy"),
+        recover=restart("joy", neutral=True),
+        detection_s=PAD_TIMEOUT_S,
         expect=("teleop_lost",),
         latched=True,
     ),
     Fault(
         name="joy_stopped",
-        word=Word.STUCK,
-        what="the joystick driver hangs with the button held",
+        type=FaultType.STUCK,
+        title="the joystick driver hangs with the button held",
         setup=GAMEPAD,
-        strike=freeze("joy"),
-        heal=thaw("joy", neutral=True),
-        notice_s=PAD_TIMEOUT_S,
+        inject=pause("joy"),
+        recover=resume("joy", neutral=True),
+        detection_s=PAD_TIMEOUT_S,
         expect=("teleop_lost",),
         latched=True,
     ),
     Fault(
         name="joy_empty",
-        word=Word.OFF,
-        what="the driver of an unplugged pad sends empty arrays",
+        type=FaultType.OFF,
+        title="the driver of an unplugged pad sends empty arrays",
         setup=GAMEPAD,
-        strike=tell("joy", "empty"),
-        heal=show_neutral("joy"),
-        notice_s=PAD_TIMEOUT_S,
+        inject=tell("joy", "empty"),
+        recover=show_neutral("joy"),
+        detection_s=PAD_TIMEOUT_S,
         expect=("teleop_lost",),
         evidence=("gamepad", "ignored.joy.empty"),
         latched=True,
     ),
     Fault(
         name="joy_negative_stamp",
-        word=Word.WRONG,
-        what="the joystick driver stamps before zero, with the button held",
+        type=FaultType.WRONG,
+        title="the joystick driver stamps before zero, with the button held",
         setup=GAMEPAD,
-        strike=tell("joy", "negative_stamp"),
-        heal=show_neutral("joy"),
-        notice_s=PAD_TIMEOUT_S,
+        inject=tell("joy", "negative_stamp"),
+        recover=show_neutral("joy"),
+        detection_s=PAD_TIMEOUT_S,
         expect=("teleop_lost",),
         evidence=("gamepad", "ignored.joy."),
         latched=True,
     ),
     Fault(
         name="joy_repeats_old_state",
-        word=Word.STUCK,
-        what="the driver repeats the last state, stamp included, with the button held",
+        type=FaultType.STUCK,
+        title="the driver repeats the last state, stamp included, with the button held",
         setup=GAMEPAD,
-        strike=tell("joy", "repeat"),
-        heal=show_neutral("joy"),
-        notice_s=PAD_TIMEOUT_S,
+        inject=tell("joy", "repeat"),
+        recover=show_neutral("joy"),
+        detection_s=PAD_TIMEOUT_S,
         expect=("teleop_lost",),
         evidence=("gamepad", "ignored.joy.repeated"),
         latched=True,
     ),
     Fault(
         name="joy_frozen_fresh_stamps",
-        word=Word.STUCK,
-        what=f"the pad freezes, its driver stamps the old values anew (gamepad.frozen_s {PAD_FROZEN_S:g})",
+        type=FaultType.STUCK,
+        title=f"the pad freezes, its driver stamps the old values anew (gamepad.frozen_s {PAD_FROZEN_S:g})",
         setup=FREEZING,
-        strike=tell("joy", "frozen"),
-        heal=show_neutral("joy"),
-        notice_s=PAD_FROZEN_S + PAD_PERIOD_S + JOY_S,
+        inject=tell("joy", "frozen"),
+        recover=show_neutral("joy"),
+        detection_s=PAD_FROZEN_S + PAD_PERIOD_S + JOY_S,
         expect=("teleop_lost",),
         evidence=("gamepad", "frozen"),
         latched=True,
     ),
     Fault(
         name="gamepad_killed",
-        word=Word.OFF,
-        what="SIGKILL to the gamepad process with the button held",
+        type=FaultType.OFF,
+        title="SIGKILL to the gamepad process with the button held",
         setup=GAMEPAD,
-        strike=kill_gamepad,
-        heal=restart_gamepad,
-        notice_s=JOY_S,
+        inject=kill_gamepad,
+        recover=restart_gamepad,
+        detection_s=JOY_S,
         expect=("teleop_lost",),
         latched=True,
     ),

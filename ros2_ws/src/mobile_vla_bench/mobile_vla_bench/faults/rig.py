@@ -29,7 +29,7 @@ from mobile_vla_bench.faults.actor import Actor
 from mobile_vla_bench.faults.judge import LimitJudge, Sample
 from mobile_vla_bench.faults.scheduling import prefer_this_process
 from mobile_vla_bench.faults.scripted_inference import FOLDER
-from mobile_vla_bench.faults.setup import Broken, Setup
+from mobile_vla_bench.faults.setup import PromiseBroken, Setup
 from mobile_vla_bench.operator import Operator
 from mobile_vla_bringup.graph import KINDS, Graph, NodeKind, NodeSpec
 from mobile_vla_bringup.processes import NodeProcess
@@ -180,7 +180,7 @@ class Rig:
         try:
             self.operator.wait(condition, timeout_s, what, self._work)
         except UserError:
-            raise Broken(f"{what} did not happen within {timeout_s:g} s (state: {self.state_words()})") from None
+            raise PromiseBroken(f"{what} did not happen within {timeout_s:g} s (state: {self.state_text()})") from None
 
     def _work(self) -> None:
         for work in self.background:
@@ -211,8 +211,8 @@ class Rig:
 
         try:
             self.until(agreed, CRUISE_TIMEOUT_S, "arming")
-        except Broken as error:
-            raise Broken(f"{error}; the controller says: {refusal or 'nothing'}") from None
+        except PromiseBroken as error:
+            raise PromiseBroken(f"{error}; the controller says: {refusal or 'nothing'}") from None
 
     def client(self, service: Service) -> Any:
         """This process's client of a service, made once."""
@@ -248,17 +248,17 @@ class Rig:
         sent = [sample.sent_ns for sample in self.samples[before:] if sample.sent_ns is not None]
         return (len(sent) - 1) * 1e9 / (sent[-1] - sent[0]) if len(sent) > 1 else 0.0
 
-    def garble_estop(self) -> int:
+    def send_malformed_estop(self) -> int:
         """Bytes on `estop` that are no message; the steady time just before."""
-        struck_ns = time.monotonic_ns()
+        injected_ns = time.monotonic_ns()
         self._estop.publish(b"\0\1\0\0")
-        return struck_ns
+        return injected_ns
 
     def press_estop(self, pressed: bool) -> int:
         """What a stop device publishes; the steady time just before."""
-        struck_ns = time.monotonic_ns()
+        injected_ns = time.monotonic_ns()
         self._estop.publish(Bool(data=pressed))
-        return struck_ns
+        return injected_ns
 
     # driving
 
@@ -287,7 +287,11 @@ class Rig:
 
         if driver == "joy":
             self.forget_evidence("gamepad")
-            self.until(lambda: steady() or self._lets_go(), CRUISE_TIMEOUT_S, "motion, or a word of the gamepad")
+            self.until(
+                lambda: steady() or self._release_deadman_if_asked(),
+                CRUISE_TIMEOUT_S,
+                "motion, or a word of the gamepad",
+            )
         self.until(steady, CRUISE_TIMEOUT_S, f"steady motion under {wanted}")
         return self.samples[-1]
 
@@ -295,10 +299,10 @@ class Rig:
         """Let actions live no longer than the promises count on: with a latency of 0.1 s at most. The first steps of a
         process that starts beside many others are slower. On a machine that stays too busy the trial goes on."""
         shortest_s = with_values(ControllerConfig(), self._parameters("controller")).staleness.action_min_s
-        with suppress(Broken):
+        with suppress(PromiseBroken):
             self.until(lambda: self.action_lifetime_s <= shortest_s, SETTLED_S, "a latency of 0.1 s at most")
 
-    def _lets_go(self) -> bool:
+    def _release_deadman_if_asked(self) -> bool:
         """A person does what the gamepad says: after a gap in the pad's states the deadman must be released once."""
         if "release" not in self.operator.messages.get("gamepad", ""):
             return False
@@ -330,14 +334,14 @@ class Rig:
         """How long an action may be used after its image, as the controller last said; infinite before."""
         return float(self.operator.state_values().get("action_lifetime_s", "inf"))
 
-    def said(self, since_ns: int) -> set[str]:
+    def reported(self, since_ns: int) -> set[str]:
         """Every mode, source and reason the controller said since a steady time."""
         return {word for when_ns, words in self.states if when_ns >= since_ns for word in words}
 
-    def state_words(self) -> str:
+    def state_text(self) -> str:
         """The controller's last state in one line."""
-        said = self.operator.state.message or "the controller has said nothing"
-        return f"{said}; gamepad: {self.operator.messages.get('gamepad', '')}" if self.setup.gamepad else said
+        reported = self.operator.state.message or "the controller has said nothing"
+        return f"{reported}; gamepad: {self.operator.messages.get('gamepad', '')}" if self.setup.gamepad else reported
 
     def evidence(self, node: str, text: str) -> bool:
         """Whether a node's diagnostics contain a text."""
@@ -375,7 +379,7 @@ class Rig:
         supervised = self.supervisor is not None and name in self.setup.supervised
         pid = self.supervisor.pid(name) if self.supervisor and supervised else self.processes[name].pid
         segments = segments_of(pid)
-        struck_ns = time.monotonic_ns()
+        injected_ns = time.monotonic_ns()
         os.kill(pid, signal.SIGKILL)
         self._closing.append(lambda: sweep(segments))
-        return struck_ns
+        return injected_ns

@@ -37,13 +37,13 @@ class Policy(Velocities):
     def serve(self, node: Node) -> None:
         self._status = topics.DIAGNOSTICS.publisher(node)
         topics.POLICY_RESET.server(node, self._reset)
-        node.create_timer(READY_PERIOD_S, self._say)
+        node.create_timer(READY_PERIOD_S, self._publish_status)
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = True
         return response
 
-    def _say(self) -> None:
+    def _publish_status(self) -> None:
         status = DiagnosticStatus(
             name="/inference",
             message="running",

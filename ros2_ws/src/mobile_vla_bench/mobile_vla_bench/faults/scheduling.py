@@ -17,7 +17,7 @@ def die_with_parent(number: signal.Signals) -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
-def begin_lane() -> None:
+def start_worker() -> None:
     """Set up a process that runs faults: it never outlives its parent, and cleans up undisturbed once interrupted."""
     die_with_parent(signal.SIGTERM)
     signal.signal(signal.SIGINT, _interrupt_once)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-class Broken(Exception):
+class PromiseBroken(Exception):
     """A promise that was not kept, in words."""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mobile_vla.control.config import ControllerConfig
-from mobile_vla_bench.faults.deeds import freeze, kill, restart, tell, thaw
-from mobile_vla_bench.faults.fault import Fault, Word
+from mobile_vla_bench.faults.fault import Fault, FaultType
+from mobile_vla_bench.faults.injections import kill, pause, restart, resume, tell
 from mobile_vla_bench.faults.setup import Setup
 
 DEFAULTS = ControllerConfig()
@@ -37,12 +37,12 @@ _QUICK_STOPPED = ("policy", "scan", "odom")
 KILLED = tuple(
     Fault(
         name=f"{role}_killed",
-        word=Word.OFF,
-        what=f"SIGKILL to the process that sends {role}",
+        type=FaultType.OFF,
+        title=f"SIGKILL to the process that sends {role}",
         setup=setup,
-        strike=kill(role),
-        heal=restart(role, neutral=latched),
-        notice_s=timeout_s,
+        inject=kill(role),
+        recover=restart(role, neutral=latched),
+        detection_s=timeout_s,
         expect=(reason,),
         latched=latched,
         quick=role in _QUICK_KILLED,
@@ -52,12 +52,12 @@ KILLED = tuple(
 STOPPED = tuple(
     Fault(
         name=f"{role}_stopped",
-        word=Word.STUCK,
-        what=f"SIGSTOP to the process that sends {role}",
+        type=FaultType.STUCK,
+        title=f"SIGSTOP to the process that sends {role}",
         setup=setup,
-        strike=freeze(role),
-        heal=thaw(role, neutral=latched),
-        notice_s=timeout_s,
+        inject=pause(role),
+        recover=resume(role, neutral=latched),
+        detection_s=timeout_s,
         expect=(reason,),
         latched=latched,
         quick=role in _QUICK_STOPPED,
@@ -67,14 +67,14 @@ STOPPED = tuple(
 SLOWED = tuple(
     Fault(
         name=f"{role}_slow",
-        word=Word.SLOW,
-        what=f"{role} at a tenth of its rate: brakes between two messages",
+        type=FaultType.SLOW,
+        title=f"{role} at a tenth of its rate: brakes between two messages",
         setup=setup,
-        strike=tell(role, "slow"),
-        heal=tell(role, "ok"),
-        notice_s=timeout_s,
+        inject=tell(role, "slow"),
+        recover=tell(role, "ok"),
+        detection_s=timeout_s,
         expect=(reason,),
-        stays=False,
+        stays_stopped=False,
     )
     for role, setup, timeout_s, reason, latched in _SOURCES
     if not latched and role != "odom"
@@ -82,21 +82,21 @@ SLOWED = tuple(
 INTERMITTENT = (
     Fault(
         name="policy_intermittent",
-        word=Word.INTERMITTENT,
-        what="actions one second on, one second off",
-        strike=tell("policy", "intermittent"),
-        heal=tell("policy", "ok"),
-        notice_s=ACTION_S,
+        type=FaultType.INTERMITTENT,
+        title="actions one second on, one second off",
+        inject=tell("policy", "intermittent"),
+        recover=tell("policy", "ok"),
+        detection_s=ACTION_S,
         expect=("stale_action",),
-        stays=False,
+        stays_stopped=False,
     ),
     Fault(
         name="policy_delayed",
-        word=Word.DELAYED,
-        what="actions arrive 1.5 s after their image",
-        strike=tell("policy", "delayed"),
-        heal=tell("policy", "ok"),
-        notice_s=ACTION_S,
+        type=FaultType.DELAYED,
+        title="actions arrive 1.5 s after their image",
+        inject=tell("policy", "delayed"),
+        recover=tell("policy", "ok"),
+        detection_s=ACTION_S,
         expect=("stale_action",),
         evidence=("controller", "ignored.action.too_old"),
     ),

@@ -15,30 +15,30 @@ from mobile_vla.errors import UserError
 from mobile_vla_bench.faults.fault import Fault
 from mobile_vla_bench.faults.judge import Sample, Stop, braking_s, find_stop
 from mobile_vla_bench.faults.rig import Rig
-from mobile_vla_bench.faults.setup import Broken
+from mobile_vla_bench.faults.setup import PromiseBroken
 from mobile_vla_ros.domain import borrowed
 
 SLACK_S = 0.010
-PATIENCE_S = 3.0
+STOP_TIMEOUT_S = 3.0
 STANDS_S = 0.15
 LATCHED_S = 0.8
 UNDISTURBED_S = 0.6
-SAID_WITHIN_S = 1.5
+REPORTED_WITHIN_S = 1.5
 EVIDENCE_WITHIN_S = 3.0
 PHASE_S = 0.1
 
 
-class _Strike(NamedTuple):
-    """When it was, from which speed, and how many commands had come before."""
+class _Injected(NamedTuple):
+    """An injected fault: when, at which speed, and how many commands had come before."""
 
-    struck_ns: int
+    injected_ns: int
     cruise: Sample
     before: int
 
 
 @dataclass
 class Result:
-    """What was seen of one fault. Times in seconds after the strike, promises beside them.
+    """What was seen of one fault. Times in seconds after the injection, promises beside them.
 
     `longest_gap_s` is between two commands by their stamps, `longest_arrival_gap_s` as they arrived, `latest_tick_ms`
     what the controller says of its own timer: a long gap on arrival alone is the transport's or the observer's.
@@ -63,7 +63,7 @@ class Result:
         return self.repeats > 0 and not self.violations and not self.problems
 
     @property
-    def sentences(self) -> list[str]:
+    def failures(self) -> list[str]:
         """Everything that speaks against it."""
         return self.problems + self.violations
 
@@ -76,7 +76,7 @@ def run_fault(fault: Fault, repeats: int, changes: Mapping[str, Any] | None = No
     """Run one fault on a domain of its own. `changes` misconfigures the controller, not what is promised."""
     result = Result(fault.name)
     started_s = time.monotonic()
-    wanted = min(repeats, fault.most_repeats or repeats)
+    wanted = min(repeats, fault.max_repeats or repeats)
     with borrowed() as domain_id, tempfile.TemporaryDirectory(prefix="mobile_vla_fault_") as folder:
         try:
             with Rig(fault.setup, changes or {}, domain_id, Path(folder)) as rig:
@@ -84,85 +84,87 @@ def run_fault(fault: Fault, repeats: int, changes: Mapping[str, Any] | None = No
                 result.violations = rig.judge.violations
                 result.longest_gap_s = rig.judge.longest_gap_s
                 result.longest_arrival_gap_s = rig.judge.longest_arrival_gap_s
-        except (Broken, UserError) as error:
+        except (PromiseBroken, UserError) as error:
             result.problems.append(str(error))
     result.seconds = time.monotonic() - started_s
     return result
 
 
-def _repeat(fault: Fault, rig: Rig, result: Result, repeats: int, chance: random.Random) -> None:
+def _repeat(fault: Fault, rig: Rig, result: Result, repeats: int, rng: random.Random) -> None:
     rig.cruise()
-    fault.ready(rig)
+    fault.prepare(rig)
     rig.judge.silence_allowed = fault.silence_allowed
     for number in range(repeats):
         cruise = rig.cruise()
-        rig.spin(chance.uniform(0.0, PHASE_S))
+        rig.spin(rng.uniform(0.0, PHASE_S))
         try:
             _once(fault, rig, result, cruise, number == 0)
-        except Broken as error:
+        except PromiseBroken as error:
             result.problems.append(f"repetition {number + 1}: {error}")
         result.repeats += 1
-        healed_s = time.monotonic()
+        recovery_began_s = time.monotonic()
         try:
-            fault.heal(rig)
-        except Broken as error:
+            fault.recover(rig)
+        except PromiseBroken as error:
             result.problems.append(f"recovery {number + 1}: {error}")
         rig.judge.abrupt_stop_allowed = False
         rig.cruise()
-        result.recovered_s.append(time.monotonic() - healed_s)
-        said = rig.operator.value("controller", "tick_jitter_worst_ms")
-        result.latest_tick_ms = max(result.latest_tick_ms, float(said or 0.0))
+        result.recovered_s.append(time.monotonic() - recovery_began_s)
+        reported = rig.operator.value("controller", "tick_jitter_worst_ms")
+        result.latest_tick_ms = max(result.latest_tick_ms, float(reported or 0.0))
 
 
 def _once(fault: Fault, rig: Rig, result: Result, cruise: Sample, first: bool) -> None:
     if fault.evidence is not None and first:
         rig.forget_evidence()
-    rig.judge.abrupt_stop_allowed = fault.abrupt
+    rig.judge.abrupt_stop_allowed = fault.abrupt_stop
     before = len(rig.samples)
     asked_ns = time.monotonic_ns()
-    struck_ns = fault.strike(rig)
+    injected_ns = fault.inject(rig)
     if fault.keeps_driving:
         rig.spin(UNDISTURBED_S)
         if any(sample[1:4] != cruise[1:4] for sample in rig.samples[before:]):
-            raise Broken("the robot did not keep its speed")
-    elif fault.notice_s is not None:
-        _judge_stop(fault, rig, result, _Strike(struck_ns, cruise, before))
+            raise PromiseBroken("the robot did not keep its speed")
+    elif fault.detection_s is not None:
+        _judge_stop(fault, rig, result, _Injected(injected_ns, cruise, before))
     if fault.expect:
         rig.until(
-            lambda: not rig.said(asked_ns).isdisjoint(fault.expect),
-            SAID_WITHIN_S,
+            lambda: not rig.reported(asked_ns).isdisjoint(fault.expect),
+            REPORTED_WITHIN_S,
             f"{' or '.join(fault.expect)} as reason",
         )
     if fault.latched:
         rig.spin(LATCHED_S)
         if any(sample.moving for sample in rig.samples if sample.arrival_ns > time.monotonic_ns() - LATCHED_S * 1e9):
-            raise Broken("it moved again by itself")
+            raise PromiseBroken("it moved again by itself")
     if fault.evidence is not None and first:
         node, text = fault.evidence
         rig.until(lambda: rig.evidence(node, text), EVIDENCE_WITHIN_S, f"{text!r} in the diagnostics of {node}")
 
 
-def _judge_stop(fault: Fault, rig: Rig, result: Result, strike: _Strike) -> None:
-    assert fault.notice_s is not None
-    struck_ns, cruise, before = strike
+def _judge_stop(fault: Fault, rig: Rig, result: Result, injected: _Injected) -> None:
+    assert fault.detection_s is not None
+    injected_ns, cruise, before = injected
     tick_s = rig.promised.period_s
-    result.promised_brake_s = fault.notice_s + tick_s + SLACK_S
-    result.promised_zero_s = result.promised_brake_s + (0.0 if fault.abrupt else braking_s(rig.promised, cruise))
-    limit_s = result.promised_zero_s + PATIENCE_S
+    result.promised_brake_s = fault.detection_s + tick_s + SLACK_S
+    result.promised_zero_s = result.promised_brake_s + (0.0 if fault.abrupt_stop else braking_s(rig.promised, cruise))
+    limit_s = result.promised_zero_s + STOP_TIMEOUT_S
     lifetime = f"(an action lived {rig.action_lifetime_s:.2f} s)"
     stop = Stop(None, None)
-    while (time.monotonic_ns() - struck_ns) / 1e9 < limit_s:
+    while (time.monotonic_ns() - injected_ns) / 1e9 < limit_s:
         rig.spin(STANDS_S / 5)
-        stop = find_stop(rig.samples[before:], struck_ns, cruise, fault.stays)
-        if stop.zero_s is not None and (time.monotonic_ns() - struck_ns) / 1e9 > stop.zero_s + STANDS_S:
+        stop = find_stop(rig.samples[before:], injected_ns, cruise, fault.stays_stopped)
+        if stop.zero_s is not None and (time.monotonic_ns() - injected_ns) / 1e9 > stop.zero_s + STANDS_S:
             break
     if stop.braked_s is None or stop.zero_s is None:
-        raise Broken(f"no stop within {limit_s:.1f} s (state: {rig.state_words()})")
+        raise PromiseBroken(f"no stop within {limit_s:.1f} s (state: {rig.state_text()})")
     result.braked_s.append(stop.braked_s)
     result.zero_s.append(stop.zero_s)
     if stop.braked_s > result.promised_brake_s:
-        raise Broken(
+        raise PromiseBroken(
             f"braked after {stop.braked_s * 1e3:.0f} ms, promised {result.promised_brake_s * 1e3:.0f} {lifetime}"
         )
     if stop.zero_s > result.promised_zero_s:
-        raise Broken(f"zero after {stop.zero_s * 1e3:.0f} ms, promised {result.promised_zero_s * 1e3:.0f} {lifetime}")
+        raise PromiseBroken(
+            f"zero after {stop.zero_s * 1e3:.0f} ms, promised {result.promised_zero_s * 1e3:.0f} {lifetime}"
+        )

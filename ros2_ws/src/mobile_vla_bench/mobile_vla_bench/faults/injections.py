@@ -6,19 +6,19 @@ from collections.abc import Callable
 
 from mobile_vla_bench.faults.rig import START_TIMEOUT_S, Rig
 
-Deed = Callable[[Rig], int]
-Repair = Callable[[Rig], None]
+Injection = Callable[[Rig], int]
+Recovery = Callable[[Rig], None]
 NEUTRAL_SEEN_S = 5.0
 
 
-def kill(role: str) -> Deed:
+def kill(role: str) -> Injection:
     """SIGKILL a stand-in."""
     return lambda rig: rig.actors[role].kill()
 
 
-def freeze(role: str) -> Deed:
+def pause(role: str) -> Injection:
     """SIGSTOP a stand-in."""
-    return lambda rig: rig.actors[role].freeze()
+    return lambda rig: rig.actors[role].pause()
 
 
 def tell(role: str, line: str) -> Callable[[Rig], int]:
@@ -26,35 +26,35 @@ def tell(role: str, line: str) -> Callable[[Rig], int]:
     return lambda rig: rig.tell(role, line)
 
 
-def restart(role: str, neutral: bool = False) -> Repair:
+def restart(role: str, neutral: bool = False) -> Recovery:
     """Start a killed stand-in again, and let it begin; a person shows neutral first."""
 
-    def repair(rig: Rig) -> None:
+    def recover(rig: Rig) -> None:
         actor = rig.enter(role)
         rig.until(lambda: actor.replies, START_TIMEOUT_S, f"the start of {role}")
         if neutral:
             show_neutral(role)(rig)
 
-    return repair
+    return recover
 
 
-def thaw(role: str, neutral: bool = False) -> Repair:
+def resume(role: str, neutral: bool = False) -> Recovery:
     """SIGCONT; a person shows neutral first."""
 
-    def repair(rig: Rig) -> None:
-        rig.actors[role].thaw()
+    def recover(rig: Rig) -> None:
+        rig.actors[role].resume()
         if neutral:
             show_neutral(role)(rig)
 
-    return repair
+    return recover
 
 
-def show_neutral(role: str) -> Repair:
+def show_neutral(role: str) -> Recovery:
     """The person lets the stick go, and the controller sees it; a released pad may already have given back by then."""
     line, seen = ("released 0 0", {"teleop", "autonomy"}) if role == "joy" else ("ok 0 0", {"teleop"})
 
-    def repair(rig: Rig) -> None:
+    def recover(rig: Rig) -> None:
         since_ns = rig.tell(role, line)
-        rig.until(lambda: rig.said(since_ns) & seen, NEUTRAL_SEEN_S, f"a neutral stick from {role}")
+        rig.until(lambda: rig.reported(since_ns) & seen, NEUTRAL_SEEN_S, f"a neutral stick from {role}")
 
-    return repair
+    return recover
