@@ -64,7 +64,7 @@ def test_names_are_unique_and_every_stop_says_why() -> None:
 
 def test_choosing() -> None:
     assert [fault.name for fault in battery.chosen(["flood", "estop_topic"], False)] == ["flood", "estop_topic"]
-    assert len(battery.chosen(["people"], False)) == len(FAMILIES["people"])
+    assert len(battery.chosen(["gamepad"], False)) == len(FAMILIES["gamepad"])
     assert 10 <= len(battery.chosen([], True)) < len(battery.chosen([], False))
     with pytest.raises(UserError, match="policy_killed"):
         battery.chosen(["policy_kiled"], False)

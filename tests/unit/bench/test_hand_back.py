@@ -10,8 +10,8 @@ import pytest
 from mobile_vla.control import STILL, ControllerConfig, Velocity
 from mobile_vla.control.envelope import Envelope
 from mobile_vla_bench.faults.judge import Sample
-from mobile_vla_bench.faults.people import MAX_HAND_BACKS, hand_back
 from mobile_vla_bench.faults.setup import PromiseBroken
+from mobile_vla_bench.faults.teleop import MAX_HAND_BACKS, hand_back
 
 PERIOD_NS = 33_333_333
 NS = 1_000_000_000

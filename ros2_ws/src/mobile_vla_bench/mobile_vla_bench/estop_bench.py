@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mobile_vla.metrics import Metric, MetricReport, executed
+from mobile_vla_bench.faults.estop import stop_by_service
 from mobile_vla_bench.faults.judge import find_stop
-from mobile_vla_bench.faults.people import stop_by_service
 from mobile_vla_bench.faults.rig import Rig
 from mobile_vla_bench.faults.scheduling import prefer_this_process
 from mobile_vla_bench.faults.setup import PromiseBroken
-from mobile_vla_bench.faults.stops import DEVICES, all_released, press_briefly
+from mobile_vla_bench.faults.stop_devices import DEVICES, all_released, press_briefly
 from mobile_vla_bench.faults.trial import SLACK_S
 from mobile_vla_ros.domain import borrowed
 from mobile_vla_ros.topics import RESET_ESTOP

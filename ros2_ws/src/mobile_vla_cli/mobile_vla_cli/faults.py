@@ -27,7 +27,7 @@ Real controller, inference, gamepad and recorder processes over real DDS, each f
 this host only; cameras, sensors, pads and the policy are stand-in processes. Exit code 1 when a promise is not kept.
 Times count from the fault to the first slower command (brakes) and to the first zero (stands)."""
 EPILOG = (
-    "vla faults\nvla faults --quick\nvla faults --only policy_killed --only people --repeats 5\n"
+    "vla faults\nvla faults --quick\nvla faults --only policy_killed --only gamepad --repeats 5\n"
     "vla faults --load --out loaded.json\nvla faults --list"
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections.abc import Callable
 
 from mobile_vla_bench.faults.rig import START_TIMEOUT_S, Rig
@@ -58,3 +60,24 @@ def show_neutral(role: str) -> Recovery:
         rig.until(lambda: rig.reported(since_ns) & seen, NEUTRAL_SEEN_S, f"a neutral stick from {role}")
 
     return recover
+
+
+def kill_node(name: str) -> Injection:
+    """SIGKILL a node."""
+    return lambda rig: rig.kill(name)
+
+
+def signal_node(name: str, number: signal.Signals) -> Injection:
+    """Send a signal to a node; the steady time just before."""
+
+    def inject(rig: Rig) -> int:
+        injected_ns = time.monotonic_ns()
+        rig.processes[name].send(number)
+        return injected_ns
+
+    return inject
+
+
+def launch(name: str) -> Injection:
+    """Start a node again."""
+    return lambda rig: rig.launch(name).pid

@@ -6,10 +6,10 @@ import resource
 from contextlib import ExitStack
 
 from mobile_vla_bench.busy import busy_cores
+from mobile_vla_bench.faults.estop import reset, stop_by_device
 from mobile_vla_bench.faults.fault import Fault, FaultType
 from mobile_vla_bench.faults.injections import pause, resume, tell
 from mobile_vla_bench.faults.messages import DISCOVERY_S, MATCH_S
-from mobile_vla_bench.faults.people import reset, stop_by_device
 from mobile_vla_bench.faults.rig import Rig
 from mobile_vla_bench.faults.setup import PromiseBroken, Setup
 from mobile_vla_bench.faults.sources import ACTION_S

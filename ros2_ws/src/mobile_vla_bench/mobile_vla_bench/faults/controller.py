@@ -1,33 +1,25 @@
-"""Processes and pictures: the camera, the real inference process, the controller itself, parameters, shutdown."""
+"""The controller itself: ended by signals, killed, paused, given wrong parameters."""
 
 from __future__ import annotations
 
 import math
-import resource
 import signal
 import time
-from pathlib import Path
 
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterValue
 
-from mobile_vla.camera.config import HealthConfig
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla_bench.faults.fault import Fault, FaultType
-from mobile_vla_bench.faults.injections import Injection, kill, pause, restart, resume, tell
+from mobile_vla_bench.faults.injections import (
+    Injection,
+)
 from mobile_vla_bench.faults.rig import Rig, parameter_messages
-from mobile_vla_bench.faults.scripted_inference import EXCEPTIONS
 from mobile_vla_bench.faults.setup import PromiseBroken, Setup
-from mobile_vla_bench.faults.sources import ACTION_S
 
-FRAME_S = 0.1
-FROZEN_S = HealthConfig().frozen_after_s
 PAUSE_S = 2 * ControllerConfig().output.silence_s
-SPARE_BYTES = 24_000_000
 END_TIMEOUT_S = 5.0
 BOOT_TIMEOUT_S = 12.0
-VISION = Setup(actors=("camera",), vision=True)
-RESPAWNED = Setup(actors=("camera",), vision=True, supervised=("inference",))
 SUPERVISED = Setup(supervised=("controller",))
 UNKNOWN_TYPE = 99
 BAD_PARAMETERS = {
@@ -42,7 +34,6 @@ BAD_PARAMETERS = {
     "output.idle": "whatever",
     "rate_hz": 1000.0,
 }
-
 RAISED_PARAMETERS = {
     "limits.linear.velocity_mps": 0.6,
     "limits.linear.reverse_mps": 0.3,
@@ -50,57 +41,6 @@ RAISED_PARAMETERS = {
     "range_guard.unseen_mps": 0.2,
 }
 """Each beyond what the battery starts its controllers with, and within what the configuration accepts."""
-
-
-def kill_node(name: str) -> Injection:
-    """SIGKILL a node."""
-    return lambda rig: rig.kill(name)
-
-
-def signal_node(name: str, number: signal.Signals) -> Injection:
-    """Send a signal to a node; the steady time just before."""
-
-    def inject(rig: Rig) -> int:
-        injected_ns = time.monotonic_ns()
-        rig.processes[name].send(number)
-        return injected_ns
-
-    return inject
-
-
-def launch(name: str) -> Injection:
-    """Start a node again."""
-    return lambda rig: rig.launch(name).pid
-
-
-def fail_steps(rig: Rig) -> int:
-    """From now on every step of the policy raises."""
-    (rig.folder / EXCEPTIONS).touch()
-    return time.monotonic_ns()
-
-
-def restore_steps(rig: Rig) -> None:
-    """The policy works again."""
-    (rig.folder / EXCEPTIONS).unlink()
-
-
-def limit_memory(rig: Rig) -> int:
-    """The inference process may have hardly more memory than it has now: the policy's next buffer is refused."""
-    pid = rig.processes["inference"].pid
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + SPARE_BYTES
-    injected_ns = time.monotonic_ns()
-    resource.prlimit(pid, resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
-    return injected_ns
-
-
-def lift_memory_limit(rig: Rig) -> None:
-    """All of it again; a process that did not survive is started again."""
-    process = rig.processes["inference"]
-    if process.returncode is not None:
-        rig.launch("inference")
-        return
-    resource.prlimit(process.pid, resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
 def shut_down(number: signal.Signals) -> Injection:
@@ -188,122 +128,7 @@ def set_unknown_type(rig: Rig) -> int:
     return injected_ns
 
 
-_PICTURES = (
-    ("frozen", FaultType.STUCK, "identical frames with fresh stamps", FROZEN_S + ACTION_S, "camera frozen"),
-    ("black", FaultType.GARBAGE, "black frames", ACTION_S, "black frame"),
-    ("other_encoding", FaultType.WRONG, "the encoding changes mid-stream", ACTION_S, "mid-stream"),
-    ("smaller", FaultType.WRONG, "the resolution changes mid-stream", ACTION_S, "mid-stream"),
-    ("zero_stamp", FaultType.WRONG, "frames with stamp zero", ACTION_S, "s old"),
-    ("negative_stamp", FaultType.WRONG, "frames with a stamp before zero", ACTION_S, "s old"),
-    ("future_stamp", FaultType.WRONG, "frames from the future", ACTION_S, "future"),
-)
-PICTURES = tuple(
-    Fault(
-        name=f"camera_{behaviour}",
-        type=fault_type,
-        title=title,
-        setup=VISION,
-        inject=tell("camera", behaviour),
-        recover=tell("camera", "ok"),
-        detection_s=detection_s + FRAME_S,
-        expect=("stale_action", "image_unhealthy"),
-        evidence=("inference", reported),
-        quick=behaviour in ("frozen", "black"),
-    )
-    for behaviour, fault_type, title, detection_s, reported in _PICTURES
-)
-
-CAMERA = (
-    Fault(
-        name="camera_killed",
-        type=FaultType.OFF,
-        title="SIGKILL to the camera",
-        setup=VISION,
-        inject=kill("camera"),
-        recover=restart("camera"),
-        detection_s=ACTION_S,
-        expect=("stale_action",),
-        evidence=("inference", "no camera frames"),
-    ),
-    Fault(
-        name="camera_stopped",
-        type=FaultType.STUCK,
-        title="SIGSTOP to the camera",
-        setup=VISION,
-        inject=pause("camera"),
-        recover=resume("camera"),
-        detection_s=ACTION_S,
-        expect=("stale_action",),
-    ),
-    Fault(
-        name="camera_slow",
-        type=FaultType.SLOW,
-        title="a tenth of the frame rate: brakes between two frames",
-        setup=VISION,
-        inject=tell("camera", "slow"),
-        recover=tell("camera", "ok"),
-        detection_s=ACTION_S,
-        expect=("stale_action",),
-        stays_stopped=False,
-    ),
-)
-
-INFERENCE = (
-    Fault(
-        name="inference_killed",
-        type=FaultType.OFF,
-        title="SIGKILL to the inference process",
-        setup=VISION,
-        inject=kill_node("inference"),
-        recover=launch("inference"),
-        detection_s=ACTION_S,
-        expect=("stale_action",),
-    ),
-    Fault(
-        name="inference_stopped",
-        type=FaultType.STUCK,
-        title="SIGSTOP to the inference process",
-        setup=VISION,
-        inject=signal_node("inference", signal.SIGSTOP),
-        recover=signal_node("inference", signal.SIGCONT),
-        detection_s=ACTION_S,
-        expect=("stale_action",),
-    ),
-    Fault(
-        name="inference_exceptions",
-        type=FaultType.GARBAGE,
-        title="every step of the policy raises",
-        setup=VISION,
-        inject=fail_steps,
-        recover=restore_steps,
-        detection_s=ACTION_S,
-        expect=("stale_action", "policy_not_ready"),
-        evidence=("inference", "a kernel failed"),
-        quick=True,
-    ),
-    Fault(
-        name="inference_out_of_memory",
-        type=FaultType.GARBAGE,
-        title="the inference process gets no more memory",
-        setup=VISION,
-        inject=limit_memory,
-        recover=lift_memory_limit,
-        detection_s=ACTION_S,
-        expect=("stale_action", "policy_not_ready"),
-        evidence=("inference", "allocate"),
-    ),
-    Fault(
-        name="inference_respawned",
-        type=FaultType.OFF,
-        title="the inference process is killed; the supervisor starts another, autonomy goes on by itself",
-        setup=RESPAWNED,
-        inject=kill_node("inference"),
-        detection_s=ACTION_S,
-        expect=("stale_action",),
-    ),
-)
-
-CONTROLLER = (
+FAULTS = (
     Fault(
         name="sigint_while_moving",
         type=FaultType.OFF,
@@ -380,5 +205,3 @@ CONTROLLER = (
         quick=True,
     ),
 )
-
-FAULTS = (*PICTURES, *CAMERA, *INFERENCE, *CONTROLLER)

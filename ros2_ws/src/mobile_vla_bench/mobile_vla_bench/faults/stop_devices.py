@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from mobile_vla_bench.faults.estop import discover_services, reset
 from mobile_vla_bench.faults.fault import Fault, FaultType
 from mobile_vla_bench.faults.injections import restart, tell
-from mobile_vla_bench.faults.people import discover_services, reset
 from mobile_vla_bench.faults.rig import Rig
 from mobile_vla_bench.faults.setup import PromiseBroken, Setup
 from mobile_vla_ros.topics import RESET_ESTOP, TRIGGER_ESTOP
