@@ -14,7 +14,8 @@ from mobile_vla_bench.faults.fault import Fault, FaultType
 from mobile_vla_bench.faults.injections import (
     Injection,
 )
-from mobile_vla_bench.faults.rig import Rig, parameter_messages
+from mobile_vla_bench.faults.observer import parameter_messages
+from mobile_vla_bench.faults.rig import Rig
 from mobile_vla_bench.faults.setup import PromiseBroken, Setup
 
 PAUSE_S = 2 * ControllerConfig().output.silence_s

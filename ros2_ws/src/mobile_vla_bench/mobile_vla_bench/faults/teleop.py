@@ -10,7 +10,8 @@ from mobile_vla.control.config import ControllerConfig
 from mobile_vla_bench.faults.fault import Fault, FaultType
 from mobile_vla_bench.faults.injections import restart, show_neutral, tell
 from mobile_vla_bench.faults.judge import LimitJudge, from_rest
-from mobile_vla_bench.faults.rig import Rig, parameter_messages
+from mobile_vla_bench.faults.observer import parameter_messages
+from mobile_vla_bench.faults.rig import Rig
 from mobile_vla_bench.faults.setup import PromiseBroken, Setup
 from mobile_vla_bench.faults.sources import DEFAULTS, JOY_S
 
