@@ -14,6 +14,7 @@ from launch_ros.actions import Node
 from launch import LaunchContext, LaunchDescription
 from mobile_vla.config import fields_of, from_mapping
 from mobile_vla_bringup.domain import publish_instruction
+from mobile_vla_bringup.ending import WRITING_PATIENCE_S
 from mobile_vla_bringup.graph import Choice, describe
 from mobile_vla_ros.environment import prepare
 from mobile_vla_ros.run_folder import RUN_FOLDER
@@ -52,6 +53,7 @@ def _start(context: LaunchContext) -> list[Any]:
             output="screen",
             respawn=graph.respawn,
             respawn_delay=RESPAWN_DELAY_S,
+            **_patience(node.name),
         )
         for node in graph.nodes
     ]
@@ -60,6 +62,11 @@ def _start(context: LaunchContext) -> list[Any]:
         teller.enter_context(publish_instruction(choice.instruction, namespace=graph.namespace))
         actions.append(RegisterEventHandler(OnShutdown(on_shutdown=lambda *_: teller.close())))
     return actions
+
+
+def _patience(name: str) -> dict[str, str]:
+    """A recorder that completes a large bag is left alone as long as `vla up` would; launch cannot see it write."""
+    return {"sigterm_timeout": f"{WRITING_PATIENCE_S:g}"} if name == "recorder" else {}
 
 
 def _text(value: Any) -> str:
