@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mobile_vla.bags.align import Sample, align
-from mobile_vla.bags.types import Command, Distance, Event, Frame, Instruction, Odometry, Scan
+from mobile_vla.bags.align import AlignedFrame, align
+from mobile_vla.bags.types import BagCommand, BagFrame, BagInstruction, BagOdometry, BagRange, BagScan, Event
 
 MS = 1_000_000
 
 
-def frame(stamp_ms: int, log_ms: int | None = None) -> Frame:
-    return Frame(stamp_ms * MS, (stamp_ms if log_ms is None else log_ms) * MS, "/c", "mono8", 1, 1, 1, False, b"x")
+def frame(stamp_ms: int, log_ms: int | None = None) -> BagFrame:
+    return BagFrame(stamp_ms * MS, (stamp_ms if log_ms is None else log_ms) * MS, "/c", "mono8", 1, 1, 1, False, b"x")
 
 
-def command(stamp_ms: int, value: float) -> Command:
-    return Command(stamp_ms * MS, stamp_ms * MS, "/cmd_vel", value, 0.0, 0.0)
+def command(stamp_ms: int, value: float) -> BagCommand:
+    return BagCommand(stamp_ms * MS, stamp_ms * MS, "/cmd_vel", value, 0.0, 0.0)
 
 
-def run(events: list[Event], delay_ms: int = 0, tolerance_ms: int = 50) -> list[Sample]:
+def run(events: list[Event], delay_ms: int = 0, tolerance_ms: int = 50) -> list[AlignedFrame]:
     ordered = sorted(events, key=lambda event: event.log_ns)
     return list(align(ordered, delay_ms * MS, tolerance_ms * MS))
 
@@ -69,7 +69,12 @@ def test_waiting_frames_do_not_pile_up() -> None:
 
 
 def test_context_is_what_held_at_the_frame() -> None:
-    events = [Instruction(0, 0, "/i", "first"), frame(10), Instruction(20 * MS, 20 * MS, "/i", "second"), frame(30)]
+    events = [
+        BagInstruction(0, 0, "/i", "first"),
+        frame(10),
+        BagInstruction(20 * MS, 20 * MS, "/i", "second"),
+        frame(30),
+    ]
     assert [sample.instruction for sample in align(events)] == ["first", "second"]
 
 
@@ -91,7 +96,7 @@ def test_clock_jump_back_starts_anew() -> None:
 def test_what_was_sensed_goes_with_the_next_frame() -> None:
     def sensed(log_ms: int) -> list[Event]:
         at = (log_ms * MS, log_ms * MS, "/s")
-        return [Scan(*at, [1.0], 0.0, 0.1, 0.1, 9.0), Distance(*at, 1.0, 0.1, 9.0), Odometry(*at, *[0.0] * 6)]
+        return [BagScan(*at, [1.0], 0.0, 0.1, 0.1, 9.0), BagRange(*at, 1.0, 0.1, 9.0), BagOdometry(*at, *[0.0] * 6)]
 
     events = [frame(0), *sensed(10), *sensed(60), frame(100), frame(200), *sensed(210), command(300, 1.0)]
     around = [[event.log_ns // MS for event in sample.around] for sample in run(events)]

@@ -24,7 +24,7 @@ from mobile_vla.bags.dataset.episode import Episode, read_episode, write_episode
 from mobile_vla.bags.dataset.manifest import EpisodeEntry, Manifest, load_manifest
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import find_roles
-from mobile_vla.bags.types import Command, Frame, Instruction
+from mobile_vla.bags.types import BagCommand, BagFrame, BagInstruction
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
 from mobile_vla_cli import main
@@ -157,11 +157,11 @@ def test_hdf5_out_and_back_into_a_bag(built: Manifest, tmp_path: Path) -> None:
     folder = hdf5.import_episode(files[0], tmp_path / "back", rate_hz=3.0)
     with BagReader(folder) as reader:
         read = list(reader.events(find_roles(reader.topics.values())))
-    commands = [event for event in read if isinstance(event, Command)]
-    frames = [event for event in read if isinstance(event, Frame)]
+    commands = [event for event in read if isinstance(event, BagCommand)]
+    frames = [event for event in read if isinstance(event, BagFrame)]
     actions = built.read(built.episodes[0]).actions
     np.testing.assert_allclose([command.angular_radps for command in commands], actions[:, 2], atol=1e-6)
-    assert {event.text for event in read if isinstance(event, Instruction)} == {"red"}
+    assert {event.text for event in read if isinstance(event, BagInstruction)} == {"red"}
     assert frames[1].stamp_ns - frames[0].stamp_ns == FRAME_NS  # the file's own duration beats 3 Hz
 
 

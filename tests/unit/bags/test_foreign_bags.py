@@ -34,7 +34,7 @@ from mobile_vla.bags.playback import Playback
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.recover import recover
 from mobile_vla.bags.roles import find_camera_and, find_roles
-from mobile_vla.bags.types import Command, Frame
+from mobile_vla.bags.types import BagCommand, BagFrame
 from mobile_vla.errors import UserError
 
 LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab\nsize 12345678\n"
@@ -45,7 +45,7 @@ def read(path: Path) -> tuple[int, int]:
     with BagReader(path) as reader:
         events = list(reader.events(find_roles(reader.topics.values())))
         assert not reader.undecodable.skipped
-    return tuple(len([event for event in events if isinstance(event, kind)]) for kind in (Frame, Command))  # type: ignore[return-value]
+    return tuple(len([event for event in events if isinstance(event, kind)]) for kind in (BagFrame, BagCommand))  # type: ignore[return-value]
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["indexed", "truncated"])

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from mobile_vla.bags.images import rgb
-from mobile_vla.bags.types import Frame
+from mobile_vla.bags.types import BagFrame
 from mobile_vla.camera.encodings import ImageError, decompress
 
 
-def compressed(data: bytes, encoding: str = "jpeg") -> Frame:
-    return Frame(0, 0, "/camera", encoding, 0, 0, 0, False, memoryview(data))
+def compressed(data: bytes, encoding: str = "jpeg") -> BagFrame:
+    return BagFrame(0, 0, "/camera", encoding, 0, 0, 0, False, memoryview(data))
 
 
 @pytest.mark.parametrize("grey", [False, True])

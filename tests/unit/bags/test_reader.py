@@ -20,7 +20,17 @@ from mobile_vla.bags.convert import DecodeError, decode
 from mobile_vla.bags.definitions import standard_types
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles, find_roles
-from mobile_vla.bags.types import Action, Command, Diagnostic, Frame, Instruction, Mode, Odometry, RawMessage, TopicInfo
+from mobile_vla.bags.types import (
+    BagAction,
+    BagCommand,
+    BagDiagnostic,
+    BagFrame,
+    BagInstruction,
+    BagMode,
+    BagOdometry,
+    RawMessage,
+    TopicInfo,
+)
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
 
@@ -32,9 +42,9 @@ def events(folder: Path) -> list:
 
 def test_frames_commands_and_instruction(drive: Path) -> None:
     read = events(drive)
-    frames = [event for event in read if isinstance(event, Frame)]
-    commands = [event for event in read if isinstance(event, Command)]
-    assert [event.text for event in read if isinstance(event, Instruction)] == ["go to the red cone"]
+    frames = [event for event in read if isinstance(event, BagFrame)]
+    commands = [event for event in read if isinstance(event, BagCommand)]
+    assert [event.text for event in read if isinstance(event, BagInstruction)] == ["go to the red cone"]
     assert (len(frames), len(commands)) == (20, 20)
     third = frames[3]
     assert (third.stamp_ns, third.encoding, third.height, third.width, third.step) == (
@@ -45,7 +55,7 @@ def test_frames_commands_and_instruction(drive: Path) -> None:
         96,
     )
     assert bytes(third.data) == bytes([3]) * (24 * 96)
-    assert commands[3] == Command(
+    assert commands[3] == BagCommand(
         START_NS + 3 * FRAME_NS + COMMAND_DELAY_NS,
         START_NS + 3 * FRAME_NS + COMMAND_DELAY_NS,
         "/cmd_vel",
@@ -83,14 +93,14 @@ def test_every_other_role(tmp_path: Path, messages: Messages) -> None:
             bag.add_topic(topic, kind)
             bag.write(topic, START_NS + 10, data)
     read = events(tmp_path / "bag")
-    pose_read = next(event for event in read if isinstance(event, Odometry))
+    pose_read = next(event for event in read if isinstance(event, BagOdometry))
     assert pose_read[:5] == (START_NS + 5, START_NS + 10, "/odom", 1.0, 2.0)
     assert pose_read.yaw_rad == pytest.approx(0.5)
     assert (pose_read.linear_mps, pose_read.angular_radps) == (0.3, 0.4)
-    assert Action(START_NS + 6, START_NS + 10, "/policy/action", 0.5, 0.0, -0.5, "diff") in read
-    mode = next(event for event in read if isinstance(event, Mode))
+    assert BagAction(START_NS + 6, START_NS + 10, "/policy/action", 0.5, 0.0, -0.5, "diff") in read
+    mode = next(event for event in read if isinstance(event, BagMode))
     assert (mode.message, mode.values) == ("driving", {"mode": "autonomy"})
-    assert [(d.message, d.values) for d in read if isinstance(d, Diagnostic)] == [("slow", {"rate": "9"})] * 2
+    assert [(d.message, d.values) for d in read if isinstance(d, BagDiagnostic)] == [("slow", {"rate": "9"})] * 2
 
 
 def test_stamped_commands_and_compressed_frames(tmp_path: Path, messages: Messages) -> None:
@@ -104,7 +114,7 @@ def test_stamped_commands_and_compressed_frames(tmp_path: Path, messages: Messag
         bag.write("/base/cmd_vel", START_NS + 9, messages.stamped(START_NS + 3, 0.2, 0.1, "base_link"))
     frame, command = events(tmp_path / "bag")
     assert (frame.encoding, bytes(frame.data)) == ("jpeg", jpeg.tobytes())
-    assert command == Command(START_NS + 3, START_NS + 9, "/base/cmd_vel", 0.2, 0.0, 0.1)
+    assert command == BagCommand(START_NS + 3, START_NS + 9, "/base/cmd_vel", 0.2, 0.0, 0.1)
 
 
 def test_ros1_bag(tmp_path: Path) -> None:
@@ -283,9 +293,9 @@ def test_messages_that_cannot_be_decoded_are_skipped_and_counted_by_topic(tmp_pa
         events = list(reader.events(find_roles(reader.topics.values())))
         assert reader.damage is None
         said = reader.undecodable
-    frames = [event for event in events if isinstance(event, Frame)]
+    frames = [event for event in events if isinstance(event, BagFrame)]
     assert [frame.data[0] for frame in frames] == [i for i in range(20) if i not in (3, 4)]
-    assert len([event for event in events if isinstance(event, Command)]) == 17
+    assert len([event for event in events if isinstance(event, BagCommand)]) == 17
     assert dict(said.skipped) == {"/camera/image_raw": 2, "/cmd_vel": 3, "/instruction": 1}
     assert said.all_of("/instruction")
     assert not said.all_of("/cmd_vel")
@@ -306,7 +316,7 @@ def test_a_command_that_is_no_speed_is_skipped(tmp_path: Path, messages: Message
             bag.write("/cmd_vel", START_NS + index, messages.command(linear, 0.0))
     with BagReader(tmp_path / "bag") as reader:
         commands = list(reader.events(find_roles(reader.topics.values())))
-        assert [command.linear_mps for command in commands if isinstance(command, Command)] == [0.1, 0.2]
+        assert [command.linear_mps for command in commands if isinstance(command, BagCommand)] == [0.1, 0.2]
         assert "its speeds are" in reader.undecodable.about("/cmd_vel")
 
 

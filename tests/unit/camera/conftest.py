@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mobile_vla.camera.source import NS, Clock, Frame
+from mobile_vla.camera.source import NS, CameraFrame, Clock
 
 START_NS = 1_700_000_000 * NS
 
@@ -53,7 +53,7 @@ class ScriptedSource:
         if outcome is not None:
             raise outcome
 
-    def read(self) -> Frame:
+    def read(self) -> CameraFrame:
         item = self.script.pop(0)
         if isinstance(item, BaseException):
             raise item
@@ -131,9 +131,9 @@ def make_picture() -> Callable[..., np.ndarray]:
 
 
 @pytest.fixture
-def make_frame() -> Callable[[int], Frame]:
+def make_frame() -> Callable[[int], CameraFrame]:
     """The same frame object for the same number, so that frames can be compared."""
-    return functools.cache(lambda number: Frame(picture(number), START_NS + number, "bgr8"))
+    return functools.cache(lambda number: CameraFrame(picture(number), START_NS + number, "bgr8"))
 
 
 @pytest.fixture

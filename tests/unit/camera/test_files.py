@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobile_vla.camera.files import FolderSource, Pacer, VideoFileSource, natural_key
+from mobile_vla.camera.files import FolderSource, PlaybackPacer, VideoFileSource, natural_key
 from mobile_vla.camera.source import NS, DamagedFrame, EndOfSource, SourceLost
 from mobile_vla.errors import UserError
 
@@ -158,7 +158,7 @@ def test_video_refusals(tmp_path: Path, fake_time: Any):
 
 
 def test_a_slow_reader_gets_every_frame_later(fake_time: Any):
-    pacer = Pacer(fake_time.clock)
+    pacer = PlaybackPacer(fake_time.clock)
     interval = NS // 10
     due = []
     for busy_s in (0.0, 0.0, 0.35, 0.0, 0.0):

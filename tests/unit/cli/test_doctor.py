@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mobile_vla.device import checks
-from mobile_vla.device.checks import Verdict
+from mobile_vla.device.checks import CheckStatus
 from mobile_vla_cli import doctor, main
 
 
@@ -24,7 +24,7 @@ def test_says_yes_here(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("robot", ["sim", "diff", "omni", "ackermann"])
 def test_works_out_the_stop_distance(robot: str) -> None:
     finding = doctor._stop_distance(robot, 0.1)
-    assert finding.verdict is Verdict.FINE
+    assert finding.verdict is CheckStatus.FINE
     near, far = (float(number) for number in re.findall(r"([0-9.]+) m with", finding.text))
     assert 0.05 < near < far < 1.0
     assert f"robot {robot} at" in finding.text
@@ -32,7 +32,7 @@ def test_works_out_the_stop_distance(robot: str) -> None:
 
 def test_a_robot_that_is_not_there_is_named() -> None:
     finding = doctor._stop_distance("simm", 0.1)
-    assert finding.verdict is Verdict.BROKEN
+    assert finding.verdict is CheckStatus.BROKEN
     assert "sim" in finding.text
 
 
@@ -48,5 +48,5 @@ def test_a_device_without_permission_names_the_group(tmp_path: Path, monkeypatch
     (tmp_path / "video0").touch()
     monkeypatch.setattr(checks.os, "access", lambda *_: False)
     (finding,) = checks._devices("camera", tmp_path, "video*", "video", "")
-    assert finding.verdict is Verdict.MISSING
+    assert finding.verdict is CheckStatus.MISSING
     assert "usermod -aG video" in finding.text

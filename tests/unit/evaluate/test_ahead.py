@@ -20,7 +20,7 @@ from mobile_vla.engine.probe import frames
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection
-from mobile_vla.evaluate.rollout import Moment
+from mobile_vla.evaluate.rollout import RolloutFrame
 from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Step
 
@@ -135,7 +135,7 @@ def test_an_evaluation_commands_what_the_live_policy_would(
     """A live robot steps frame by frame; 40 frames here, so that batches begin with an empty and a full window."""
     pictures = frames(11, 40)
     bag = write(tmp_path / "bag", messages, pictures, {0: "find the red cone", 25: "go to the blue box"})
-    moments: list[Moment] = []
+    moments: list[RolloutFrame] = []
     first = run(bag, policy, on_moment=moments.append)
     live = []
     for i, picture in enumerate(pictures):

@@ -16,10 +16,10 @@ from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import find_roles
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.evaluate.demo_report import write_demo_report
-from mobile_vla.evaluate.drive import Drive, read_drive
+from mobile_vla.evaluate.drive import RecordedDrive, read_drive
 
 
-def drive_of(bag: Path) -> Drive:
+def drive_of(bag: Path) -> RecordedDrive:
     with BagReader(bag) as reader:
         return read_drive(reader, find_roles(reader.topics.values()))
 

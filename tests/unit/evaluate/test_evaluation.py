@@ -28,7 +28,7 @@ from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection, done_ahead
 from mobile_vla.evaluate.moments import WorstMoments
 from mobile_vla.evaluate.results import Evaluation
-from mobile_vla.evaluate.rollout import Moment
+from mobile_vla.evaluate.rollout import RolloutFrame
 from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Step
 from mobile_vla_cli import main
@@ -235,9 +235,9 @@ def test_the_worst_moments_are_the_worst(tmp_path: Path, messages: Messages) -> 
         return 0.3 * action_of(i) + (0.2 if i == 33 else 0.1 if i == 12 else 0.0), -0.8 * action_of(i)
 
     worst = WorstMoments(FULL, count=2)
-    seen: list[Moment] = []
+    seen: list[RolloutFrame] = []
 
-    def see(moment: Moment) -> None:
+    def see(moment: RolloutFrame) -> None:
         seen.append(moment)
         worst(moment)
 

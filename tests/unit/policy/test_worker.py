@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobile_vla.camera.health import Verdict
+from mobile_vla.camera.health import FrameVerdict
 from mobile_vla.policy.interface import Step
-from mobile_vla.policy.worker import InferenceWorker, Job, Pace
+from mobile_vla.policy.worker import InferenceWorker, Pace, PendingFrame
 
 FRAME = np.zeros((4, 4, 3), np.uint8)
 NOW_NS = 10_000_000_000
@@ -62,7 +62,7 @@ class Bench:
 
     def offer(self, age_s: float = 0.0) -> int:
         stamp_ns = NOW_NS - int(age_s * 1e9)
-        self.worker.offer(Job(stamp_ns, lambda: FRAME))
+        self.worker.offer(PendingFrame(stamp_ns, lambda: FRAME))
         return stamp_ns
 
     def until(self, condition: Callable[[], Any]) -> None:
@@ -106,7 +106,7 @@ def test_frames_are_replaced_never_queued(bench: Bench) -> None:
 
 def test_of_frames_that_came_together_the_newest_is_stepped_on(bench: Bench) -> None:
     stamps_ns = [NOW_NS - age_ns for age_ns in (200_000_000, 100_000_000, 0)]
-    bench.worker.offer(*(Job(stamp_ns, lambda: FRAME) for stamp_ns in stamps_ns))
+    bench.worker.offer(*(PendingFrame(stamp_ns, lambda: FRAME) for stamp_ns in stamps_ns))
     bench.until(lambda: bench.actions)
     assert bench.actions == stamps_ns[-1:]
     assert (bench.counters.offered, bench.counters.superseded) == (3, 2)
@@ -145,7 +145,7 @@ def test_frames_from_another_time_are_dropped(bench: Bench, age_s: float, counte
 
 
 def test_an_unhealthy_frame_is_dropped_with_its_reason() -> None:
-    bench = Bench(judge=lambda frame, stamp_ns, encoding: Verdict(False, "camera frozen"))
+    bench = Bench(judge=lambda frame, stamp_ns, encoding: FrameVerdict(False, "camera frozen"))
     bench.worker.instruct("go")
     bench.worker.start()
     bench.offer()

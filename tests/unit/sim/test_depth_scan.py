@@ -13,7 +13,7 @@ from mobile_vla.camera.calibration import pinhole_guess
 from mobile_vla.camera.config import DepthScanConfig
 from mobile_vla.camera.depth import DepthPicture, DepthScan, Intrinsics, View
 from mobile_vla_sim.scene import Pose
-from mobile_vla_sim.sensors import Beams
+from mobile_vla_sim.sensors import RayFan
 from mobile_vla_sim.world import World
 
 LEAST_M, MOST_M, REACH_M = 0.05, 0.5, 3.0
@@ -48,7 +48,7 @@ def nearest_by_ray(world: World, angles: NDArray[np.float64]) -> NDArray[np.floa
     lens = Pose(pose.x + ahead_m * math.cos(pose.yaw), pose.y + ahead_m * math.sin(pose.yaw), pose.yaw)
     nearest = np.full(len(angles), math.inf)
     for height_m in np.linspace(LEAST_M + 1e-3, MOST_M - 1e-3, 24):
-        cast = Beams(angles, float(height_m), 0.0, 20.0).cast(world._room, world._data, lens)
+        cast = RayFan(angles, float(height_m), 0.0, 20.0).cast(world._room, world._data, lens)
         nearest = np.minimum(nearest, np.where(cast < 0.0, math.inf, cast))
     return nearest
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mobile_vla_sim.config import CameraConfig
-from mobile_vla_sim.pacing import NS, Pacer, Schedule, Shutter
+from mobile_vla_sim.config import SimCameraConfig
+from mobile_vla_sim.pacing import NS, SensorSchedule, Shutter, SimTimePacer
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 4.0])
 def test_simulated_time_follows_real_time_times_scale(scale: float) -> None:
-    pacer, simulated = Pacer(scale), 0
+    pacer, simulated = SimTimePacer(scale), 0
     for tick in range(101):
         simulated += pacer.behind(tick * NS // 100, simulated)
     assert simulated == pytest.approx(scale * NS, rel=1e-6)
@@ -21,11 +21,11 @@ def test_simulated_time_follows_real_time_times_scale(scale: float) -> None:
 
 
 def test_the_first_tick_does_not_hurry_to_the_age_of_the_machine() -> None:
-    assert Pacer(1.0).behind(10**18, 0) == 0
+    assert SimTimePacer(1.0).behind(10**18, 0) == 0
 
 
 def test_a_long_pause_is_lost_and_counted_not_made_up_for() -> None:
-    pacer = Pacer(1.0)
+    pacer = SimTimePacer(1.0)
     pacer.behind(0, 0)
     advance = pacer.behind(5 * NS, 0)
     assert advance == NS // 5
@@ -34,7 +34,7 @@ def test_a_long_pause_is_lost_and_counted_not_made_up_for() -> None:
 
 
 def test_a_schedule_fires_at_its_rate_and_skips_what_it_missed() -> None:
-    schedule = Schedule(10.0)
+    schedule = SensorSchedule(10.0)
     fired = [now for now in range(0, 1000, 10) if schedule.due(now * 1_000_000)]
     assert fired == list(range(0, 1000, 100))
     assert schedule.due(5 * NS)
@@ -43,16 +43,16 @@ def test_a_schedule_fires_at_its_rate_and_skips_what_it_missed() -> None:
 
 
 def test_a_rate_of_zero_never_fires() -> None:
-    assert not any(Schedule(0.0).due(now * NS) for now in range(10))
+    assert not any(SensorSchedule(0.0).due(now * NS) for now in range(10))
 
 
 def test_thirty_hertz_on_a_ten_millisecond_step_is_thirty_images_a_second() -> None:
-    schedule = Schedule(30.0)
+    schedule = SensorSchedule(30.0)
     assert sum(schedule.due(step * NS // 100) for step in range(1000)) == 300
 
 
 def test_the_shutter_delays_by_the_latency_and_keeps_the_stamp() -> None:
-    shutter, config = Shutter(0), CameraConfig(latency_s=0.1)
+    shutter, config = Shutter(0), SimCameraConfig(latency_s=0.1)
     shutter.take(NS, 77, IMAGE, config)
     assert shutter.ready(NS + NS // 20) is None
     assert shutter.ready(NS + NS // 10) == (77, IMAGE)
@@ -60,7 +60,7 @@ def test_the_shutter_delays_by_the_latency_and_keeps_the_stamp() -> None:
 
 
 def test_the_shutter_loses_its_share_reproducibly() -> None:
-    config = CameraConfig(drop_share=0.25)
+    config = SimCameraConfig(drop_share=0.25)
 
     def losses(seed: int) -> list[bool]:
         shutter = Shutter(seed)
@@ -68,4 +68,4 @@ def test_the_shutter_loses_its_share_reproducibly() -> None:
 
     assert losses(1) == losses(1)
     assert sum(losses(1)) == pytest.approx(500, abs=60)
-    assert not any(Shutter(1).loses(CameraConfig()) for _ in range(100))
+    assert not any(Shutter(1).loses(SimCameraConfig()) for _ in range(100))

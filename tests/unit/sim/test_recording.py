@@ -10,7 +10,7 @@ import pytest
 from mobile_vla.bags import images
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import find_roles
-from mobile_vla.bags.types import Action, Command, Frame, Instruction, Mode, Odometry
+from mobile_vla.bags.types import BagAction, BagCommand, BagFrame, BagInstruction, BagMode, BagOdometry
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.config import with_values
 from mobile_vla_cli.main import main
@@ -40,35 +40,35 @@ def test_a_bag_plays_the_usual_roles_at_the_control_rate(recorded: tuple[Path, l
         assert roles.image == "/camera/image_raw/compressed"
         assert roles.command == "/cmd_vel"
         events = list(bag.events(roles))
-    frames = [event for event in events if isinstance(event, Frame)]
-    actions = [event for event in events if isinstance(event, Action)]
+    frames = [event for event in events if isinstance(event, BagFrame)]
+    actions = [event for event in events if isinstance(event, BagAction)]
     assert len(frames) == len(actions) == sum(round(result.time_s * 10) for result in results)
     assert [frame.stamp_ns for frame in frames] == [action.stamp_ns for action in actions]
     assert {action.space for action in actions} == {"diff"}
     steps = np.diff([frame.stamp_ns for frame in frames])
     assert np.sum(steps == PERIOD_NS) == len(frames) - 2
     assert frames[0].stamp_ns == START_NS
-    texts = [event.text for event in events if isinstance(event, Instruction)]
+    texts = [event.text for event in events if isinstance(event, BagInstruction)]
     assert texts == [result.instruction for result in results]
-    modes = [event.values["mode"] for event in events if isinstance(event, Mode)]
+    modes = [event.values["mode"] for event in events if isinstance(event, BagMode)]
     assert modes == ["teleop", "disarmed"] * 2, "an expert's drives are demonstrations, like a person's"
 
 
 def test_commands_are_scaled_actions_and_odometry_follows_them(recorded: tuple[Path, list[Result]]) -> None:
     with BagReader(recorded[0]) as bag:
         events = list(bag.events(find_roles(bag.topics.values())))
-    actions = [event for event in events if isinstance(event, Action)]
-    commands = [event for event in events if isinstance(event, Command)]
+    actions = [event for event in events if isinstance(event, BagAction)]
+    commands = [event for event in events if isinstance(event, BagCommand)]
     for action, command in zip(actions, commands, strict=True):
         assert command.linear_mps == pytest.approx(0.4 * action.linear)
         assert command.angular_radps == pytest.approx(1.2 * action.angular)
-    odometry = [event for event in events if isinstance(event, Odometry)]
+    odometry = [event for event in events if isinstance(event, BagOdometry)]
     assert max(abs(one.angular_radps) + abs(one.linear_mps) for one in odometry) > 0.2
 
 
 def test_the_pictures_are_those_of_the_room(recorded: tuple[Path, list[Result]]) -> None:
     with BagReader(recorded[0]) as bag:
-        first = next(event for event in bag.events(find_roles(bag.topics.values())) if isinstance(event, Frame))
+        first = next(event for event in bag.events(find_roles(bag.topics.values())) if isinstance(event, BagFrame))
     with World(with_values(SimulatorConfig(), SMALL), 0) as world:
         expected = world.render().astype(int)
     assert np.abs(images.rgb(first).astype(int) - expected).mean() < 4.0
@@ -119,7 +119,7 @@ def test_a_driver_that_is_no_expert_is_recorded_as_autonomy(tmp_path: Path) -> N
         record_episodes(world, range(1), Straight(), bag, Rules(limit_s=1.0))
     with BagReader(folder) as bag:
         events = list(bag.events(find_roles(bag.topics.values())))
-    assert [event.values["mode"] for event in events if isinstance(event, Mode)] == ["autonomy", "disarmed"]
+    assert [event.values["mode"] for event in events if isinstance(event, BagMode)] == ["autonomy", "disarmed"]
 
 
 def test_a_takeover_is_recorded_as_teleop(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_takeover_is_recorded_as_teleop(tmp_path: Path) -> None:
         record_episodes(world, range(1), TakesOver(), bag, Rules(limit_s=3.0))
     with BagReader(folder) as bag:
         events = list(bag.events(find_roles(bag.topics.values())))
-    modes = [(event.values["mode"], event.log_ns - START_NS) for event in events if isinstance(event, Mode)]
+    modes = [(event.values["mode"], event.log_ns - START_NS) for event in events if isinstance(event, BagMode)]
     assert [mode for mode, _ in modes] == ["autonomy", "teleop", "autonomy", "disarmed"]
     assert [at / 1e9 for _, at in modes] == pytest.approx([0.0, 1.0, 2.0, 3.0], abs=0.11)
 
@@ -149,6 +149,6 @@ def test_corrections_of_a_policy_are_recorded_by_the_command(tmp_path: Path) -> 
     assert main(["sim", "record", str(folder), *arguments, *small]) == 0
     with BagReader(folder) as bag:
         events = list(bag.events(find_roles(bag.topics.values())))
-    modes = [event.values["mode"] for event in events if isinstance(event, Mode)]
+    modes = [event.values["mode"] for event in events if isinstance(event, BagMode)]
     assert set(modes) == {"autonomy", "teleop", "disarmed"}
     assert modes[-1] == "disarmed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from mobile_vla_sim.base import Velocity
+from mobile_vla_sim.base import BodyVelocity
 from mobile_vla_sim.scene import Thing
 from mobile_vla_sim.standing import Standing
 from mobile_vla_sim.truth import Truth, read_truth, truth_values
@@ -16,10 +16,10 @@ Make = Callable[..., World]
 
 def test_standing_counts_from_the_first_moment_without_motion() -> None:
     standing = Standing()
-    still, creeping, turning = Velocity(0.02, 0.05), Velocity(0.04, 0.0), Velocity(0.0, 0.2)
+    still, creeping, turning = BodyVelocity(0.02, 0.05), BodyVelocity(0.04, 0.0), BodyVelocity(0.0, 0.2)
     moments = [(0.0, still), (0.5, still), (1.0, creeping), (1.5, still), (2.5, still), (3.0, turning), (3.1, still)]
     assert [standing.seconds(*moment) for moment in moments] == [0.0, 0.5, 0.0, 0.0, 1.0, 0.0, 0.0]
-    assert Standing().seconds(5.0, Velocity(0.0, 0.0, 0.2)) == 0.0
+    assert Standing().seconds(5.0, BodyVelocity(0.0, 0.0, 0.2)) == 0.0
 
 
 def test_the_truth_survives_diagnostics(world: Make) -> None:

@@ -113,8 +113,8 @@ class Once:
 @pytest.mark.parametrize(("slipping", "turns"), [((1.0, 0.0, 0.0), "left"), ((0.0, 1.0, 0.0), "right")])
 def test_a_slipping_wheel_turns_the_robot_to_its_side(slipping: tuple[float, ...], turns: str) -> None:
     config = BaseConfig(slip_std=0.1, latency_s=0.0, motor_time_constant_s=0.0)
-    one = base.Drive(config, Once(*slipping))
-    one.command(0.0, base.Velocity(0.4, 0.0))
+    one = base.Drivetrain(config, Once(*slipping))
+    one.command(0.0, base.BodyVelocity(0.4, 0.0))
     for step in range(30):
         driven = one.step(step * 0.01, 0.01)
     assert one.wheels.angular_radps == 0.0

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 
-class Summary(NamedTuple):
+class TimingSummary(NamedTuple):
     """Milliseconds over the newest values; all zero while there are none."""
 
     mean_ms: float
@@ -37,12 +37,12 @@ class Timings:
         yield
         self.add((time.perf_counter() - start) * 1e3)
 
-    def summary(self) -> Summary:
+    def summary(self) -> TimingSummary:
         ordered = sorted(self._values.copy())
         if not ordered:
-            return Summary(0.0, 0.0, 0.0, 0.0, 0.0, 0)
+            return TimingSummary(0.0, 0.0, 0.0, 0.0, 0.0, 0)
         p50, p95, p99 = (percentile(ordered, percent) for percent in (50, 95, 99))
-        return Summary(sum(ordered) / len(ordered), p50, p95, p99, ordered[-1], self.total)
+        return TimingSummary(sum(ordered) / len(ordered), p50, p95, p99, ordered[-1], self.total)
 
     def as_values(self, name: str) -> dict[str, str]:
         """Key-value pairs for a diagnostic status."""

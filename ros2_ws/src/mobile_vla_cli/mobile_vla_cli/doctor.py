@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from rich.console import Console
 from rich.table import Table
 
-from mobile_vla.device.checks import CHECKS, Finding, Verdict
+from mobile_vla.device.checks import CHECKS, CheckResult, CheckStatus
 from mobile_vla.errors import UserError
 from mobile_vla_cli.render import print_json
 
@@ -16,7 +16,7 @@ HELP = """Say what works on this machine and what to do about the rest: ROS and 
 camera, gamepad, permissions, the simulator's renderer; and how far a robot, as configured, goes on before it stands.
 Exit code 1 when something needed is broken."""
 EPILOG = "vla doctor\nvla doctor --robot diff --base-latency 0.15\nvla doctor --json"
-_COLOURS = {Verdict.FINE: "green", Verdict.MISSING: "yellow", Verdict.BROKEN: "bold red"}
+_COLOURS = {CheckStatus.FINE: "green", CheckStatus.MISSING: "yellow", CheckStatus.BROKEN: "bold red"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"--base-latency must be from 0 to 5 s, got {args.base_latency:g}")
     findings = [finding for check in (*CHECKS, _ros, _renderer) for finding in check()]
     findings.append(_stop_distance(args.robot, args.base_latency))
-    broken = any(finding.verdict is Verdict.BROKEN for finding in findings)
+    broken = any(finding.verdict is CheckStatus.BROKEN for finding in findings)
     if args.json:
         print_json({"ok": not broken, "findings": [{**f._asdict(), "verdict": f.verdict.value} for f in findings]})
         return int(broken)
@@ -46,32 +46,36 @@ def run(args: argparse.Namespace) -> int:
     return int(broken)
 
 
-def _ros() -> Iterable[Finding]:
+def _ros() -> Iterable[CheckResult]:
     try:
         from mobile_vla_ros.checks import ros
     except ImportError as error:
-        return [Finding("ros", Verdict.BROKEN, f"{error}; source a ROS 2 distribution, or run make setup")]
+        return [CheckResult("ros", CheckStatus.BROKEN, f"{error}; source a ROS 2 distribution, or run make setup")]
     return ros()
 
 
-def _renderer() -> Iterable[Finding]:
+def _renderer() -> Iterable[CheckResult]:
     try:
         from mobile_vla_sim.rendering import choose_backend
     except ImportError:
-        return [Finding("renderer", Verdict.MISSING, "the simulator is not installed; a robot does not need it")]
+        return [
+            CheckResult("renderer", CheckStatus.MISSING, "the simulator is not installed; a robot does not need it")
+        ]
     try:
-        return [Finding("renderer", Verdict.FINE, f"MuJoCo draws through {choose_backend('auto')}")]
+        return [CheckResult("renderer", CheckStatus.FINE, f"MuJoCo draws through {choose_backend('auto')}")]
     except UserError as error:
-        return [Finding("renderer", Verdict.MISSING, str(error))]
+        return [CheckResult("renderer", CheckStatus.MISSING, str(error))]
 
 
-def _stop_distance(robot: str, base_s: float) -> Finding:
+def _stop_distance(robot: str, base_s: float) -> CheckResult:
     """From a change in front of the camera to standstill, with the robot's own limits and timeouts."""
     subject = "stop distance"
     try:
         from mobile_vla_bringup.graph import node_configs
     except ImportError:
-        return Finding(subject, Verdict.MISSING, "mobile_vla_bringup is not installed, so there are no robot files")
+        return CheckResult(
+            subject, CheckStatus.MISSING, "mobile_vla_bringup is not installed, so there are no robot files"
+        )
     from mobile_vla.control.config import ControllerConfig
     from mobile_vla.control.limits import stopping_distance_m
     from mobile_vla.control.stop_distance import autonomous_speed_mps, reactions
@@ -80,7 +84,7 @@ def _stop_distance(robot: str, base_s: float) -> Finding:
     try:
         configs = node_configs(robot)
     except UserError as error:
-        return Finding(subject, Verdict.BROKEN, str(error))
+        return CheckResult(subject, CheckStatus.BROKEN, str(error))
     controller, inference = configs["controller"], configs["inference"]
     assert isinstance(controller, ControllerConfig)
     assert isinstance(inference, InferenceConfig)
@@ -92,4 +96,4 @@ def _stop_distance(robot: str, base_s: float) -> Finding:
         f"{far:.2f} m with the slowest accepted (image {slow.image_s:.2f} + inference {slow.inference_s:.2f} + "
         f"gate {slow.gate_s:.2f} + base {slow.base_s:.2f} s), braking at {linear.decel_mps2:g} m/s^2"
     )
-    return Finding(subject, Verdict.FINE, text)
+    return CheckResult(subject, CheckStatus.FINE, text)

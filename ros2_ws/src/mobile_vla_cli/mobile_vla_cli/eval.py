@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla.evaluate.evaluation import check_bags, evaluate
     from mobile_vla.evaluate.frames import Selection
     from mobile_vla.evaluate.moments import EvaluationVideo, WorstMoments
-    from mobile_vla.evaluate.rollout import Moment, full_speed
+    from mobile_vla.evaluate.rollout import RolloutFrame, full_speed
     from mobile_vla.evaluate.schedule import Options
 
     controller = controller_of(args.robot)
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
             worst.bag = path
             on_bag(path, seconds)
 
-        def see(moment: Moment) -> None:
+        def see(moment: RolloutFrame) -> None:
             worst(moment)
             if video is not None:
                 video(moment)

@@ -22,7 +22,7 @@ from mobile_vla.camera.encodings import convert, resized
 from mobile_vla.camera.grabber import Grabber
 from mobile_vla.camera.locate import make_source
 from mobile_vla.camera.reconnect import ENDED, RUNNING, WAITING, Reconnecting, SourceState
-from mobile_vla.camera.source import NS, Clock, Frame
+from mobile_vla.camera.source import NS, CameraFrame, Clock
 from mobile_vla.files import expanded
 from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
@@ -85,7 +85,7 @@ class CameraNode(Node):
         self._last_ns = time.monotonic_ns()
         self._rate.tick(self._last_ns)
 
-    def _publish(self, frame: Frame) -> None:
+    def _publish(self, frame: CameraFrame) -> None:
         config = self._settings.value
         pixels = convert(frame.pixels, frame.encoding, config.encoding)
         if config.resize:

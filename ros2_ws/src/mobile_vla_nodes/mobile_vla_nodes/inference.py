@@ -24,7 +24,7 @@ from mobile_vla.config.instruction import too_long
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
 from mobile_vla.policy.interface import Policy, weights_trouble
-from mobile_vla.policy.worker import FAILURES_BEFORE_ERROR, InferenceWorker, Job
+from mobile_vla.policy.worker import FAILURES_BEFORE_ERROR, InferenceWorker, PendingFrame
 from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.images import image_to_rgb
@@ -153,12 +153,12 @@ class InferenceNode(ContainedLifecycleNode):
         if self._worker is not None:
             self._worker.offer(*jobs)
 
-    def _arrived(self, message: Image) -> Job:
+    def _arrived(self, message: Image) -> PendingFrame:
         taken_ns, now_ns = stamp_ns(message), self._now_ns()
         self._received += 1
         self._transport.add((now_ns - taken_ns) / 1e6)
         self._camera_rate.tick(now_ns)
-        return Job(taken_ns, lambda: image_to_rgb(message), message.encoding)
+        return PendingFrame(taken_ns, lambda: image_to_rgb(message), message.encoding)
 
     def _on_instruction(self, message: String) -> None:
         """A transient-local writer is heard twice: the worker takes the same sentence again for nothing new. One

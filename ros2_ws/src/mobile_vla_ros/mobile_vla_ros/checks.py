@@ -6,32 +6,34 @@ import os
 import time
 from collections.abc import Iterator
 
-from mobile_vla.device.checks import Finding, Verdict
+from mobile_vla.device.checks import CheckResult, CheckStatus
 from mobile_vla_ros.domain import borrowed
 from mobile_vla_ros.environment import prepare, ros_distribution
 
 ROUND_TRIP_TIMEOUT_S = 5.0
 
 
-def ros() -> Iterator[Finding]:
+def ros() -> Iterator[CheckResult]:
     """Start a node on a free domain and send an image-sized message to itself."""
     prepare()
     import rclpy  # the environment comes first
 
     wheels = "" if os.environ.get("ROS_DISTRO") else " from wheels"
     middleware = rclpy.get_rmw_implementation_identifier()
-    yield Finding("ros", Verdict.FINE, f"{ros_distribution(os.environ)}{wheels}, {middleware}")
-    yield Finding("discovery", Verdict.FINE, _discovery())
+    yield CheckResult("ros", CheckStatus.FINE, f"{ros_distribution(os.environ)}{wheels}, {middleware}")
+    yield CheckResult("discovery", CheckStatus.FINE, _discovery())
     profile = os.environ.get("FASTDDS_DEFAULT_PROFILES_FILE") or os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE")
     if profile is None:
-        yield Finding("dds", Verdict.MISSING, "no transport profile; raw images may be lost (config/dds/fastdds.xml)")
+        yield CheckResult(
+            "dds", CheckStatus.MISSING, "no transport profile; raw images may be lost (config/dds/fastdds.xml)"
+        )
     with borrowed() as domain_id:
         milliseconds = _image_round_trip(domain_id)
     if milliseconds is None:
         text = "an image did not come back within 5 s; check the firewall and /dev/shm"
-        yield Finding("dds", Verdict.BROKEN, text)
+        yield CheckResult("dds", CheckStatus.BROKEN, text)
     else:
-        yield Finding("dds", Verdict.FINE, f"a raw 640x480 image travels in {milliseconds:.1f} ms")
+        yield CheckResult("dds", CheckStatus.FINE, f"a raw 640x480 image travels in {milliseconds:.1f} ms")
 
 
 def _discovery() -> str:

@@ -13,7 +13,7 @@ from mobile_vla_sim.config import BaseConfig
 _SLIP_MEMORY_S = 1.0
 
 
-class Velocity(NamedTuple):
+class BodyVelocity(NamedTuple):
     """Velocity in the robot's own frame: forward, turn to the left, sideways to the left."""
 
     linear_mps: float
@@ -21,10 +21,10 @@ class Velocity(NamedTuple):
     lateral_mps: float = 0.0
 
 
-STILL = Velocity(0.0, 0.0, 0.0)
+STILL = BodyVelocity(0.0, 0.0, 0.0)
 
 
-class Drive:
+class Drivetrain:
     """One wheeled base. Commands act after a delay, motors follow with a lag, wheels slip, silence stops it.
 
     Lateral commands are ignored by a differential base: it has no wheels for them.
@@ -33,7 +33,7 @@ class Drive:
     def __init__(self, config: BaseConfig, rng: np.random.Generator) -> None:
         self.config = config
         self._rng = rng
-        self._pending: collections.deque[tuple[float, Velocity]] = collections.deque()
+        self._pending: collections.deque[tuple[float, BodyVelocity]] = collections.deque()
         self._wanted = STILL
         self._wheels = STILL
         self._last_command_s = -math.inf
@@ -41,11 +41,11 @@ class Drive:
         self.watchdog_stopped = False
 
     @property
-    def wheels(self) -> Velocity:
+    def wheels(self) -> BodyVelocity:
         """What the wheels do, as encoders on them would say."""
         return self._wheels
 
-    def command(self, now_s: float, velocity: Velocity) -> None:
+    def command(self, now_s: float, velocity: BodyVelocity) -> None:
         """Take a command; non-finite components count as zero because motor electronics has no NaN."""
         limits = self.config
         bounds = (
@@ -58,9 +58,9 @@ class Drive:
             for value, bound in zip(velocity, bounds, strict=True)
         )
         self._last_command_s = now_s
-        self._pending.append((now_s + limits.latency_s, Velocity(*bounded)))
+        self._pending.append((now_s + limits.latency_s, BodyVelocity(*bounded)))
 
-    def step(self, now_s: float, dt_s: float) -> Velocity:
+    def step(self, now_s: float, dt_s: float) -> BodyVelocity:
         """Advance the motors by `dt_s` and return the velocity that the body is driven with, slip included."""
         while self._pending and self._pending[0][0] <= now_s + 1e-9:
             self._wanted = self._pending.popleft()[1]
@@ -72,7 +72,7 @@ class Drive:
         follow = 1.0 if limits.motor_time_constant_s <= 0.0 else 1.0 - math.exp(-dt_s / limits.motor_time_constant_s)
         linear_step = limits.max_linear_accel_mps2 * dt_s
         steps = (linear_step, limits.max_angular_accel_radps2 * dt_s, linear_step)
-        self._wheels = Velocity(
+        self._wheels = BodyVelocity(
             *(
                 have + max(-most, min(most, follow * (want - have)))
                 for want, have, most in zip(self._wanted, self._wheels, steps, strict=True)
@@ -80,7 +80,7 @@ class Drive:
         )
         return self._slipped(dt_s)
 
-    def _slipped(self, dt_s: float) -> Velocity:
+    def _slipped(self, dt_s: float) -> BodyVelocity:
         config = self.config
         if config.slip_std <= 0.0:
             return self._wheels
@@ -93,8 +93,8 @@ class Drive:
         first, second, third = (1.0 - config.slip_std * slip for slip in self._slip)
         linear, angular, lateral = self._wheels
         if config.kind == "omni":
-            return Velocity(linear * first, angular * second, lateral * third)
+            return BodyVelocity(linear * first, angular * second, lateral * third)
         half = config.wheel_separation_m / 2.0
         left = (linear - angular * half) * first
         right = (linear + angular * half) * second
-        return Velocity((left + right) / 2.0, (right - left) / (2.0 * half))
+        return BodyVelocity((left + right) / 2.0, (right - left) / (2.0 * half))

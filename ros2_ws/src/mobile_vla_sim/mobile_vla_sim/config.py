@@ -42,7 +42,7 @@ class BaseConfig(Config):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CameraConfig(Config):
+class SimCameraConfig(Config):
     """The simulated colour camera. Noise, blur and brightness exist to measure how a policy bears them."""
 
     width_px: int = param(640, "Image width.", ge=32, le=1920)
@@ -170,7 +170,7 @@ class SimulatorConfig(Config):
     lidar_frame: str = param("lidar", "Frame of the scans.")
     range_frame: str = param("range", "Frame of the forward distance sensor.")
     base: BaseConfig = section(BaseConfig)
-    camera: CameraConfig = section(CameraConfig)
+    camera: SimCameraConfig = section(SimCameraConfig)
     lidar: LidarConfig = section(LidarConfig)
     range: RangeConfig = section(RangeConfig)
     odometry: OdometryConfig = section(OdometryConfig)

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from mobile_vla.config.action_space import ACTION_SPACES
-from mobile_vla_sim.base import Velocity
+from mobile_vla_sim.base import BodyVelocity
 from mobile_vla_sim.drivers import Action, ActionScale, Driver
 from mobile_vla_sim.language import named_pair
 from mobile_vla_sim.planner import FloorMap, Route
@@ -80,10 +80,10 @@ class Direct:
 
     def __init__(self, scale: ActionScale) -> None:
         self._scale = scale
-        self._velocity = Velocity(0.0, 0.0)
+        self._velocity = BodyVelocity(0.0, 0.0)
 
     def begin(self, world: World) -> None:
-        self._velocity = Velocity(0.0, 0.0)
+        self._velocity = BodyVelocity(0.0, 0.0)
 
     def drive(self, world: World, action: Action | None, seconds: float) -> None:
         if action is not None:
@@ -96,11 +96,11 @@ class Direct:
             left -= step
 
 
-def scaled(action: Action, scale: ActionScale) -> Velocity:
+def scaled(action: Action, scale: ActionScale) -> BodyVelocity:
     """A normalised action as a velocity; out-of-range values are cut, what is no number is zero."""
     first, second = (max(-1.0, min(1.0, value)) if math.isfinite(value) else 0.0 for value in action)
     forward, left, turn = ACTION_SPACES[scale.space].to_twist((first, second))
-    return Velocity(forward * scale.linear_mps, turn * scale.angular_radps, left * scale.lateral_mps)
+    return BodyVelocity(forward * scale.linear_mps, turn * scale.angular_radps, left * scale.lateral_mps)
 
 
 def shortest_path_m(world: World) -> float:

@@ -8,8 +8,8 @@ from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.control import ControllerConfig, Gate, Now, ScanGeometry, Velocity
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Action
-from mobile_vla_sim.pacing import NS, Schedule
-from mobile_vla_sim.sensors import Odometry
+from mobile_vla_sim.pacing import NS, SensorSchedule
+from mobile_vla_sim.sensors import WheelOdometryReading
 
 # The gate compares stamps and refuses time zero.
 _EPOCH_NS = 1000 * NS
@@ -35,7 +35,7 @@ class Drivable(Protocol):
 
     def scan(self) -> Any: ...
 
-    def odometry(self) -> Odometry: ...
+    def odometry(self) -> WheelOdometryReading: ...
 
 
 class Gated:
@@ -57,7 +57,10 @@ class Gated:
         self._geometry = ScanGeometry(
             lidar.angle_min_rad, lidar.angle_increment_rad, lidar.config.min_m, lidar.config.max_m
         )
-        self._scans, self._odometry = Schedule(lidar.config.rate_hz), Schedule(world.config.odometry.rate_hz)
+        self._scans, self._odometry = (
+            SensorSchedule(lidar.config.rate_hz),
+            SensorSchedule(world.config.odometry.rate_hz),
+        )
         self._next_tick_s = 0.0
         now = self._now(world)
         self._feed(world, now)

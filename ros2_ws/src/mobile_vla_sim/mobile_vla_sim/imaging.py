@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mobile_vla_sim.config import CameraConfig
+from mobile_vla_sim.config import SimCameraConfig
 from mobile_vla_sim.rendering import Image
 
 # Noise is cut at a random place from a larger sheet: drawing a million normal numbers per image would cost more than
@@ -23,7 +23,7 @@ class Sensor:
         self._sheet: Any = None
         self._sheet_of: tuple[float, int, int] = (0.0, 0, 0)
 
-    def expose(self, image: Image, config: CameraConfig) -> Image:
+    def expose(self, image: Image, config: SimCameraConfig) -> Image:
         """Contiguous, and a copy only where something changes."""
         worse: Any = np.ascontiguousarray(image)
         if config.brightness != 1.0:

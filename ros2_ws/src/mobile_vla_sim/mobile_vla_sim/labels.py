@@ -12,7 +12,7 @@ from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND
 from mobile_vla_sim.expert import bearing_of
 from mobile_vla_sim.planner import distance_to_block
 from mobile_vla_sim.scene import Scene
-from mobile_vla_sim.sensors import Beams
+from mobile_vla_sim.sensors import RayFan
 from mobile_vla_sim.world import World
 
 SECTORS = 16
@@ -54,7 +54,7 @@ class Labeller:
         half = math.tan(math.radians(world.config.camera.horizontal_fov_deg) / 2.0)
         rays = SECTORS * _RAYS_PER_SECTOR
         across = 1.0 - 2.0 * (np.arange(rays) + 0.5) / rays
-        self._beams = Beams(np.arctan(across * half), _RAY_HEIGHT_M, 0.0, 50.0)
+        self._beams = RayFan(np.arctan(across * half), _RAY_HEIGHT_M, 0.0, 50.0)
         self.begin()
 
     def begin(self) -> None:

@@ -6,12 +6,12 @@ import array
 import math
 
 from geometry_msgs.msg import Point, Quaternion
-from nav_msgs.msg import Odometry as OdometryMessage
+from nav_msgs.msg import WheelOdometryReading as OdometryMessage
 from sensor_msgs.msg import LaserScan, Range
 from std_msgs.msg import Header
 
-from mobile_vla_sim.base import Velocity
-from mobile_vla_sim.sensors import Lidar, Odometry, RangeFinder, Ranges
+from mobile_vla_sim.base import BodyVelocity
+from mobile_vla_sim.sensors import Lidar, RangeFinder, Ranges, WheelOdometryReading
 
 # What wheel odometry is worth: standard deviations of position (m) and heading (rad) that a fuser can start from.
 _POSITION_STD_M, _HEADING_STD_RAD = 0.05, 0.05
@@ -44,7 +44,7 @@ def range_message(distance_m: float, finder: RangeFinder, header: Header) -> Ran
     return message
 
 
-def odometry_message(odometry: Odometry, header: Header, child_frame: str) -> OdometryMessage:
+def odometry_message(odometry: WheelOdometryReading, header: Header, child_frame: str) -> OdometryMessage:
     """Pose from the start and velocity in the robot's own frame."""
     pose, velocity = odometry
     message = OdometryMessage(header=header, child_frame_id=child_frame)
@@ -58,9 +58,9 @@ def odometry_message(odometry: Odometry, header: Header, child_frame: str) -> Od
     return message
 
 
-def velocity_of(twist: object) -> Velocity:
+def velocity_of(twist: object) -> BodyVelocity:
     """A Twist as the base takes it."""
-    return Velocity(twist.linear.x, twist.angular.z, twist.linear.y)  # type: ignore[attr-defined]
+    return BodyVelocity(twist.linear.x, twist.angular.z, twist.linear.y)  # type: ignore[attr-defined]
 
 
 def _planar(linear: float, angular: float) -> array.array[float]:

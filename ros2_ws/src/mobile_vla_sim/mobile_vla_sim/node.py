@@ -40,7 +40,7 @@ from mobile_vla_ros.topics import (
 )
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.messages import odometry_message, range_message, scan_message, velocity_of
-from mobile_vla_sim.pacing import NS, Pacer, Schedule, Shutter
+from mobile_vla_sim.pacing import NS, SensorSchedule, Shutter, SimTimePacer
 from mobile_vla_sim.standing import Standing
 from mobile_vla_sim.truth import truth_values
 from mobile_vla_sim.world import World
@@ -73,7 +73,7 @@ class SimulatorNode(Node):
         self._calibration = pinhole_guess(
             config.camera.width_px, config.camera.height_px, config.camera.horizontal_fov_deg, "simulated"
         )
-        self._pacer = Pacer(config.time_scale)
+        self._pacer = SimTimePacer(config.time_scale)
         self._lost_before_ns = 0
         self._episode_start_ns = 0
         self._start_episode(config)
@@ -122,10 +122,10 @@ class SimulatorNode(Node):
     def _start_episode(self, config: SimulatorConfig) -> None:
         self._shutter = Shutter(config.seed)
         self._depths: dict[int, Any] = {}
-        self._camera_due = Schedule(config.camera.rate_hz)
-        self._odom_due = Schedule(config.odometry.rate_hz)
-        self._scan_due = Schedule(config.lidar.rate_hz)
-        self._range_due = Schedule(config.range.rate_hz)
+        self._camera_due = SensorSchedule(config.camera.rate_hz)
+        self._odom_due = SensorSchedule(config.odometry.rate_hz)
+        self._scan_due = SensorSchedule(config.lidar.rate_hz)
+        self._range_due = SensorSchedule(config.range.rate_hz)
         self._sideways_wanted = False
         self._standing, self._still_s = Standing(), 0.0
 

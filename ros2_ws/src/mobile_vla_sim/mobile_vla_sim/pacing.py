@@ -6,13 +6,13 @@ import collections
 
 import numpy as np
 
-from mobile_vla_sim.config import CameraConfig
+from mobile_vla_sim.config import SimCameraConfig
 from mobile_vla_sim.rendering import Image
 
 NS = 1_000_000_000
 
 
-class Pacer:
+class SimTimePacer:
     """How far simulated time should be, for real time times `scale`.
 
     A simulation that cannot keep up loses time instead of hurrying after it: the lost time is counted.
@@ -40,7 +40,7 @@ class Pacer:
         return max(0, int(lag))
 
 
-class Schedule:
+class SensorSchedule:
     """Fires at multiples of a period of simulated time; occasions that passed unseen are not made up for."""
 
     def __init__(self, rate_hz: float) -> None:
@@ -62,13 +62,13 @@ class Shutter:
         self._waiting: collections.deque[tuple[int, int, Image]] = collections.deque()
         self.lost = 0
 
-    def loses(self, config: CameraConfig) -> bool:
+    def loses(self, config: SimCameraConfig) -> bool:
         """Whether the image that is due now never comes. Ask once per image."""
         lost = config.drop_share > 0.0 and self._rng.random() < config.drop_share
         self.lost += lost
         return bool(lost)
 
-    def take(self, now_ns: int, stamp_ns: int, image: Image, config: CameraConfig) -> None:
+    def take(self, now_ns: int, stamp_ns: int, image: Image, config: SimCameraConfig) -> None:
         """Hold an image taken at simulated `now_ns` until its latency is over; `stamp_ns` is what it will say."""
         self._waiting.append((now_ns + round(config.latency_s * NS), stamp_ns, image))
 

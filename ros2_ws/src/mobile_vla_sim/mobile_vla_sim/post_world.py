@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mobile_vla.control.config import RangeGuardConfig
-from mobile_vla_sim.base import Drive, Velocity
+from mobile_vla_sim.base import BodyVelocity, Drivetrain
 from mobile_vla_sim.config import LidarConfig, SimulatorConfig
 from mobile_vla_sim.posts import POST_RADIUS_M, Layout
 from mobile_vla_sim.scene import Pose
-from mobile_vla_sim.sensors import Odometry, WheelOdometry, wrapped
+from mobile_vla_sim.sensors import WheelOdometry, WheelOdometryReading, wrapped
 
 Floats = npt.NDArray[np.float64]
 _NEAR_M = 3.0
@@ -62,7 +62,7 @@ class PostWorld:
         self._footprint = footprint
         self._posts = layout.posts
         motion, ranging, odometry = (np.random.default_rng((layout.seed, stream)) for stream in range(23, 26))
-        self._drive = Drive(config.base, motion)
+        self._drive = Drivetrain(config.base, motion)
         self.lidar = PostLidar(config.lidar, ranging)
         self._odometry = WheelOdometry(config.odometry, odometry)
         self._steps = 0
@@ -85,7 +85,7 @@ class PostWorld:
 
     def command(self, linear_mps: float, angular_radps: float, lateral_mps: float = 0.0) -> None:
         """A velocity for the base, as from `cmd_vel`."""
-        self._drive.command(self.time_s, Velocity(linear_mps, angular_radps, lateral_mps))
+        self._drive.command(self.time_s, BodyVelocity(linear_mps, angular_radps, lateral_mps))
 
     def advance(self, seconds: float) -> None:
         """Let simulated time pass, rounded to whole steps."""
@@ -104,7 +104,7 @@ class PostWorld:
             return 0.0
         return float(self.lidar.angles_rad[int(np.argmin(self._newest))])
 
-    def odometry(self) -> Odometry:
+    def odometry(self) -> WheelOdometryReading:
         return self._odometry.read()
 
     def _step(self) -> None:

@@ -24,7 +24,7 @@ from mobile_vla_sim.drivers import Action, ActionScale, Driver
 from mobile_vla_sim.episode import Direct, Result, Rules, run_episode, scaled
 from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.noisy import NoisyExpert
-from mobile_vla_sim.pacing import NS, Schedule
+from mobile_vla_sim.pacing import NS, SensorSchedule
 from mobile_vla_sim.world import World
 
 START_NS = 1_800_000_000 * NS
@@ -60,7 +60,7 @@ class Recording:
     def begin(self, world: World, instruction: str) -> None:
         """A new episode: the instruction and the mark; the mode follows with the first control period."""
         self._number, self._instruction = next(self._numbers), instruction
-        self._scans = Schedule(world.config.lidar.rate_hz)
+        self._scans = SensorSchedule(world.config.lidar.rate_hz)
         now = self._offset_ns
         self._write("/instruction", now, data=instruction)
         self._by_person: bool | None = None

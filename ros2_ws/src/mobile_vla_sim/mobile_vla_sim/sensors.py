@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
-from mobile_vla_sim.base import Velocity
+from mobile_vla_sim.base import BodyVelocity
 from mobile_vla_sim.config import LidarConfig, OdometryConfig, RangeConfig
 from mobile_vla_sim.model import GROUP_SOLID, RoomModel
 from mobile_vla_sim.scene import Pose
@@ -18,7 +18,7 @@ Ranges = npt.NDArray[np.float32]
 _GROUPS = np.array([group == GROUP_SOLID for group in range(6)], dtype=np.uint8)
 
 
-class Beams:
+class RayFan:
     """Rays from one point of the robot, at fixed angles to its heading."""
 
     def __init__(self, angles_rad: npt.NDArray[np.float64], height_m: float, min_m: float, max_m: float) -> None:
@@ -75,7 +75,7 @@ class Lidar:
         self.angle_min_rad = -fov / 2.0
         self.angle_increment_rad = fov / (config.rays if whole else config.rays - 1)
         angles = self.angle_min_rad + self.angle_increment_rad * np.arange(config.rays, dtype=np.float64)
-        self._beams = Beams(angles, config.mount_height_m, config.min_m, config.max_m)
+        self._beams = RayFan(angles, config.mount_height_m, config.min_m, config.max_m)
 
     @property
     def angles_rad(self) -> npt.NDArray[np.float64]:
@@ -96,7 +96,7 @@ class RangeFinder:
         self._front_m = front_m
         half = math.radians(config.fov_deg) / 2.0
         angles = half * np.linspace(-1.0, 1.0, self._RAYS)
-        self._beams = Beams(angles, config.mount_height_m, 0.0, config.max_m)
+        self._beams = RayFan(angles, config.mount_height_m, 0.0, config.max_m)
 
     def measure(self, room: RoomModel, data: mujoco.MjData, pose: Pose) -> float:
         front = Pose(pose.x + self._front_m * math.cos(pose.yaw), pose.y + self._front_m * math.sin(pose.yaw), pose.yaw)
@@ -108,11 +108,11 @@ class RangeFinder:
         return max(self.config.min_m, nearest)
 
 
-class Odometry(NamedTuple):
+class WheelOdometryReading(NamedTuple):
     """Where the wheels say the robot is, from its start, and how fast."""
 
     pose: Pose
-    velocity: Velocity
+    velocity: BodyVelocity
 
 
 class WheelOdometry:
@@ -122,9 +122,9 @@ class WheelOdometry:
         self.config = config
         self._rng = rng
         self._pose = Pose(0.0, 0.0, 0.0)
-        self._velocity = Velocity(0.0, 0.0, 0.0)
+        self._velocity = BodyVelocity(0.0, 0.0, 0.0)
 
-    def step(self, wheels: Velocity, dt_s: float) -> None:
+    def step(self, wheels: BodyVelocity, dt_s: float) -> None:
         config = self.config
         first, second, third = self._rng.standard_normal(3).tolist()
         linear = wheels.linear_mps * (1.0 + config.linear_noise_std * first)
@@ -136,10 +136,10 @@ class WheelOdometry:
             self._pose.y + (linear * math.sin(middle) + lateral * math.cos(middle)) * dt_s,
             wrapped(self._pose.yaw + angular * dt_s),
         )
-        self._velocity = Velocity(linear, angular, lateral)
+        self._velocity = BodyVelocity(linear, angular, lateral)
 
-    def read(self) -> Odometry:
-        return Odometry(self._pose, self._velocity)
+    def read(self) -> WheelOdometryReading:
+        return WheelOdometryReading(self._pose, self._velocity)
 
 
 def wrapped(angle_rad: float) -> float:

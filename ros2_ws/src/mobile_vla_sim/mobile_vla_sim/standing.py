@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mobile_vla_sim.base import Velocity
+from mobile_vla_sim.base import BodyVelocity
 
 STILL_MPS, STILL_RADPS = 0.03, 0.1
 # Stopped: stood still for this long.
@@ -17,7 +17,7 @@ class Standing:
     def __init__(self) -> None:
         self._since_s: float | None = None
 
-    def seconds(self, time_s: float, velocity: Velocity) -> float:
+    def seconds(self, time_s: float, velocity: BodyVelocity) -> float:
         """0 while it moves."""
         if (
             abs(velocity.linear_mps) + abs(velocity.lateral_mps) > STILL_MPS

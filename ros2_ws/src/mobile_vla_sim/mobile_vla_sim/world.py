@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mobile_vla_sim import model as room_model
-from mobile_vla_sim.base import Drive, Velocity
+from mobile_vla_sim.base import BodyVelocity, Drivetrain
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.imaging import Sensor
 from mobile_vla_sim.rendering import Image, Renderer
 from mobile_vla_sim.scenario import scene_for
 from mobile_vla_sim.scene import Pose, Scene
-from mobile_vla_sim.sensors import Beams, Lidar, Odometry, RangeFinder, Ranges, WheelOdometry, wrapped
+from mobile_vla_sim.sensors import Lidar, RangeFinder, Ranges, RayFan, WheelOdometry, WheelOdometryReading, wrapped
 
 
 class Contact(NamedTuple):
@@ -45,7 +45,7 @@ class World:
         self._data = mujoco.MjData(self._room.model)
         self._data.qpos[:3] = self.scene.start
         motion, ranging, odometry, imaging = (np.random.default_rng((seed, stream)) for stream in range(1, 5))
-        self._drive = Drive(self.config.base, motion)
+        self._drive = Drivetrain(self.config.base, motion)
         self.lidar = Lidar(self.config.lidar, ranging)
         self.range_finder = RangeFinder(self.config.range, self.config.base.radius_m, ranging)
         self._odometry = WheelOdometry(self.config.odometry, odometry)
@@ -69,7 +69,7 @@ class World:
 
     def command(self, linear_mps: float, angular_radps: float, lateral_mps: float = 0.0) -> None:
         """Give the base a velocity in its own frame; it acts after the configured delay and stops when none follows."""
-        self._drive.command(self.time_s, Velocity(linear_mps, angular_radps, lateral_mps))
+        self._drive.command(self.time_s, BodyVelocity(linear_mps, angular_radps, lateral_mps))
 
     def advance(self, seconds: float) -> None:
         """Let simulated time pass, rounded to whole physics steps."""
@@ -137,12 +137,12 @@ class World:
         return Pose(x, y, wrapped(yaw))
 
     @property
-    def velocity(self) -> Velocity:
+    def velocity(self) -> BodyVelocity:
         """How the robot really moves, in its own frame."""
         vx, vy, angular = (float(value) for value in self._data.qvel[:3])
         yaw = self._data.qpos[2]
         cos, sin = math.cos(yaw), math.sin(yaw)
-        return Velocity(vx * cos + vy * sin, angular, vy * cos - vx * sin)
+        return BodyVelocity(vx * cos + vy * sin, angular, vy * cos - vx * sin)
 
     @property
     def collided(self) -> bool:
@@ -158,7 +158,7 @@ class World:
         """What each geom is: `red ball 0` (with the thing's index), `crate 1`, `wall east`, `floor`."""
         return self._room.geom_names
 
-    def cast(self, beams: Beams) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    def cast(self, beams: RayFan) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
         """Distances (-1: nothing) and geoms that some beams meet from the robot's middle, without noise."""
         return beams.cast(self._room, self._data, self.pose), beams.hits
 
@@ -181,7 +181,7 @@ class World:
         """The forward distance sensor, inf when nothing is in its cone."""
         return self.range_finder.measure(self._room, self._data, self.pose)
 
-    def odometry(self) -> Odometry:
+    def odometry(self) -> WheelOdometryReading:
         """What the wheels say about pose and speed since the reset."""
         return self._odometry.read()
 

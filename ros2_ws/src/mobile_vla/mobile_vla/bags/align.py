@@ -6,43 +6,53 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from mobile_vla.bags.types import Around, Command, Distance, Event, Frame, Instruction, Mode, Odometry, Scan
+from mobile_vla.bags.types import (
+    Around,
+    BagCommand,
+    BagFrame,
+    BagInstruction,
+    BagMode,
+    BagOdometry,
+    BagRange,
+    BagScan,
+    Event,
+)
 
 _SLACK_NS = 500_000_000
 """How much later than its stamp a command may have been logged."""
 
 
-class Sample(NamedTuple):
+class AlignedFrame(NamedTuple):
     """One frame with what belonged to it. `command` is None when none lies within the tolerance."""
 
-    frame: Frame
-    command: Command | None
+    frame: BagFrame
+    command: BagCommand | None
     instruction: str | None
-    mode: Mode | None
-    odometry: Odometry | None
+    mode: BagMode | None
+    odometry: BagOdometry | None
     around: tuple[Around, ...] = ()
     """What was logged between the frame before and this one, oldest first."""
 
 
 class _Waiting(NamedTuple):
-    frame: Frame
+    frame: BagFrame
     instruction: str | None
-    mode: Mode | None
-    odometry: Odometry | None
+    mode: BagMode | None
+    odometry: BagOdometry | None
     around: tuple[Around, ...]
 
 
-def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_000_000) -> Iterator[Sample]:
+def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_000_000) -> Iterator[AlignedFrame]:
     """Give each frame the command whose stamp is nearest to frame stamp + `delay_ns`, at most `tolerance_ns` away.
 
     `delay_ns` is how much later a command answers its image (compute and transport time). Events come in log order;
     a command may be used for several frames. A clock that jumps backwards flushes what waits.
     """
-    commands: deque[Command] = deque()
+    commands: deque[BagCommand] = deque()
     waiting: deque[_Waiting] = deque()
     instruction: str | None = None
-    mode: Mode | None = None
-    odometry: Odometry | None = None
+    mode: BagMode | None = None
+    odometry: BagOdometry | None = None
     around: list[Around] = []
     log_ns: int | None = None
     for event in events:
@@ -51,19 +61,19 @@ def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_00
             waiting.clear()
             commands.clear()
         log_ns = event.log_ns
-        if isinstance(event, Frame):
+        if isinstance(event, BagFrame):
             waiting.append(_Waiting(event, instruction, mode, odometry, tuple(around)))
             around.clear()
-        elif isinstance(event, Command):
+        elif isinstance(event, BagCommand):
             commands.append(event)
-        elif isinstance(event, Instruction):
+        elif isinstance(event, BagInstruction):
             instruction = event.text
-        elif isinstance(event, Mode):
+        elif isinstance(event, BagMode):
             mode = event
-        elif isinstance(event, Odometry):
+        elif isinstance(event, BagOdometry):
             odometry = event
             around.append(event)
-        elif isinstance(event, Scan | Distance):
+        elif isinstance(event, BagScan | BagRange):
             around.append(event)
         while waiting and _decided(waiting[0], commands, log_ns, delay_ns, tolerance_ns):
             item = waiting.popleft()
@@ -72,7 +82,7 @@ def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_00
     yield from (_resolve(item, commands, delay_ns, tolerance_ns) for item in waiting)
 
 
-def _decided(item: _Waiting, commands: deque[Command], log_ns: int, delay_ns: int, tolerance_ns: int) -> bool:
+def _decided(item: _Waiting, commands: deque[BagCommand], log_ns: int, delay_ns: int, tolerance_ns: int) -> bool:
     """A command at or after the wanted time is here, or none can come any more."""
     wanted = item.frame.stamp_ns + delay_ns
     newest = commands[-1].stamp_ns if commands else None
@@ -81,14 +91,14 @@ def _decided(item: _Waiting, commands: deque[Command], log_ns: int, delay_ns: in
     ) + tolerance_ns + _SLACK_NS
 
 
-def _forget(commands: deque[Command], before_ns: int) -> None:
+def _forget(commands: deque[BagCommand], before_ns: int) -> None:
     while len(commands) > 1 and commands[0].stamp_ns < before_ns and commands[1].stamp_ns < before_ns:
         commands.popleft()
 
 
-def _resolve(item: _Waiting, commands: Iterable[Command], delay_ns: int, tolerance_ns: int) -> Sample:
+def _resolve(item: _Waiting, commands: Iterable[BagCommand], delay_ns: int, tolerance_ns: int) -> AlignedFrame:
     wanted = item.frame.stamp_ns + delay_ns
     best = min(commands, key=lambda command: abs(command.stamp_ns - wanted), default=None)
     if best is None or abs(best.stamp_ns - wanted) > tolerance_ns:
-        return Sample(item.frame, None, *item[1:])
-    return Sample(item.frame, best, *item[1:])
+        return AlignedFrame(item.frame, None, *item[1:])
+    return AlignedFrame(item.frame, best, *item[1:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from mobile_vla.bags.types import Command, Frame
+from mobile_vla.bags.types import BagCommand, BagFrame
 
 _START = 4
 """CDR aligns from behind the four bytes that say how it is encoded."""
@@ -55,7 +55,7 @@ class Cursor:
         return int(seconds) * 1_000_000_000 + int(nanoseconds), self.text()
 
 
-def image(topic: str, log_ns: int, data: bytes) -> Frame:
+def image(topic: str, log_ns: int, data: bytes) -> BagFrame:
     """sensor_msgs/Image."""
     cursor = Cursor(data)
     stamp_ns, _ = cursor.header()
@@ -63,14 +63,14 @@ def image(topic: str, log_ns: int, data: bytes) -> Frame:
     encoding = cursor.text()
     (big_endian,) = cursor.take("B", 1, align=1)
     step = cursor.integer()
-    return Frame(stamp_ns, log_ns, topic, encoding, height, width, step, bool(big_endian), cursor.blob())
+    return BagFrame(stamp_ns, log_ns, topic, encoding, height, width, step, bool(big_endian), cursor.blob())
 
 
-def compressed_image(topic: str, log_ns: int, data: bytes) -> Frame:
+def compressed_image(topic: str, log_ns: int, data: bytes) -> BagFrame:
     """sensor_msgs/CompressedImage; `rgb8; jpeg compressed bgr8` and `jpeg` both become `jpeg`."""
     cursor = Cursor(data)
     stamp_ns, _ = cursor.header()
-    return Frame(stamp_ns, log_ns, topic, compression_of(cursor.text()), 0, 0, 0, False, cursor.blob())
+    return BagFrame(stamp_ns, log_ns, topic, compression_of(cursor.text()), 0, 0, 0, False, cursor.blob())
 
 
 def compression_of(format_text: str) -> str:
@@ -79,18 +79,18 @@ def compression_of(format_text: str) -> str:
     return next((word for word in words if word in ("jpeg", "png", "webp", "tiff", "h264", "h265")), format_text)
 
 
-def twist(topic: str, log_ns: int, data: bytes) -> Command:
+def twist(topic: str, log_ns: int, data: bytes) -> BagCommand:
     """geometry_msgs/Twist: it has no stamp, so the log time stands for it."""
     return _command(Cursor(data), log_ns, log_ns, topic)
 
 
-def twist_stamped(topic: str, log_ns: int, data: bytes) -> tuple[Command, str]:
+def twist_stamped(topic: str, log_ns: int, data: bytes) -> tuple[BagCommand, str]:
     """geometry_msgs/TwistStamped and its frame_id."""
     cursor = Cursor(data)
     stamp_ns, frame_id = cursor.header()
     return _command(cursor, stamp_ns, log_ns, topic), frame_id
 
 
-def _command(cursor: Cursor, stamp_ns: int, log_ns: int, topic: str) -> Command:
+def _command(cursor: Cursor, stamp_ns: int, log_ns: int, topic: str) -> BagCommand:
     values = cursor.take("6d", 48, align=8)
-    return Command(stamp_ns, log_ns, topic, values[0], values[1], values[5])
+    return BagCommand(stamp_ns, log_ns, topic, values[0], values[1], values[5])

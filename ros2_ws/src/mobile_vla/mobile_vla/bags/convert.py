@@ -10,17 +10,17 @@ from rosbags.serde import SerdeError
 
 from mobile_vla.bags import cdr
 from mobile_vla.bags.types import (
-    Action,
-    Command,
-    Diagnostic,
-    Distance,
+    BagAction,
+    BagCommand,
+    BagDiagnostic,
+    BagFrame,
+    BagInstruction,
+    BagMode,
+    BagOdometry,
+    BagRange,
+    BagScan,
     Event,
-    Frame,
-    Instruction,
-    Mode,
-    Odometry,
     RawMessage,
-    Scan,
 )
 
 _BEYOND_SPEED = 1e4
@@ -43,7 +43,7 @@ def decode(role: str, message: RawMessage, ros1: bool, deserialize: Deserialize)
     except (cdr.CdrError, SerdeError) as error:
         raise DecodeError(f"not a {message.type}: {error or 'the bytes do not fit the type'}") from error
     for event in events:
-        if isinstance(event, Command | Action) and not all(abs(v) < _BEYOND_SPEED for v in event[3:6]):
+        if isinstance(event, BagCommand | BagAction) and not all(abs(v) < _BEYOND_SPEED for v in event[3:6]):
             raise DecodeError(f"its speeds are {event[3]:g}, {event[4]:g} and {event[5]:g}")
     return events
 
@@ -69,22 +69,22 @@ def _slow(role: str, message: RawMessage, value: Any) -> Iterator[Event]:
     elif role in ("command", "action"):
         stamped = kind.endswith("Stamped")
         twist = value.twist if stamped else value
-        command = Command(
+        command = BagCommand(
             _stamp(value) if stamped else log_ns, log_ns, topic, twist.linear.x, twist.linear.y, twist.angular.z
         )
         yield _action(command, value.header.frame_id) if role == "action" else command
     elif role == "instruction":
-        yield Instruction(log_ns, log_ns, topic, value.data)
+        yield BagInstruction(log_ns, log_ns, topic, value.data)
     elif role == "scan":
         geometry = (value.angle_min, value.angle_increment, value.range_min, value.range_max)
-        yield Scan(_stamp(value), log_ns, topic, value.ranges.tolist(), *geometry)
+        yield BagScan(_stamp(value), log_ns, topic, value.ranges.tolist(), *geometry)
     elif role == "range":
-        yield Distance(_stamp(value), log_ns, topic, value.range, value.min_range, value.max_range)
+        yield BagRange(_stamp(value), log_ns, topic, value.range, value.min_range, value.max_range)
     elif role == "odometry":
         pose, twist = value.pose.pose, value.twist.twist
         q = pose.orientation
         yaw = math.atan2(2 * (q.w * q.z + q.x * q.y), 1 - 2 * (q.y * q.y + q.z * q.z))
-        yield Odometry(
+        yield BagOdometry(
             _stamp(value),
             log_ns,
             topic,
@@ -96,20 +96,20 @@ def _slow(role: str, message: RawMessage, value: Any) -> Iterator[Event]:
             twist.angular.z,
         )
     elif role == "mode":
-        yield Mode(log_ns, log_ns, topic, _level(value.level), value.message, _pairs(value.values))
+        yield BagMode(log_ns, log_ns, topic, _level(value.level), value.message, _pairs(value.values))
     elif role == "diagnostics":
         stamp_ns = _stamp(value)
         for status in value.status:
-            yield Diagnostic(
+            yield BagDiagnostic(
                 stamp_ns, log_ns, topic, status.name, _level(status.level), status.message, _pairs(status.values)
             )
 
 
-def _frame(value: Any, kind: str, topic: str, log_ns: int) -> Frame:
+def _frame(value: Any, kind: str, topic: str, log_ns: int) -> BagFrame:
     data = memoryview(value.data)
     if kind.endswith("CompressedImage"):
-        return Frame(_stamp(value), log_ns, topic, cdr.compression_of(value.format), 0, 0, 0, False, data)
-    return Frame(
+        return BagFrame(_stamp(value), log_ns, topic, cdr.compression_of(value.format), 0, 0, 0, False, data)
+    return BagFrame(
         _stamp(value),
         log_ns,
         topic,
@@ -122,8 +122,8 @@ def _frame(value: Any, kind: str, topic: str, log_ns: int) -> Frame:
     )
 
 
-def _action(command: Command, space: str) -> Action:
-    return Action(
+def _action(command: BagCommand, space: str) -> BagAction:
+    return BagAction(
         command.stamp_ns,
         command.log_ns,
         command.topic,

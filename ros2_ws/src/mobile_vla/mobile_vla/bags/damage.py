@@ -27,7 +27,7 @@ class Damage(NamedTuple):
         return f"{'; '.join(self.reasons)}: {lost}"
 
 
-class Undecodable:
+class UndecodableCount:
     """Messages that are in the file whole, but are not what their type says: skipped, and counted by topic."""
 
     def __init__(self) -> None:

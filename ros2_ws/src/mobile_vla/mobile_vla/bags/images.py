@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mobile_vla.bags.types import Frame
+from mobile_vla.bags.types import BagFrame
 from mobile_vla.camera.encodings import convert, decompress, to_array
 
 _JPEG = b"\xff\xd8\xff"
@@ -18,7 +18,7 @@ _RGB_FLAGS: int | None = (
 """Decodes straight to RGB, where OpenCV is new enough: the same pixels as by way of BGR, without a second pass."""
 
 
-def rgb(frame: Frame) -> NDArray[Any]:
+def rgb(frame: BagFrame) -> NDArray[Any]:
     """The picture as uint8 height x width x 3; `ImageError` (a `UserError`) for damaged data or an unknown encoding."""
     if frame.height == 0:
         if _RGB_FLAGS is not None and frame.data[:3] == _JPEG:

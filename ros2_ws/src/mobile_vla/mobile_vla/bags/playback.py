@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from mobile_vla.bags.config import ReplayConfig
-from mobile_vla.bags.damage import Undecodable
+from mobile_vla.bags.damage import UndecodableCount
 from mobile_vla.bags.definitions import standard_types
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import TWIST_TYPES
@@ -70,7 +70,7 @@ class Playback:
                 f"{reader.path} has nothing to replay{f': {reasons}' if reasons else ''}; "
                 "name topics with --topics, or replay another bag"
             )
-        self.undecodable = Undecodable()
+        self.undecodable = UndecodableCount()
         """Messages of the newest pass that were left out: a subscriber that cannot decode one may die of it."""
         self._stamped = {topic.recorded for topic in self.topics if has_header(topic.type)}
 
@@ -85,7 +85,7 @@ class Playback:
         Raises `UserError` at its end when not one message could be decoded.
         """
         names = {topic.recorded: topic.published for topic in self.topics}
-        self.undecodable = undecodable = Undecodable()
+        self.undecodable = undecodable = UndecodableCount()
         for message in self._reader.raw(names, self.start_ns, self.end_ns):
             undecodable.read[message.topic] += 1
             if why := self._reader.flaw(message):

@@ -17,7 +17,7 @@ from rosbags.serde import SerdeError
 from mobile_vla.bags import metadata
 from mobile_vla.bags.bag_types import BagTypes
 from mobile_vla.bags.convert import DecodeError, decode
-from mobile_vla.bags.damage import Damage, Undecodable
+from mobile_vla.bags.damage import Damage, UndecodableCount
 from mobile_vla.bags.lenient import LenientFile
 from mobile_vla.bags.roles import Roles
 from mobile_vla.bags.sound import SoundBag, UnsoundError
@@ -38,7 +38,7 @@ class BagReader:
         self.path = path
         self.damage: Damage | None = None
         """Set when something could not be read: known at once for most kinds, else after reading to the end."""
-        self.undecodable = Undecodable()
+        self.undecodable = UndecodableCount()
         """Of the newest `events`."""
         self.start_ns = 0
         self.end_ns = 0
@@ -96,7 +96,7 @@ class BagReader:
     def events(self, roles: Roles, start_ns: int | None = None, end_ns: int | None = None) -> Iterator[Event]:
         """The messages of the given roles as typed tuples, in log order. `undecodable` counts what is skipped."""
         by_topic = {topic: role for role, topic in roles._asdict().items() if topic is not None}
-        self.undecodable = undecodable = Undecodable()
+        self.undecodable = undecodable = UndecodableCount()
         for message in self.raw(by_topic, start_ns, end_ns):
             undecodable.read[message.topic] += 1
             try:

@@ -37,7 +37,7 @@ class TopicInfo(NamedTuple):
     """Why its messages cannot be decoded; empty for nearly every topic."""
 
 
-class Frame(NamedTuple):
+class BagFrame(NamedTuple):
     """A camera image, not decoded yet: `mobile_vla.bags.images.rgb(frame)` does that."""
 
     stamp_ns: int
@@ -53,7 +53,7 @@ class Frame(NamedTuple):
     data: bytes | memoryview
 
 
-class Command(NamedTuple):
+class BagCommand(NamedTuple):
     """A Twist or TwistStamped; `stamp_ns` is the log time where the message has no stamp."""
 
     stamp_ns: int
@@ -64,7 +64,7 @@ class Command(NamedTuple):
     angular_radps: float
 
 
-class Action(NamedTuple):
+class BagAction(NamedTuple):
     """A policy's normalised action; `stamp_ns` is that of the frame it was computed from."""
 
     stamp_ns: int
@@ -76,7 +76,7 @@ class Action(NamedTuple):
     space: str
 
 
-class Instruction(NamedTuple):
+class BagInstruction(NamedTuple):
     """What the policy was told."""
 
     stamp_ns: int
@@ -85,7 +85,7 @@ class Instruction(NamedTuple):
     text: str
 
 
-class Odometry(NamedTuple):
+class BagOdometry(NamedTuple):
     """Where the base believes it is, and how fast it moves."""
 
     stamp_ns: int
@@ -99,7 +99,7 @@ class Odometry(NamedTuple):
     angular_radps: float
 
 
-class Mode(NamedTuple):
+class BagMode(NamedTuple):
     """The controller's state: who drives, and what limits it."""
 
     stamp_ns: int
@@ -110,7 +110,7 @@ class Mode(NamedTuple):
     values: dict[str, str]
 
 
-class Diagnostic(NamedTuple):
+class BagDiagnostic(NamedTuple):
     """One status of a DiagnosticArray."""
 
     stamp_ns: int
@@ -122,7 +122,7 @@ class Diagnostic(NamedTuple):
     values: dict[str, str]
 
 
-class Scan(NamedTuple):
+class BagScan(NamedTuple):
     """A LaserScan; angles as in the message, from the scanner's zero direction."""
 
     stamp_ns: int
@@ -135,7 +135,7 @@ class Scan(NamedTuple):
     range_max_m: float
 
 
-class Distance(NamedTuple):
+class BagRange(NamedTuple):
     """A sensor_msgs/Range: one distance straight ahead."""
 
     stamp_ns: int
@@ -146,6 +146,6 @@ class Distance(NamedTuple):
     max_m: float
 
 
-Around = Scan | Distance | Odometry
+Around = BagScan | BagRange | BagOdometry
 """What the robot's other sensors said."""
-Event = Frame | Command | Action | Instruction | Mode | Diagnostic | Around
+Event = BagFrame | BagCommand | BagAction | BagInstruction | BagMode | BagDiagnostic | Around

@@ -15,7 +15,7 @@ import cv2
 
 from mobile_vla.camera.config import CameraConfig
 from mobile_vla.camera.encodings import Pixels
-from mobile_vla.camera.source import NS, Clock, Frame, SourceLost, encoding_of
+from mobile_vla.camera.source import NS, CameraFrame, Clock, SourceLost, encoding_of
 from mobile_vla.errors import UserError
 
 _OLDEST_BUFFER_NS = 10 * NS
@@ -77,7 +77,7 @@ class V4l2Source:
             capture.set(prop, value)  # the driver takes the nearest it has; the frames show what that is
         self._capture = capture
 
-    def read(self) -> Frame:
+    def read(self) -> CameraFrame:
         """The next frame, stamped with the driver's buffer time where it gives one."""
         if self._capture is None:
             raise SourceLost(f"{self._path} is not open")
@@ -86,7 +86,7 @@ class V4l2Source:
         if not ok or pixels is None:
             raise SourceLost(f"{self._path} stopped delivering frames; is it still plugged in?")
         age_ns = buffer_age_ns(self._capture.get(cv2.CAP_PROP_POS_MSEC), steady_ns)
-        return Frame(pixels, now_ns - age_ns, encoding_of(pixels))
+        return CameraFrame(pixels, now_ns - age_ns, encoding_of(pixels))
 
     def close(self) -> None:
         """Give the device back."""
@@ -147,14 +147,14 @@ class GStreamerSource:
             )
         self._capture = capture
 
-    def read(self) -> Frame:
+    def read(self) -> CameraFrame:
         """The newest frame of the pipeline."""
         if self._capture is None:
             raise SourceLost(f"{self.description} is not open")
         ok, pixels = self._capture.read()
         if not ok or pixels is None:
             raise SourceLost(f"{self.description} stopped delivering frames")
-        return Frame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
+        return CameraFrame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
 
     def close(self) -> None:
         """Stop the pipeline."""

@@ -15,7 +15,7 @@ import numpy as np
 from mobile_vla.camera.capture import Capture, OpenCapture
 from mobile_vla.camera.encodings import Pixels
 from mobile_vla.camera.rate_limit import RateLimit
-from mobile_vla.camera.source import NS, Clock, DamagedFrame, EndOfSource, Frame, SourceLost, encoding_of
+from mobile_vla.camera.source import NS, CameraFrame, Clock, DamagedFrame, EndOfSource, SourceLost, encoding_of
 from mobile_vla.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
@@ -23,7 +23,7 @@ _FALLBACK_HZ = 30.0
 _LONGEST_GAP_S = 5.0
 
 
-class Pacer:
+class PlaybackPacer:
     """Lets frames through no sooner than their interval after the previous one."""
 
     def __init__(self, clock: Clock) -> None:
@@ -51,7 +51,7 @@ class FolderSource:
         self._interval_ns = round(NS / rate_hz)
         self._loop = loop
         self._clock = clock
-        self._pacer = Pacer(clock)
+        self._pacer = PlaybackPacer(clock)
         self._images: list[Path] = []
         self._next = 0
 
@@ -71,7 +71,7 @@ class FolderSource:
             raise SourceLost(str(error)) from None
         self._next = 0
 
-    def read(self) -> Frame:
+    def read(self) -> CameraFrame:
         """The next image when it is due."""
         if self._next >= len(self._images):
             if not self._loop or not self._images:
@@ -83,7 +83,7 @@ class FolderSource:
         self._pacer.wait(self._interval_ns)
         if pixels is None:
             raise DamagedFrame(f"{path} cannot be decoded as an image; remove or replace it")
-        return Frame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
+        return CameraFrame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -102,7 +102,7 @@ class VideoFileSource:
         self._loop = loop
         self._clock = clock
         self._opener = opener
-        self._pacer = Pacer(clock)
+        self._pacer = PlaybackPacer(clock)
         self._limit = RateLimit(rate_hz)
         self._time_ns = 0
         self._capture: Capture | None = None
@@ -137,7 +137,7 @@ class VideoFileSource:
         self._shown = 0
         self._position_ms = 0.0
 
-    def read(self) -> Frame:
+    def read(self) -> CameraFrame:
         """The next frame that is taken, when it is due."""
         before_ns = self._time_ns
         while True:
@@ -154,7 +154,7 @@ class VideoFileSource:
             self._pacer.wait(self._time_ns - before_ns)
             if not ok or pixels is None:
                 raise DamagedFrame(f"{self.description}: frame {self._shown} cannot be decoded")
-            return Frame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
+            return CameraFrame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
 
     def close(self) -> None:
         """Close the file."""

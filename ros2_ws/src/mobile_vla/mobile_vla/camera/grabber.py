@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mobile_vla.camera.source import EndOfSource, Frame, FrameSource, Stopped
+from mobile_vla.camera.source import CameraFrame, EndOfSource, FrameSource, Stopped
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Grabber:
         self._stopping = stopping
         self._on_event = on_event
         self._slot = threading.Condition()
-        self._frame: Frame | None = None
+        self._frame: CameraFrame | None = None
         self._read = self._taken = self._dropped = 0
         self._failure: BaseException | None = None
         self._ended = False
@@ -67,7 +67,7 @@ class Grabber:
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    def take(self) -> Frame | None:
+    def take(self) -> CameraFrame | None:
         """The newest frame nobody has seen, or None; re-raises what ended the thread unexpectedly."""
         with self._slot:
             if self._failure is not None:
@@ -100,7 +100,7 @@ class Grabber:
         if not self._stopping.is_set():
             self._on_event()
 
-    def _offer(self, frame: Frame) -> None:
+    def _offer(self, frame: CameraFrame) -> None:
         with self._slot:
             self._read += 1
             if not self._source.live:

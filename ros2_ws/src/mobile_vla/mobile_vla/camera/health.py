@@ -20,14 +20,14 @@ _SAMPLES = 5000
 _FEWEST_FROZEN = 3
 
 
-class Verdict(NamedTuple):
+class FrameVerdict(NamedTuple):
     """Whether a frame may be acted on, and if not, why."""
 
     ok: bool
     reason: str
 
 
-FINE = Verdict(True, "")
+FINE = FrameVerdict(True, "")
 
 
 class FrameHealth:
@@ -50,27 +50,27 @@ class FrameHealth:
         self._same_since_ns = 0
         self._same = 0
 
-    def judge(self, frame: Pixels, stamp_ns: int, encoding: str = "") -> Verdict:
+    def judge(self, frame: Pixels, stamp_ns: int, encoding: str = "") -> FrameVerdict:
         """Judge one frame; `encoding` is compared only with the other frames' (the array's type always is)."""
         last_ns, self._last_ns = self._last_ns, stamp_ns
         form = (frame.shape, f"{encoding or frame.dtype}")
         if self._form is None:
             self._form = form
         if form != self._form:
-            return Verdict(False, f"frame changed from {_form(self._form)} to {_form(form)} mid-stream")
+            return FrameVerdict(False, f"frame changed from {_form(self._form)} to {_form(form)} mid-stream")
         if last_ns is not None and stamp_ns <= last_ns:
             again = (
                 "repeats the previous one"
                 if stamp_ns == last_ns
                 else f"is {(last_ns - stamp_ns) / _NS:.3f} s before the previous one"
             )
-            return Verdict(False, f"frame stamp {again}")
+            return FrameVerdict(False, f"frame stamp {again}")
         sample = _sample(frame)
         frozen = self._frozen(sample, stamp_ns)
         # A picture that is both is black for a reason that says more: the lens is covered.
         return self._black(sample) or frozen or FINE
 
-    def _frozen(self, sample: Pixels, stamp_ns: int) -> Verdict | None:
+    def _frozen(self, sample: Pixels, stamp_ns: int) -> FrameVerdict | None:
         digest = zlib.crc32(sample.data)
         if digest != self._digest:
             self._digest, self._same_since_ns, self._same = digest, stamp_ns, 1
@@ -80,14 +80,14 @@ class FrameHealth:
         limit_s = self._config.frozen_after_s
         if limit_s == 0 or self._same < _FEWEST_FROZEN or still_s < limit_s:
             return None
-        return Verdict(False, f"camera frozen: {self._same} identical frames in {still_s:.1f} s")
+        return FrameVerdict(False, f"camera frozen: {self._same} identical frames in {still_s:.1f} s")
 
-    def _black(self, sample: Pixels) -> Verdict | None:
+    def _black(self, sample: Pixels) -> FrameVerdict | None:
         full = float(np.iinfo(sample.dtype).max) if sample.dtype.kind == "u" else 255.0
         dark = np.count_nonzero(sample <= self._config.black_level * full / 255.0) / sample.size
         if dark < self._config.black_share:
             return None
-        return Verdict(
+        return FrameVerdict(
             False, f"black frame: {dark:.1%} of it is at or below level {self._config.black_level}; lens covered?"
         )
 

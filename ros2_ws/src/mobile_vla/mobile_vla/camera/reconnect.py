@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mobile_vla.camera.config import ReconnectConfig
-from mobile_vla.camera.source import Clock, DamagedFrame, EndOfSource, Frame, FrameSource, SourceLost, Stopped
+from mobile_vla.camera.source import CameraFrame, Clock, DamagedFrame, EndOfSource, FrameSource, SourceLost, Stopped
 
 OPENING, RUNNING, WAITING, ENDED, CLOSED = "opening", "running", "waiting", "ended", "closed"
 
@@ -49,7 +49,7 @@ class Reconnecting:
     def open(self) -> None:
         """Nothing to wait for: the first `read` opens."""
 
-    def read(self) -> Frame:
+    def read(self) -> CameraFrame:
         """The next true frame; blocks through any number of reconnections."""
         while True:
             try:

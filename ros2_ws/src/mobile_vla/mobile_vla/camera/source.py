@@ -16,7 +16,7 @@ from mobile_vla.camera.encodings import ImageError, Pixels, opencv_encoding
 NS = 1_000_000_000
 
 
-class Frame(NamedTuple):
+class CameraFrame(NamedTuple):
     """One picture as it came, never shared with the source: rows x columns (x channels), in the named encoding."""
 
     pixels: Pixels
@@ -76,7 +76,7 @@ class FrameSource(Protocol):
     def open(self) -> None:
         """Get ready to read; raises `SourceLost`. A closed source can be opened again."""
 
-    def read(self) -> Frame:
+    def read(self) -> CameraFrame:
         """Block until the next frame; `SourceLost`, `DamagedFrame`, `EndOfSource` or `Stopped` if there is none."""
 
     def close(self) -> None:

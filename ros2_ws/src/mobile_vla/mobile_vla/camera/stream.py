@@ -12,7 +12,7 @@ import cv2
 from mobile_vla.camera.capture import Capture, OpenCapture
 from mobile_vla.camera.config import CameraConfig
 from mobile_vla.camera.rate_limit import RateLimit
-from mobile_vla.camera.source import Clock, Frame, SourceLost, encoding_of
+from mobile_vla.camera.source import CameraFrame, Clock, SourceLost, encoding_of
 from mobile_vla.errors import UserError, nearest
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -57,7 +57,7 @@ class StreamSource:
             )
         self._capture = capture
 
-    def read(self) -> Frame:
+    def read(self) -> CameraFrame:
         """The next frame that is taken; its stamp is the time it was decoded, the camera's own clock is unknown."""
         if self._capture is None:
             raise SourceLost(f"{self.description} is not open")
@@ -65,7 +65,7 @@ class StreamSource:
             if self._limit.takes(self._clock.steady_ns()):
                 ok, pixels = self._capture.retrieve()
                 if ok and pixels is not None:
-                    return Frame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
+                    return CameraFrame(pixels, self._clock.stamp_ns(), encoding_of(pixels))
         raise SourceLost(f"{self.description} ended or was silent for {self._timeout_s:g} s")
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ LEAST_FREE_GB = 2.0
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 13)
 
 
-class Verdict(Enum):
+class CheckStatus(Enum):
     """How a check ended. Only `BROKEN` keeps the demo from running."""
 
     FINE = "fine"
@@ -27,32 +27,34 @@ class Verdict(Enum):
     BROKEN = "broken"
 
 
-class Finding(NamedTuple):
+class CheckResult(NamedTuple):
     """One line of the doctor's report."""
 
     subject: str
-    verdict: Verdict
+    verdict: CheckStatus
     text: str
 
 
-Check = Callable[[], Iterable[Finding]]
+Check = Callable[[], Iterable[CheckResult]]
 
 
-def machine() -> Iterable[Finding]:
+def machine() -> Iterable[CheckResult]:
     """Processor, memory, disk, interpreter."""
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    yield Finding("machine", Verdict.FINE, f"{platform.machine()}, {os.cpu_count()} cores, {memory_gb:.0f} GB memory")
+    yield CheckResult(
+        "machine", CheckStatus.FINE, f"{platform.machine()}, {os.cpu_count()} cores, {memory_gb:.0f} GB memory"
+    )
     version = sys.version_info[:2]
     known = OLDEST_PYTHON <= version <= NEWEST_PYTHON
     text = f"Python {platform.python_version()}" + ("" if known else "; use 3.10 to 3.13 (make demo PYTHON=python3.11)")
-    yield Finding("python", Verdict.FINE if known else Verdict.BROKEN, text)
+    yield CheckResult("python", CheckStatus.FINE if known else CheckStatus.BROKEN, text)
     free_gb = shutil.disk_usage(Path.cwd()).free / 1e9
     enough = free_gb >= LEAST_FREE_GB
     remedy = "" if enough else f"; free at least {LEAST_FREE_GB:g} GB, bags need it"
-    yield Finding("disk", Verdict.FINE if enough else Verdict.BROKEN, f"{free_gb:.0f} GB free here{remedy}")
+    yield CheckResult("disk", CheckStatus.FINE if enough else CheckStatus.BROKEN, f"{free_gb:.0f} GB free here{remedy}")
 
 
-def libraries() -> Iterable[Finding]:
+def libraries() -> Iterable[CheckResult]:
     """What the policy, the camera and the simulator are made of."""
     for name, needed_for in (
         ("numpy", "everything"),
@@ -63,13 +65,13 @@ def libraries() -> Iterable[Finding]:
         ("mujoco", "the simulated robot"),
     ):
         try:
-            yield Finding(name, Verdict.FINE, importlib.metadata.version(name))
+            yield CheckResult(name, CheckStatus.FINE, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            needed = Verdict.BROKEN if name == "numpy" else Verdict.MISSING
-            yield Finding(name, needed, f"not installed; {needed_for} needs it: pip install {name}")
+            needed = CheckStatus.BROKEN if name == "numpy" else CheckStatus.MISSING
+            yield CheckResult(name, needed, f"not installed; {needed_for} needs it: pip install {name}")
 
 
-def accelerator() -> Iterable[Finding]:
+def accelerator() -> Iterable[CheckResult]:
     """CUDA as PyTorch sees it."""
     try:
         import torch
@@ -77,46 +79,50 @@ def accelerator() -> Iterable[Finding]:
         return
     if torch.cuda.is_available():
         name, memory = torch.cuda.get_device_name(0), torch.cuda.get_device_properties(0).total_memory
-        yield Finding("cuda", Verdict.FINE, f"{name}, {memory / 1e9:.0f} GB")
+        yield CheckResult("cuda", CheckStatus.FINE, f"{name}, {memory / 1e9:.0f} GB")
     else:
-        yield Finding("cuda", Verdict.MISSING, "PyTorch sees no CUDA device; the policy runs on the processor")
+        yield CheckResult("cuda", CheckStatus.MISSING, "PyTorch sees no CUDA device; the policy runs on the processor")
 
 
-def camera() -> Iterable[Finding]:
+def camera() -> Iterable[CheckResult]:
     """Video devices and the permission to read them."""
     yield from _devices(
         "camera", Path("/dev"), "video*", "video", "give `camera.source` an address, a file or a folder"
     )
 
 
-def gamepad() -> Iterable[Finding]:
+def gamepad() -> Iterable[CheckResult]:
     """Joysticks and the permission to read them."""
     yield from _devices("gamepad", Path("/dev/input"), "js*", "input", "the keyboard works too")
 
 
-def resources() -> Iterable[Finding]:
+def resources() -> Iterable[CheckResult]:
     """Configuration and the policy that ships."""
     try:
-        yield Finding("config", Verdict.FINE, str(config_dir()))
+        yield CheckResult("config", CheckStatus.FINE, str(config_dir()))
     except UserError as error:
-        yield Finding("config", Verdict.BROKEN, str(error))
+        yield CheckResult("config", CheckStatus.BROKEN, str(error))
     shipped = shipped_policies()
     if shipped:
-        yield Finding("policy", Verdict.FINE, ", ".join(f"{name} ({path.parent})" for name, path in shipped.items()))
+        yield CheckResult(
+            "policy", CheckStatus.FINE, ", ".join(f"{name} ({path.parent})" for name, path in shipped.items())
+        )
     else:
-        yield Finding("policy", Verdict.MISSING, "no checkpoints/ folder with a policy; name a checkpoint of your own")
+        yield CheckResult(
+            "policy", CheckStatus.MISSING, "no checkpoints/ folder with a policy; name a checkpoint of your own"
+        )
 
 
-def _devices(subject: str, folder: Path, pattern: str, group: str, otherwise: str) -> Iterable[Finding]:
+def _devices(subject: str, folder: Path, pattern: str, group: str, otherwise: str) -> Iterable[CheckResult]:
     devices = sorted(folder.glob(pattern))
     if not devices:
-        yield Finding(subject, Verdict.MISSING, f"no {folder}/{pattern}; {otherwise}")
+        yield CheckResult(subject, CheckStatus.MISSING, f"no {folder}/{pattern}; {otherwise}")
     for device in devices:
         if os.access(device, os.R_OK | os.W_OK):
-            yield Finding(subject, Verdict.FINE, str(device))
+            yield CheckResult(subject, CheckStatus.FINE, str(device))
         else:
-            yield Finding(
-                subject, Verdict.MISSING, f"{device} may not be read; sudo usermod -aG {group} $USER, log in again"
+            yield CheckResult(
+                subject, CheckStatus.MISSING, f"{device} may not be read; sudo usermod -aG {group} $USER, log in again"
             )
 
 

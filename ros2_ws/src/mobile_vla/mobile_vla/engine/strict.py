@@ -128,7 +128,7 @@ def require(contents: Contents) -> tuple[Layout, frozenset[str]]:
     return examined.layout, examined.int8
 
 
-class Group(NamedTuple):
+class NameGroup(NamedTuple):
     """Problems of one kind under one prefix, for a table."""
 
     prefix: str
@@ -137,7 +137,7 @@ class Group(NamedTuple):
     nearest: str
 
 
-def grouped(names: Iterable[str], candidates: Iterable[str]) -> list[Group]:
+def grouped(names: Iterable[str], candidates: Iterable[str]) -> list[NameGroup]:
     """Names by their first two parts, each group with its first name and the nearest among `candidates`."""
     groups: dict[str, list[str]] = {}
     for name in names:
@@ -146,11 +146,11 @@ def grouped(names: Iterable[str], candidates: Iterable[str]) -> list[Group]:
     table = []
     for number, (prefix, members) in enumerate(sorted(groups.items())):
         close = difflib.get_close_matches(members[0], known, n=1, cutoff=0.5) if number < _NEAREST_FOR else []
-        table.append(Group(prefix, len(members), members[0], close[0] if close else ""))
+        table.append(NameGroup(prefix, len(members), members[0], close[0] if close else ""))
     return table
 
 
-def group_problems(problems: Problems, present: Iterable[str]) -> Iterator[tuple[str, Group]]:
+def group_problems(problems: Problems, present: Iterable[str]) -> Iterator[tuple[str, NameGroup]]:
     """Rows of the table: what is wrong, grouped by prefix, each with the nearest name on the other side."""
     present = list(present)
     for kind, names, others in (
@@ -161,11 +161,11 @@ def group_problems(problems: Problems, present: Iterable[str]) -> Iterator[tuple
             yield kind, group
     for shape in problems.shape:
         prefix = ".".join(shape.name.split(".")[:2])
-        yield "shape", Group(prefix, 1, shape.name, f"{list(shape.file)} in the file, {list(shape.model)} expected")
+        yield "shape", NameGroup(prefix, 1, shape.name, f"{list(shape.file)} in the file, {list(shape.model)} expected")
     for text in problems.kind:
-        yield "number format", Group(".".join(text.split(".")[:2]), 1, text, "")
+        yield "number format", NameGroup(".".join(text.split(".")[:2]), 1, text, "")
     for dropped in problems.dropped:
-        yield "dropped", Group(".".join(dropped.name.split(".")[:2]), 1, dropped.name, dropped.rule)
+        yield "dropped", NameGroup(".".join(dropped.name.split(".")[:2]), 1, dropped.name, dropped.rule)
 
 
 def _infer(shapes: Shapes) -> tuple[Layout | None, HeadDims | None, str]:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection
 
 from mobile_vla.bags.roles import Roles
-from mobile_vla.bags.types import Around, Distance, Odometry, Scan
+from mobile_vla.bags.types import Around, BagOdometry, BagRange, BagScan
 from mobile_vla.config import with_values
 from mobile_vla.control import Command, ControllerConfig, Gate, Now, ScanGeometry, Velocity
 
@@ -80,12 +80,12 @@ class GateOnBagTime:
         return command
 
     def _take(self, event: Around, now: Now) -> None:
-        if isinstance(event, Scan):
+        if isinstance(event, BagScan):
             geometry = ScanGeometry(
                 event.angle_min_rad, event.angle_increment_rad, event.range_min_m, event.range_max_m
             )
             self._gate.offer_scan(event.stamp_ns, event.ranges_m, geometry, now)
-        elif isinstance(event, Distance):
+        elif isinstance(event, BagRange):
             self._gate.offer_range(event.stamp_ns, event.distance_m, event.min_m, event.max_m, now)
-        elif isinstance(event, Odometry):
+        elif isinstance(event, BagOdometry):
             self._gate.offer_odometry(event.stamp_ns, event.linear_mps, event.angular_radps, now)

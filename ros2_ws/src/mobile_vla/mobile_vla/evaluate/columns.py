@@ -6,11 +6,11 @@ import hashlib
 from array import array
 from typing import NamedTuple
 
-from mobile_vla.bags.align import Sample
+from mobile_vla.bags.align import AlignedFrame
 from mobile_vla.timing import Timings
 
 
-class Episode(NamedTuple):
+class EpisodeSpan(NamedTuple):
     """A stretch with one instruction, driven without a break."""
 
     number: int
@@ -37,7 +37,7 @@ class Columns:
         self.own_in_force = (array("d"), array("d"))
         """What the recorded controller had of it when it gave this frame's command."""
         self.predicted = [(array("d"), array("d")) for _ in range(policies)]
-        self.episodes: list[Episode] = []
+        self.episodes: list[EpisodeSpan] = []
         self.frames = 0
         self.not_counted = 0
         self.dropped = 0
@@ -53,7 +53,7 @@ class Columns:
         self,
         t: float,
         episode: int,
-        sample: Sample,
+        sample: AlignedFrame,
         recorded: tuple[float, float] | None,
         commands: list[tuple[float, float]],
     ) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles, find_roles
 from mobile_vla.evaluate import html, plots
-from mobile_vla.evaluate.drive import Drive, Stretch, read_drive
+from mobile_vla.evaluate.drive import RecordedDrive, Stretch, read_drive
 from mobile_vla.evaluate.drive_video import write_drive_video
 from mobile_vla.evaluate.words import UNTRAINED, is_untrained, story
 from mobile_vla.files import write_text
@@ -75,7 +75,7 @@ def _begin_ns(reader: BagReader, facts: Mapping[str, Any]) -> int | None:
     return int(armed_ns) - round(BEFORE_ARMING_S * 1e9)
 
 
-def _metrics(drive: Drive, facts: Mapping[str, Any]) -> dict[str, Any]:
+def _metrics(drive: RecordedDrive, facts: Mapping[str, Any]) -> dict[str, Any]:
     report = MetricReport(
         str(facts.get("command", "vla demo")),
         executed(weights=_weights(drive)),
@@ -104,13 +104,13 @@ def _metrics(drive: Drive, facts: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _weights(drive: Drive) -> str:
+def _weights(drive: RecordedDrive) -> str:
     """As the inference node describes its policy: random, real or trained."""
     said = drive.node("inference")
     return next((status.values["weights"] for status in reversed(said) if "weights" in status.values), "unknown")
 
 
-def _stages(drive: Drive, node: str) -> dict[str, dict[str, float]]:
+def _stages(drive: RecordedDrive, node: str) -> dict[str, dict[str, float]]:
     """Timings that a node's last status carries: stage -> mean, p50, p95, p99, worst."""
     values = drive.nodes[node][-1].values
     stages = {}
@@ -125,7 +125,7 @@ def _stages(drive: Drive, node: str) -> dict[str, dict[str, float]]:
 def _page(
     reader: BagReader,
     roles: Roles,
-    drive: Drive,
+    drive: RecordedDrive,
     facts: Mapping[str, Any],
     *,
     told: list[str],
@@ -147,7 +147,7 @@ def _page(
     return html.page(f"Drive: {task}" if task else "Drive", lead, parts)
 
 
-def _tiles(drive: Drive, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _tiles(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = [(f"{drive.duration_s:.1f} s", "shown"), (f"{drive.path_m:.2f} m", "driven")]
     if tasks := facts.get("tasks"):
         arrived = sum(bool(task["arrived"]) for task in tasks)
@@ -165,7 +165,7 @@ def _tiles(drive: Drive, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     return shown
 
 
-def _timeline(drive: Drive) -> str:
+def _timeline(drive: RecordedDrive) -> str:
     if not drive.stretches:
         return html.section("Who drove", html.paragraph("The bag has no controller state.", "quiet"))
     modes = {"autonomy", "teleop", "hold", "disarmed", "fault", "estop"}
@@ -190,7 +190,7 @@ def _source_style(stretch: Stretch) -> str:
     return {"policy": "m-autonomy", "none": "m-disarmed", "": "m-disarmed"}.get(stretch.source, "m-teleop")
 
 
-def _merged(drive: Drive, key: Callable[[Stretch], str], style: Callable[[Stretch], str]) -> list[plots.Span]:
+def _merged(drive: RecordedDrive, key: Callable[[Stretch], str], style: Callable[[Stretch], str]) -> list[plots.Span]:
     """Neighbouring stretches with the same text as one span."""
     spans: list[plots.Span] = []
     for stretch in drive.stretches:
@@ -202,7 +202,7 @@ def _merged(drive: Drive, key: Callable[[Stretch], str], style: Callable[[Stretc
     return spans
 
 
-def _path_and_speeds(drive: Drive) -> str:
+def _path_and_speeds(drive: RecordedDrive) -> str:
     commands, actions, track = drive.commands, drive.actions, drive.track
     points = []
     if track.t:
@@ -229,7 +229,7 @@ def _path_and_speeds(drive: Drive) -> str:
     )
 
 
-def _timings(drive: Drive) -> str:
+def _timings(drive: RecordedDrive) -> str:
     rows = [
         [
             f"{node.strip('/')}: {stage.replace('_', ' ')}",
@@ -251,7 +251,7 @@ def _timings(drive: Drive) -> str:
     return html.section("Timings", *parts) if parts else ""
 
 
-def _contents(reader: BagReader, roles: Roles, drive: Drive) -> str:
+def _contents(reader: BagReader, roles: Roles, drive: RecordedDrive) -> str:
     played = {topic: role for role, topic in roles._asdict().items() if topic}
     seconds = max(reader.duration_s, 1e-9)
     rows = [

@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles
-from mobile_vla.bags.types import Action, Command, Diagnostic, Event, Frame, Instruction, Mode, Odometry
+from mobile_vla.bags.types import (
+    BagAction,
+    BagCommand,
+    BagDiagnostic,
+    BagFrame,
+    BagInstruction,
+    BagMode,
+    BagOdometry,
+    Event,
+)
 from mobile_vla.config.action_space import ACTION_SPACES, Velocity
 
 
@@ -61,7 +70,7 @@ class Said(NamedTuple):
 
 
 @dataclass
-class Drive:
+class RecordedDrive:
     """Times are seconds since `start_ns`, the first message or a later one; latencies are milliseconds."""
 
     start_ns: int
@@ -100,13 +109,13 @@ class Drive:
         return next((said for full, said in self.nodes.items() if full.rpartition("/")[2] == name), [])
 
 
-def read_drive(reader: BagReader, roles: Roles, from_ns: int | None = None) -> Drive:
+def read_drive(reader: BagReader, roles: Roles, from_ns: int | None = None) -> RecordedDrive:
     """Collect a bag from a log time on; memory grows by some hundred bytes a second of driving.
 
     Of what came before `from_ns`, what still holds then is kept: the instruction, the mode, what nodes said last.
     """
     start_ns = reader.start_ns if from_ns is None else min(max(from_ns, reader.start_ns), reader.end_ns)
-    drive = Drive(start_ns, (reader.end_ns - start_ns) / 1e9)
+    drive = RecordedDrive(start_ns, (reader.end_ns - start_ns) / 1e9)
     waiting: list[int] = []
     for event in reader.events(roles):
         if event.log_ns < start_ns:
@@ -118,47 +127,47 @@ def read_drive(reader: BagReader, roles: Roles, from_ns: int | None = None) -> D
     return drive
 
 
-def _take_before(drive: Drive, event: Event) -> None:
-    if isinstance(event, Instruction):
+def _take_before(drive: RecordedDrive, event: Event) -> None:
+    if isinstance(event, BagInstruction):
         drive.instructions = [Told(0.0, event.text)]
-    elif isinstance(event, Mode):
+    elif isinstance(event, BagMode):
         drive.stretches.clear()
         _take_mode(drive, event, 0.0)
-    elif isinstance(event, Diagnostic):
+    elif isinstance(event, BagDiagnostic):
         drive.nodes[event.name] = [Said(0.0, event.level, event.message, event.values)]
 
 
-def _take(drive: Drive, event: Event, waiting: list[int]) -> None:
+def _take(drive: RecordedDrive, event: Event, waiting: list[int]) -> None:
     t = (event.log_ns - drive.start_ns) / 1e9
-    if isinstance(event, Frame):
+    if isinstance(event, BagFrame):
         drive.frames.append(t)
         drive.frame_age_ms.append((event.log_ns - event.stamp_ns) / 1e6)
-    elif isinstance(event, Odometry):
+    elif isinstance(event, BagOdometry):
         for column, value in zip(
             drive.track, (t, event.x_m, event.y_m, event.linear_mps, event.angular_radps), strict=True
         ):
             column.append(value)
-    elif isinstance(event, Command):
+    elif isinstance(event, BagCommand):
         for column, value in zip(drive.commands, (t, event.linear_mps, event.angular_radps), strict=True):
             column.append(value)
         drive.camera_to_command_ms += [(event.log_ns - stamp_ns) / 1e6 for stamp_ns in waiting]
         waiting.clear()
-    elif isinstance(event, Action):
+    elif isinstance(event, BagAction):
         space = ACTION_SPACES.get(event.space, ACTION_SPACES["diff"])  # a bag may hold the actions of anybody
         action = space.from_twist(Velocity(event.linear, event.lateral, event.angular))
         for column, value in zip(drive.actions, (t, *action), strict=True):
             column.append(value)
         drive.camera_to_action_ms.append((event.log_ns - event.stamp_ns) / 1e6)
         waiting.append(event.stamp_ns)
-    elif isinstance(event, Instruction):
+    elif isinstance(event, BagInstruction):
         drive.instructions.append(Told(t, event.text))
-    elif isinstance(event, Mode):
+    elif isinstance(event, BagMode):
         _take_mode(drive, event, t)
-    elif isinstance(event, Diagnostic):
+    elif isinstance(event, BagDiagnostic):
         drive.nodes.setdefault(event.name, []).append(Said(t, event.level, event.message, event.values))
 
 
-def _take_mode(drive: Drive, event: Mode, t: float) -> None:
+def _take_mode(drive: RecordedDrive, event: BagMode, t: float) -> None:
     mode, source, reason = (event.values.get(key, "") for key in ("mode", "source", "reason"))
     if drive.stretches:
         last = drive.stretches[-1]

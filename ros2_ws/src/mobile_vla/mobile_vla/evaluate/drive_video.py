@@ -7,17 +7,23 @@ from pathlib import Path
 from mobile_vla.bags.images import rgb
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles
-from mobile_vla.bags.types import Frame
+from mobile_vla.bags.types import BagFrame
 from mobile_vla.control.modes import REASONS
 from mobile_vla.errors import UserError
-from mobile_vla.evaluate.drive import Drive, at
+from mobile_vla.evaluate.drive import RecordedDrive, at
 from mobile_vla.evaluate.video import Caption, Overlay, VideoWriter
 
 MAX_RATE_HZ = 15.0
 
 
 def write_drive_video(
-    reader: BagReader, roles: Roles, drive: Drive, path: Path, *, warning: str = "", rate_hz: float = MAX_RATE_HZ
+    reader: BagReader,
+    roles: Roles,
+    drive: RecordedDrive,
+    path: Path,
+    *,
+    warning: str = "",
+    rate_hz: float = MAX_RATE_HZ,
 ) -> int:
     """Write `path` from the drive's start on; how many frames went in. Frames between two shown ones are skipped, the
     times stay true."""
@@ -27,7 +33,7 @@ def write_drive_video(
         images = roles._replace(**{role: None for role in roles._fields if role != "image"})
         for event in reader.events(images, start_ns=drive.start_ns):
             t = (event.log_ns - drive.start_ns) / 1e9
-            if not isinstance(event, Frame) or t < due_s:
+            if not isinstance(event, BagFrame) or t < due_s:
                 continue
             due_s = max(due_s, t - 1 / rate_hz) + 1 / rate_hz if due_s >= 0 else t + 1 / rate_hz
             try:
@@ -38,7 +44,7 @@ def write_drive_video(
     return writer.frames
 
 
-def caption_at(drive: Drive, t: float, warning: str) -> Caption:
+def caption_at(drive: RecordedDrive, t: float, warning: str) -> Caption:
     """What was true at time `t`."""
     told = at([told.t for told in drive.instructions], t)
     stretch = at([stretch.start for stretch in drive.stretches], t)
@@ -60,7 +66,7 @@ def caption_at(drive: Drive, t: float, warning: str) -> Caption:
     )
 
 
-def _limits(drive: Drive) -> tuple[float, float]:
+def _limits(drive: RecordedDrive) -> tuple[float, float]:
     """Speeds that fill the bars: the largest seen."""
     linear = [abs(value) for value in (*drive.commands.linear, *drive.track.linear)]
     angular = [abs(value) for value in (*drive.commands.second, *drive.track.angular)]

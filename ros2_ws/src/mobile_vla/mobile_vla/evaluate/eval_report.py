@@ -11,7 +11,7 @@ import numpy as np
 from mobile_vla.evaluate import html, plots
 from mobile_vla.evaluate.metrics import DEAD_BAND, TOLERANCE
 from mobile_vla.evaluate.moments import WorstMoment
-from mobile_vla.evaluate.results import AxisResult, Evaluation, Group, PolicyResult
+from mobile_vla.evaluate.results import AxisResult, Evaluation, GroupError, PolicyResult
 
 _HALF = 430
 _LEAST_CORRELATION = 0.3
@@ -225,7 +225,7 @@ def _worst(worst: Sequence[WorstMoment], evaluation: Evaluation) -> str:
     return html.section("Worst moments", html.pair(*shown))
 
 
-def _groups(title: str, groups: Sequence[Group], evaluation: Evaluation) -> str:
+def _groups(title: str, groups: Sequence[GroupError], evaluation: Evaluation) -> str:
     units = [axis.unit for axis in evaluation.results[0].axes]
     names = [_AXIS_NAMES[axis].lower() for axis in evaluation.axes]
     headers = ["", "frames", "seconds"]

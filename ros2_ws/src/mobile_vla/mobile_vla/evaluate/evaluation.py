@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mobile_vla.bags.align import Sample
-from mobile_vla.bags.damage import Undecodable
+from mobile_vla.bags.align import AlignedFrame
+from mobile_vla.bags.damage import UndecodableCount
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles, find_camera_and
 from mobile_vla.control import ControllerConfig
@@ -26,12 +26,12 @@ from mobile_vla.evaluate.results import (
     AxisResult,
     BagFacts,
     Evaluation,
-    Group,
+    GroupError,
     PolicyResult,
     SelfReference,
     notes_on,
 )
-from mobile_vla.evaluate.rollout import UNITS, Moment, Rollout
+from mobile_vla.evaluate.rollout import UNITS, Rollout, RolloutFrame
 from mobile_vla.evaluate.schedule import Options
 from mobile_vla.policy.interface import Policy
 
@@ -54,7 +54,7 @@ def evaluate(
     selection: Selection,
     *,
     chosen: Mapping[str, str] | None = None,
-    on_moment: Callable[[Moment], None] = lambda moment: None,
+    on_moment: Callable[[RolloutFrame], None] = lambda moment: None,
     on_bag: Callable[[str, float], None] = lambda path, seconds: None,
 ) -> Evaluation:
     """Run every policy over every bag. `chosen` names topics by role; `on_moment` sees every counted frame."""
@@ -71,7 +71,7 @@ def evaluate(
             sensors = recorded_sensors(controller, roles)
             counted = len(rollout.columns.t)
 
-            def damaged(sample: Sample, why: str, reader: BagReader = reader) -> None:
+            def damaged(sample: AlignedFrame, why: str, reader: BagReader = reader) -> None:
                 at_s = (sample.frame.stamp_ns - reader.start_ns) / 1e9
                 reader.undecodable.skip(sample.frame.topic, at_s, why)
 
@@ -124,7 +124,7 @@ def _roles(
     return roles
 
 
-def _refuse_undecodable(path: Path, undecodable: Undecodable, roles: Roles, options: Options) -> None:
+def _refuse_undecodable(path: Path, undecodable: UndecodableCount, roles: Roles, options: Options) -> None:
     """A bag of which no frame counts, because nothing of a topic it takes could be decoded."""
     if roles.image is not None and undecodable.skipped[roles.image]:
         raise UserError(
@@ -243,7 +243,9 @@ def _instruction_keys(columns: Columns, known: NDArray[np.bool_]) -> tuple[NDArr
     return number[np.frombuffer(columns.episode, np.int64)[known]], dict(enumerate(texts))
 
 
-def _groups(keys: NDArray[np.int64], names: dict[int, str], predicted: list[Values], frames: _Compared) -> list[Group]:
+def _groups(
+    keys: NDArray[np.int64], names: dict[int, str], predicted: list[Values], frames: _Compared
+) -> list[GroupError]:
     t, episode = frames.t[frames.known], frames.episode[frames.known]
     groups = []
     for key in np.unique(keys):
@@ -251,5 +253,5 @@ def _groups(keys: NDArray[np.int64], names: dict[int, str], predicted: list[Valu
         seconds = sum(float(np.ptp(t[part & (episode == number)])) for number in np.unique(episode[part]))
         mae = [float(np.mean(np.abs(p[part] - r[part]))) for p, r in zip(predicted, frames.recorded, strict=True)]
         base = [float(np.mean(np.abs(np.mean(r) - r[part]))) for r in frames.recorded]
-        groups.append(Group(names[int(key)], int(part.sum()), seconds, (mae[0], mae[1]), (base[0], base[1])))
+        groups.append(GroupError(names[int(key)], int(part.sum()), seconds, (mae[0], mae[1]), (base[0], base[1])))
     return groups

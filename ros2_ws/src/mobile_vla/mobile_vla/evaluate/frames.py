@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple, TypeVar
 
-from mobile_vla.bags.align import Sample, align
+from mobile_vla.bags.align import AlignedFrame, align
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles
 from mobile_vla.bags.types import Event
@@ -35,7 +35,7 @@ def samples_of(
     roles: Roles,
     selection: Selection,
     watch: Callable[[Iterable[Event]], Iterable[Event]] = lambda events: events,
-) -> Iterator[Sample]:
+) -> Iterator[AlignedFrame]:
     """Every frame of the selection with its command, not decoded; `watch` sees every event on its way."""
     start_ns = reader.start_ns + int(selection.start_s * 1e9) if selection.start_s else None
     end_ns = reader.start_ns + int(selection.end_s * 1e9) if selection.end_s else None

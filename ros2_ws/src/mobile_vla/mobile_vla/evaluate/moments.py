@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import cv2
 
-from mobile_vla.evaluate.rollout import Moment
+from mobile_vla.evaluate.rollout import RolloutFrame
 from mobile_vla.evaluate.video import Caption, Overlay, VideoWriter
 
 _APART_S = 1.0
@@ -35,7 +35,7 @@ class WorstMoments:
         self._kept: list[WorstMoment] = []
         self.bag = ""
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, moment: RolloutFrame) -> None:
         if moment.recorded is None:
             return
         command = moment.commands[0]
@@ -70,7 +70,7 @@ class EvaluationVideo:
         self._shift_s = 0.0
         self._last_s: float | None = None
 
-    def __call__(self, moment: Moment) -> None:
+    def __call__(self, moment: RolloutFrame) -> None:
         time_s = moment.t + self._shift_s
         if self._last_s is not None:
             if time_s < self._last_s or time_s > self._last_s + 1.0:  # the next bag or episode follows at once
@@ -85,7 +85,7 @@ class EvaluationVideo:
         """Complete the video, or remove it when there was an error."""
         self._writer.__exit__(type(error) if error else None, error, None)
 
-    def _caption(self, moment: Moment) -> Caption:
+    def _caption(self, moment: RolloutFrame) -> Caption:
         mode = moment.sample.mode
         values = mode.values if mode is not None else {}
         odometry = moment.sample.odometry

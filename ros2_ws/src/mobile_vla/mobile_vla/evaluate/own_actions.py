@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mobile_vla.bags.types import Action, Event
+from mobile_vla.bags.types import BagAction, Event
 from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.control import ControllerConfig, Velocity
 from mobile_vla.control.clock import Rejected
@@ -37,7 +37,7 @@ class OwnActions:
     def watch(self, events: Iterable[Event]) -> Iterator[Event]:
         """The same events."""
         for event in events:
-            if isinstance(event, Action):
+            if isinstance(event, BagAction):
                 self._take(event)
             yield event
 
@@ -54,7 +54,7 @@ class OwnActions:
             columns.own_at_image[axis].extend(at_image[axis].tolist())
             columns.own_in_force[axis].extend(in_force[axis].tolist())
 
-    def _take(self, action: Action) -> None:
+    def _take(self, action: BagAction) -> None:
         space = ACTION_SPACES[self._controller.action.space]
         sent = Velocity(action.linear, action.lateral, action.angular)
         try:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mobile_vla.bags.damage import Undecodable
+from mobile_vla.bags.damage import UndecodableCount
 from mobile_vla.bags.roles import Roles
 from mobile_vla.evaluate.columns import Columns
 from mobile_vla.evaluate.metrics import Agreement, Character, Interval
@@ -47,7 +47,7 @@ class AxisResult(NamedTuple):
     straight_mae: float
 
 
-class Group(NamedTuple):
+class GroupError(NamedTuple):
     """One line of the table per episode or per instruction: mean absolute error per axis."""
 
     name: str
@@ -62,8 +62,8 @@ class PolicyResult(NamedTuple):
 
     name: str
     axes: list[AxisResult]
-    by_episode: list[Group]
-    by_instruction: list[Group]
+    by_episode: list[GroupError]
+    by_instruction: list[GroupError]
     model_ms: float
     digest: str
 
@@ -77,7 +77,7 @@ class BagFacts(NamedTuple):
     damage: str
     missing: tuple[str, ...]
     """Sensors that the gate listens to on the robot and that were not recorded (`gate` only)."""
-    undecodable: Undecodable
+    undecodable: UndecodableCount
     """Messages that were skipped."""
     unreadable: str = ""
     """Topics of which nothing can be decoded."""

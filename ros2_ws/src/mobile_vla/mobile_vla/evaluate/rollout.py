@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mobile_vla.bags.align import Sample
+from mobile_vla.bags.align import AlignedFrame
 from mobile_vla.bags.images import rgb
 from mobile_vla.bags.types import Around
 from mobile_vla.camera.encodings import ImageError
@@ -25,7 +25,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.evaluate.bag_gate import GateOnBagTime
 from mobile_vla.evaluate.columns import Columns
 from mobile_vla.evaluate.frames import done_ahead
-from mobile_vla.evaluate.schedule import ONE_SIDE, Options, Planned, Schedule
+from mobile_vla.evaluate.schedule import ONE_SIDE, FrameSchedule, Options, Planned
 from mobile_vla.policy.interface import AheadPolicy, Policy, Step, StepError
 
 UNITS = {"linear": "m/s", "lateral": "m/s", "angular": "rad/s"}
@@ -33,7 +33,7 @@ Pixels = NDArray[np.uint8]
 _HELD_BACK = ("range_slow", "range_stop", "range_unseen", "range_timeout")
 
 
-class Moment(NamedTuple):
+class RolloutFrame(NamedTuple):
     """One counted frame as it is handed to whoever draws it. `commands` has one pair per policy."""
 
     t: float
@@ -42,7 +42,7 @@ class Moment(NamedTuple):
     recorded: tuple[float, float] | None
     commands: list[tuple[float, float]]
     actions: list[tuple[float, float]]
-    sample: Sample
+    sample: AlignedFrame
 
 
 class _Ready(NamedTuple):
@@ -56,7 +56,7 @@ class _Ready(NamedTuple):
 class _Damaged(NamedTuple):
     """A frame that cannot be decoded, and why."""
 
-    sample: Sample
+    sample: AlignedFrame
     why: str
 
 
@@ -74,7 +74,7 @@ class Rollout:
         self.axes = self.space.axes
         self.full = full_speed(controller)
         self.columns = Columns(len(policies))
-        self._schedule = Schedule(options, self.columns)
+        self._schedule = FrameSchedule(options, self.columns)
         self._policies = policies
         self._ahead = [policy if isinstance(policy, AheadPolicy) else None for policy in policies]
         self._prepares = {ahead.prepare for ahead in self._ahead if ahead is not None}
@@ -93,10 +93,10 @@ class Rollout:
         self,
         bag: str,
         start_ns: int,
-        samples: Iterable[Sample],
+        samples: Iterable[AlignedFrame],
         sensors: Collection[str] = (),
-        on_damaged: Callable[[Sample, str], None] = lambda sample, why: None,
-    ) -> Iterator[Moment]:
+        on_damaged: Callable[[AlignedFrame, str], None] = lambda sample, why: None,
+    ) -> Iterator[RolloutFrame]:
         """Run over one bag; yields every counted frame. Raises `UserError` for what cannot be evaluated.
 
         A frame that cannot be decoded is left out: the live policy would not get it either. `on_damaged` hears of it.
@@ -116,7 +116,7 @@ class Rollout:
             return _Damaged(planned.sample, str(error))
         return _Ready(planned, pixels, {make: make(pixels) for make in self._prepares if planned.seen})
 
-    def _run(self, batch: list[_Ready]) -> Iterator[Moment]:
+    def _run(self, batch: list[_Ready]) -> Iterator[RolloutFrame]:
         """Consecutive frames of one episode: the policies' steps together, everything after them one by one."""
         if batch[0].planned.episode != self._episode:
             self._begin(batch[0].planned.episode)
@@ -132,7 +132,7 @@ class Rollout:
             recorded = self._recorded(planned.sample)
             self.columns.note(planned.t, planned.episode, planned.sample, recorded, commands)
             held = list(self._held)
-            yield Moment(planned.t, pixels, planned.instruction, recorded, commands, held, planned.sample)
+            yield RolloutFrame(planned.t, pixels, planned.instruction, recorded, commands, held, planned.sample)
 
     def _begin(self, episode: int) -> None:
         """A new episode: nothing of the one before may remain."""
@@ -189,14 +189,14 @@ class Rollout:
         velocity = decode_action(self.space.name, action, self._controller.action)
         return self.space.from_twist(as_output(velocity, self._controller.base))
 
-    def _recorded(self, sample: Sample) -> tuple[float, float] | None:
+    def _recorded(self, sample: AlignedFrame) -> tuple[float, float] | None:
         command = sample.command
         if command is None:
             return None
         return self.space.from_twist(Velocity(command.linear_mps, command.lateral_mps, command.angular_radps))
 
 
-def _sound(frames: Iterable[_Ready | _Damaged], on_damaged: Callable[[Sample, str], None]) -> Iterator[_Ready]:
+def _sound(frames: Iterable[_Ready | _Damaged], on_damaged: Callable[[AlignedFrame, str], None]) -> Iterator[_Ready]:
     for frame in frames:
         if isinstance(frame, _Damaged):
             on_damaged(frame.sample, frame.why)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mobile_vla.bags.align import Sample
+from mobile_vla.bags.align import AlignedFrame
 from mobile_vla.errors import UserError
-from mobile_vla.evaluate.columns import Columns, Episode
+from mobile_vla.evaluate.columns import Columns, EpisodeSpan
 
 ONE_SIDE = "evaluate one side of it with --end-s or --start-s"
 _DRIVING = ("autonomy", "teleop", "hold")
@@ -33,14 +33,14 @@ class Options(NamedTuple):
 class Planned(NamedTuple):
     """One counted frame. `t` counts from the start of the bag; a frame that is not `seen` is lost on its way."""
 
-    sample: Sample
+    sample: AlignedFrame
     t: float
     episode: int
     instruction: str
     seen: bool
 
 
-class Schedule:
+class FrameSchedule:
     """Divides bags into episodes, draws the lost frames and keeps count. `frames_of` one bag after the other."""
 
     def __init__(self, options: Options, columns: Columns) -> None:
@@ -48,7 +48,7 @@ class Schedule:
         self._columns = columns
         self._random = np.random.default_rng(options.seed)
 
-    def frames_of(self, bag: str, start_ns: int, samples: Iterable[Sample]) -> Iterator[Planned]:
+    def frames_of(self, bag: str, start_ns: int, samples: Iterable[AlignedFrame]) -> Iterator[Planned]:
         """The counted frames of one bag. Raises `UserError` where the camera's clock goes back."""
         columns = self._columns
         last_ns: int | None = None
@@ -72,11 +72,11 @@ class Schedule:
                 driven = ""
                 continue
             if instruction != driven or paused:
-                columns.episodes.append(Episode(len(columns.episodes), bag, t, instruction))
+                columns.episodes.append(EpisodeSpan(len(columns.episodes), bag, t, instruction))
                 driven = instruction
             yield Planned(sample, t, len(columns.episodes) - 1, instruction, self._is_seen())
 
-    def _counts(self, sample: Sample) -> bool:
+    def _counts(self, sample: AlignedFrame) -> bool:
         return self._options.every_frame or sample.mode is None or sample.mode.values.get("mode") in _DRIVING
 
     def _is_seen(self) -> bool:

@@ -8,21 +8,21 @@ from itertools import pairwise
 from typing import Any
 
 from mobile_vla.control.modes import MEANING, REASONS, Mode
-from mobile_vla.evaluate.drive import Drive
+from mobile_vla.evaluate.drive import RecordedDrive
 from mobile_vla.timing import percentile
 
 UNTRAINED = "UNTRAINED policy: random weights, its motion means nothing"
 _SHORT_S = 0.15
 
 
-def is_untrained(drive: Drive, facts: Mapping[str, Any]) -> bool:
+def is_untrained(drive: RecordedDrive, facts: Mapping[str, Any]) -> bool:
     """As the inference node said, in the bag or to the caller."""
     said = [values.values.get("untrained", "") for values in drive.node("inference")]
     told = _node_facts(facts, "inference").get("untrained", "")
     return "true" in (*said, str(told).lower())
 
 
-def story(drive: Drive, facts: Mapping[str, Any]) -> list[str]:
+def story(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
     """Sentences in the order a reader asks for them."""
     sentences = [_summary(drive)]
     if is_untrained(drive, facts):
@@ -37,7 +37,7 @@ def story(drive: Drive, facts: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _summary(drive: Drive) -> str:
+def _summary(drive: RecordedDrive) -> str:
     texts = [f'"{told.text}"' for told in drive.instructions if told.text]
     task = f"It was told {', then '.join(texts)}." if texts else "It was told nothing."
     if not drive.track.t:
@@ -48,7 +48,7 @@ def _summary(drive: Drive) -> str:
     )
 
 
-def _simulator(drive: Drive, facts: Mapping[str, Any]) -> list[str]:
+def _simulator(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
     """The simulator knows the truth: what came of every instruction, distance to the goal, contacts."""
     said = drive.node("simulator")
     values = {**(said[-1].values if said else {}), **_node_facts(facts, "simulator")}
@@ -66,7 +66,7 @@ def _simulator(drive: Drive, facts: Mapping[str, Any]) -> list[str]:
     return sentences
 
 
-def _driving(drive: Drive) -> list[str]:
+def _driving(drive: RecordedDrive) -> list[str]:
     if not drive.stretches:
         return ["No controller state was recorded, so nothing says who drove."]
     parts = [
@@ -81,7 +81,7 @@ def _driving(drive: Drive) -> list[str]:
     return sentences
 
 
-def _limits(drive: Drive) -> list[str]:
+def _limits(drive: RecordedDrive) -> list[str]:
     sentences = []
     driving = {"autonomy", "teleop"}
     total = sum(stretch.end - stretch.start for stretch in drive.stretches if stretch.mode in driving)
@@ -97,7 +97,7 @@ def _limits(drive: Drive) -> list[str]:
     return sentences
 
 
-def _timing(drive: Drive) -> list[str]:
+def _timing(drive: RecordedDrive) -> list[str]:
     sentences = []
     if drive.camera_to_command_ms:
         ordered = sorted(drive.camera_to_command_ms)
@@ -117,7 +117,7 @@ def _timing(drive: Drive) -> list[str]:
     return sentences
 
 
-def _trouble(drive: Drive, facts: Mapping[str, Any]) -> list[str]:
+def _trouble(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
     """Warnings and errors of every node, each once, and restarts."""
     sentences = []
     for name, said in sorted(drive.nodes.items()):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Frame = NDArray[np.uint8]
+    RgbImage = NDArray[np.uint8]
 
 
 class StepError(RuntimeError):
@@ -58,7 +58,7 @@ class Policy(Protocol):
     def reset(self) -> None:
         """Forget every earlier frame."""
 
-    def step(self, frame_rgb: Frame, instruction: str) -> Step:
+    def step(self, frame_rgb: RgbImage, instruction: str) -> Step:
         """Encode one uint8 HxWx3 RGB frame and act. Raises `StepError` when there is no usable action."""
 
     def self_check(self) -> None:
@@ -82,7 +82,7 @@ class AheadPolicy(Policy, Protocol):
         """How many frames are worth handing over together; 1: results equal `step`'s bit by bit."""
 
     @property
-    def prepare(self) -> Callable[[Frame], Any]:
+    def prepare(self) -> Callable[[RgbImage], Any]:
         """What a step does before the model; callable on any thread. Equal ones make equal results."""
 
     def steps(self, frames: Sequence[Any], instruction: str) -> list[Step]:

@@ -33,7 +33,7 @@ KOSMOS_POSITIONS = 2048
 DROPOUT_P = 0.1
 
 
-class Actions(nn.Module):
+class ActionHead(nn.Module):
     """`actions.mlp`: from the LSTM's last hidden state to two outputs."""
 
     def __init__(self, head: HeadDims, final_activation: str) -> None:
@@ -68,7 +68,7 @@ class PolicyModel(nn.Module):
         if head.fusion_in is not None:
             self.feature_fusion = nn.Linear(head.fusion_in, head.rnn_in)
         self.rnn = nn.LSTM(head.rnn_in, head.hidden, head.rnn_layers, batch_first=True)
-        self.actions = Actions(head, final_activation)
+        self.actions = ActionHead(head, final_activation)
 
     def fuse(self, features: Tensor) -> Tensor:
         """Features (..., feature_width) to LSTM inputs (..., rnn_in)."""

@@ -16,18 +16,18 @@ from mobile_vla.policy.interface import Policy
 from mobile_vla.timing import RateMeter, Timings
 
 if TYPE_CHECKING:
-    from mobile_vla.policy.interface import Frame
+    from mobile_vla.policy.interface import RgbImage
 
 FAILURES_BEFORE_ERROR = 3
 FUTURE_TOLERANCE_S = 0.05
 STAGES = ("preprocess", "encode", "head", "step")
 
 
-class Job(NamedTuple):
+class PendingFrame(NamedTuple):
     """A frame waiting for its step; decoded only when its turn comes, because most frames are replaced before."""
 
     stamp_ns: int
-    decode: Callable[[], Frame]
+    decode: Callable[[], RgbImage]
     encoding: str = ""
 
 
@@ -105,7 +105,7 @@ class InferenceWorker:
         on_action: Callable[[int, tuple[float, float]], None],
         max_age_s: float,
         period_s: float = 0.0,
-        judge: Callable[[Frame, int, str], Judgement] | None = None,
+        judge: Callable[[RgbImage, int, str], Judgement] | None = None,
     ) -> None:
         self._policy = policy
         self._now_ns = now_ns
@@ -114,7 +114,7 @@ class InferenceWorker:
         self.max_age_s = max_age_s
         self._pace = Pace(period_s)
         self._condition = threading.Condition()
-        self._job: Job | None = None
+        self._job: PendingFrame | None = None
         self._epoch = 0
         self._reset_wanted = True
         self._running = False
@@ -135,7 +135,7 @@ class InferenceWorker:
             self._condition.notify()
         self._thread.join()
 
-    def offer(self, *jobs: Job) -> None:
+    def offer(self, *jobs: PendingFrame) -> None:
         """Replace the waiting frame by the last of these, which came together; frames are never queued."""
         with self._condition:
             for job in jobs:
@@ -188,7 +188,7 @@ class InferenceWorker:
             except Exception as error:  # noqa: BLE001  whatever the model throws, the robot gets no action and a person gets the reason
                 self._failed(error)
 
-    def _step(self, job: Job, epoch: int, instruction: str) -> None:
+    def _step(self, job: PendingFrame, epoch: int, instruction: str) -> None:
         if not instruction:
             self._note("waiting for an instruction", "waiting_for_instruction")
             return

@@ -13,7 +13,7 @@ HIGHEST = 127
 
 
 @dataclass(frozen=True, kw_only=True)
-class Axis(Config):
+class PadAxis(Config):
     """One stick axis. Drivers count left and up as positive; so does the robot."""
 
     axis: int = param(MISSING, "Number of the axis.", ge=MISSING, le=HIGHEST)
@@ -45,12 +45,12 @@ class PadMapping(Config):
     tried: str = param("", "On what this file was tried.")
     axis_count: int = param(0, "How many axes this pad has under this driver; 0: unknown.", ge=0, le=HIGHEST + 1)
     dead_zone: float = param(0.1, "Share of the stick's way around its rest that counts as rest.", ge=0.01, le=0.5)
-    forward: Axis = section(Axis)
-    left: Axis = section(Axis)
-    turn: Axis = section(Axis)
+    forward: PadAxis = section(PadAxis)
+    left: PadAxis = section(PadAxis)
+    turn: PadAxis = section(PadAxis)
     buttons: Buttons = section(Buttons)
 
-    def axes(self) -> dict[str, Axis]:
+    def axes(self) -> dict[str, PadAxis]:
         """The axes in use, by the direction they drive."""
         all_three = {"forward": self.forward, "left": self.left, "turn": self.turn}
         return {name: axis for name, axis in all_three.items() if axis.axis != MISSING}

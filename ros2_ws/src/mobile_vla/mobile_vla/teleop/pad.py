@@ -15,7 +15,7 @@ from typing import NamedTuple
 from mobile_vla.config.action_space import STILL, Velocity
 from mobile_vla.control.clock import Now, Rejected, Rejections, to_ns
 from mobile_vla.teleop.config import GamepadConfig
-from mobile_vla.teleop.mapping import Axis, PadMapping
+from mobile_vla.teleop.mapping import PadAxis, PadMapping
 
 RELEASE_ZEROS_NS = 250_000_000
 _FULL = 1.01
@@ -229,7 +229,7 @@ class Pad:
             shares["turn"] * config.turn_radps,
         )
 
-    def _share(self, axis: Axis) -> float:
+    def _share(self, axis: PadAxis) -> float:
         """The stick's deflection beyond its dead zone, from -1 to 1, without a jump at the zone's edge."""
         value, zone = self._axes[axis.axis], self.mapping.dead_zone
         beyond = min(max(abs(value) - zone, 0.0) / (1.0 - zone), 1.0)

@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mobile_vla.bags.align import Sample, align
+from mobile_vla.bags.align import AlignedFrame, align
 from mobile_vla.bags.dataset.episode import Episode, write_episode
 from mobile_vla.bags.dataset.manifest import SPLITS, EpisodeEntry, Manifest
 from mobile_vla.bags.images import rgb
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import find_camera_and
-from mobile_vla.bags.types import Frame
+from mobile_vla.bags.types import BagFrame
 from mobile_vla.camera.encodings import ImageError
 from mobile_vla.errors import UserError
 from mobile_vla.files import replacing_folder
@@ -228,7 +228,7 @@ def _said(reader: BagReader) -> list[str]:
 _ENDING = ("not driven", "driven by another")
 
 
-def _unusable(sample: Sample, instruction: str, who: str) -> str:
+def _unusable(sample: AlignedFrame, instruction: str, who: str) -> str:
     """Why a frame is in no episode; empty when it is usable."""
     if sample.mode is not None:
         mode, source = sample.mode.values.get("mode", ""), sample.mode.values.get("source", "")
@@ -243,7 +243,7 @@ def _unusable(sample: Sample, instruction: str, who: str) -> str:
     return ""
 
 
-def _append(episode: _Open, sample: Sample, options: BuildOptions) -> None:
+def _append(episode: _Open, sample: AlignedFrame, options: BuildOptions) -> None:
     command = sample.command
     assert command is not None
     jpeg = _jpeg(sample.frame, options)
@@ -258,7 +258,7 @@ def _append(episode: _Open, sample: Sample, options: BuildOptions) -> None:
     episode.jpegs.append(jpeg)
 
 
-def _jpeg(frame: Frame, options: BuildOptions) -> bytes:
+def _jpeg(frame: BagFrame, options: BuildOptions) -> bytes:
     """A recorded JPEG goes over unchanged unless it has to be scaled; half a picture is refused as `ImageError`."""
     if frame.encoding == "jpeg":
         _check_whole(frame.data)

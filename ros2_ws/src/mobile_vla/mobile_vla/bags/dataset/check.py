@@ -23,7 +23,7 @@ _STANDING = 0.6
 _FEW_FRAMES = 1000
 
 
-class Finding(NamedTuple):
+class DatasetFinding(NamedTuple):
     """`level` is error (do not train on it) or warning (know it)."""
 
     level: str
@@ -31,9 +31,9 @@ class Finding(NamedTuple):
     sentence: str
 
 
-def check(manifest: Manifest) -> list[Finding]:
+def check(manifest: Manifest) -> list[DatasetFinding]:
     """Look at every episode once; memory holds 8 bytes a frame."""
-    findings: list[Finding] = []
+    findings: list[DatasetFinding] = []
     prints: dict[str, list[NDArray[np.uint64]]] = defaultdict(list)
     actions: list[NDArray[np.float32]] = []
     for entry in manifest.episodes:
@@ -46,26 +46,26 @@ def check(manifest: Manifest) -> list[Finding]:
     findings += _overlaps(manifest)
     findings += _leaks({split: np.concatenate(parts) for split, parts in prints.items()})
     if missing := manifest.missing_split():
-        findings.append(Finding("error", "split", f"{missing}."))
+        findings.append(DatasetFinding("error", "split", f"{missing}."))
     if actions:
         findings += _balance(np.concatenate(actions))
     findings += _instructions(manifest)
     return findings
 
 
-def _broken(entry: EpisodeEntry, episode: Episode) -> list[Finding]:
+def _broken(entry: EpisodeEntry, episode: Episode) -> list[DatasetFinding]:
     found = []
     if not np.isfinite(episode.actions).all():
-        found.append(Finding("error", "not finite", f"{entry.file} has actions that are not numbers."))
+        found.append(DatasetFinding("error", "not finite", f"{entry.file} has actions that are not numbers."))
     if np.any(np.diff(episode.stamps_ns) <= 0):
-        found.append(Finding("error", "time", f"{entry.file} has stamps that do not increase."))
+        found.append(DatasetFinding("error", "time", f"{entry.file} has stamps that do not increase."))
     if len(episode.actions) > 1 and np.ptp(episode.actions, axis=0).max() < 1e-6:
         values = ", ".join(f"{value:.2f}" for value in episode.actions[0])
-        found.append(Finding("warning", "constant", f"{entry.file} has one command throughout ({values})."))
+        found.append(DatasetFinding("warning", "constant", f"{entry.file} has one command throughout ({values})."))
     return found
 
 
-def _stuck(entry: EpisodeEntry, episode: Episode, hashes: NDArray[np.uint64]) -> list[Finding]:
+def _stuck(entry: EpisodeEntry, episode: Episode, hashes: NDArray[np.uint64]) -> list[DatasetFinding]:
     """Identical pictures while the robot should move."""
     moving = np.abs(episode.actions).max(axis=1) > 0.05
     start: int | None = None
@@ -80,12 +80,12 @@ def _stuck(entry: EpisodeEntry, episode: Episode, hashes: NDArray[np.uint64]) ->
                 text = (
                     f"{entry.file}: the picture is frozen for {seconds:.1f} s from {at:.1f} s on while the robot moves."
                 )
-                return [Finding("error", "stuck camera", text)]
+                return [DatasetFinding("error", "stuck camera", text)]
             start = None
     return []
 
 
-def _overlaps(manifest: Manifest) -> list[Finding]:
+def _overlaps(manifest: Manifest) -> list[DatasetFinding]:
     """The same stretch of the same bag in two splits."""
     found = []
     for first in manifest.episodes:
@@ -97,14 +97,14 @@ def _overlaps(manifest: Manifest) -> list[Finding]:
                 and second.start_ns <= first.end_ns
             ):
                 text = f"{first.file} ({first.split}) and {second.file} ({second.split}) overlap in {first.bag}."
-                found.append(Finding("error", "leak", text))
+                found.append(DatasetFinding("error", "leak", text))
     return found
 
 
-def _leaks(prints: dict[str, NDArray[np.uint64]]) -> list[Finding]:
+def _leaks(prints: dict[str, NDArray[np.uint64]]) -> list[DatasetFinding]:
     """Pictures of one split that look like pictures of the training split."""
     train = prints.get("train")
-    found: list[Finding] = []
+    found: list[DatasetFinding] = []
     if train is None:
         return found
     known = np.unique(train)
@@ -115,36 +115,40 @@ def _leaks(prints: dict[str, NDArray[np.uint64]]) -> list[Finding]:
         share = float(np.mean([_near(one, known) for one in seen]))
         if share > LEAK_SHARE:
             text = f"{share:.0%} of the pictures in {split} look like one in train; split by recording, not within one."
-            found.append(Finding("warning", "leak", text))
+            found.append(DatasetFinding("warning", "leak", text))
     return found
 
 
-def _balance(actions: NDArray[np.float32]) -> list[Finding]:
+def _balance(actions: NDArray[np.float32]) -> list[DatasetFinding]:
     found = []
     shares = motion_shares(actions)
     turning = shares["left"] + shares["right"]
     listed = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
     if turning and max(shares["left"], shares["right"]) > _ONE_SIDED * turning and turning > 0.05:
         side = "left" if shares["left"] > shares["right"] else "right"
-        found.append(Finding("warning", "balance", f"Turns go mostly {side} ({listed}); mirror frames or record more."))
+        found.append(
+            DatasetFinding("warning", "balance", f"Turns go mostly {side} ({listed}); mirror frames or record more.")
+        )
     if turning <= 0.05:
-        found.append(Finding("warning", "balance", f"There are hardly any turns ({listed})."))
+        found.append(DatasetFinding("warning", "balance", f"There are hardly any turns ({listed})."))
     if shares["still"] > _STANDING:
-        found.append(Finding("warning", "balance", f"The robot stands most of the time ({listed})."))
+        found.append(DatasetFinding("warning", "balance", f"The robot stands most of the time ({listed})."))
     if len(actions) < _FEW_FRAMES:
-        found.append(Finding("warning", "size", f"There are only {len(actions)} training frames."))
+        found.append(DatasetFinding("warning", "size", f"There are only {len(actions)} training frames."))
     return found
 
 
-def _instructions(manifest: Manifest) -> list[Finding]:
+def _instructions(manifest: Manifest) -> list[DatasetFinding]:
     counts = Counter(entry.instruction for entry in manifest.of_split("train"))
     unknown = sorted({entry.instruction for entry in manifest.episodes if entry.split != "train"} - set(counts))
     found = []
     if unknown:
         text = f"{len(unknown)} instructions occur in val or test only, for example {unknown[0]!r}."
-        found.append(Finding("warning", "instructions", text))
+        found.append(DatasetFinding("warning", "instructions", text))
     if len(counts) == 1:
-        found.append(Finding("warning", "instructions", "There is one instruction only: language cannot be learnt."))
+        found.append(
+            DatasetFinding("warning", "instructions", "There is one instruction only: language cannot be learnt.")
+        )
     return found
 
 
