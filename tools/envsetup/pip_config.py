@@ -1,4 +1,4 @@
-"""pip's configuration as variables of uv, which reads none of it: mirrors and certificates are said once, to pip."""
+"""pip's configuration as variables of uv, which reads none of it: mirrors and certificates are set once, for pip."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _AS_PIP = {"UV_INDEX_STRATEGY": "unsafe-best-match", "UV_SYSTEM_CERTS": "1"}
 
 def for_uv(listing: str, environ: Mapping[str, str]) -> dict[str, str]:
     """The environment for uv, from the output of `pip config list`; what is set for uv already stays."""
-    said = dict(line.split("=", 1) for line in listing.splitlines() if "=" in line)
+    configured = dict(line.split("=", 1) for line in listing.splitlines() if "=" in line)
     added = dict(_AS_PIP)
     for option, (variable, separator) in _VARIABLES.items():
-        value = next((said[section + option] for section in _SECTIONS if section + option in said), None)
+        value = next((configured[section + option] for section in _SECTIONS if section + option in configured), None)
         if value is not None:
             added[variable] = separator.join(str(ast.literal_eval(value)).split())
     if "SSL_CERT_FILE" in added and not Path(added["SSL_CERT_FILE"]).is_file():

@@ -23,4 +23,4 @@ def run(command: Sequence[str], environ: Mapping[str, str], what: str) -> None:
     """Run a command; raises `SetupError` when it fails."""
     code = subprocess.run(command, stdin=subprocess.DEVNULL, env=dict(environ), check=False).returncode
     if code != 0:
-        raise SetupError(f"{what} failed (exit code {code}); what it said is above")
+        raise SetupError(f"{what} failed (exit code {code}); its output is above")

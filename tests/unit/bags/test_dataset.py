@@ -89,7 +89,7 @@ def test_a_stuck_camera_is_found(tmp_path: Path, messages: Messages) -> None:
     findings = check(build(bags, tmp_path / "set", SMALL))
     errors = [finding for finding in findings if finding.level == "error"]
     assert [finding.what for finding in errors] == ["stuck camera", "stuck camera"]
-    assert "frozen for 2.9 s from 0.0 s on" in errors[0].sentence
+    assert "frozen for 2.9 s from 0.0 s on" in errors[0].message
 
 
 @pytest.mark.parametrize(("shares", "missing"), [({"val_share": 0.0}, "val"), ({}, "val")])
@@ -119,7 +119,7 @@ def test_one_sided_turning_and_constant_commands_are_said(tmp_path: Path, messag
         episode = manifest.read(entry)
         actions = np.tile(np.array([[0.1, 0.0, 0.5]], np.float32), (len(episode), 1))
         write_episode(manifest.folder / entry.file, dataclasses.replace(episode, actions=actions))
-    sentences = " ".join(finding.sentence for finding in check(manifest))
+    sentences = " ".join(finding.message for finding in check(manifest))
     assert "Turns go mostly left" in sentences
     assert "one command throughout (0.10, 0.00, 0.50)" in sentences
 

@@ -119,7 +119,7 @@ def test_no_definition_is_more_than_a_lost_topic(
     odd = Topic("/odd", "own_msgs/msg/Part", [(START_NS, b"\0\1\0\0\0")], definition, encoding)
     bag = write_mcap(tmp_path / "bag.mcap", [*drive_topics(messages), odd])
     with BagReader(bag) as reader:
-        assert why in reader.topics["/odd"].trouble
+        assert why in reader.topics["/odd"].error
     assert read(bag) == (FRAMES, FRAMES)
 
 
@@ -131,8 +131,8 @@ def test_two_definitions_of_one_type_cost_the_second_topic(tmp_path: Path, messa
     first = Topic("/a", "own_msgs/msg/A", data, part + "uint8 x\n")
     second = Topic("/b", "own_msgs/msg/B", data, part + "uint16 x\n")
     with BagReader(write_mcap(tmp_path / "bag.mcap", [*drive_topics(messages), first, second])) as reader:
-        assert not reader.topics["/a"].trouble
-        assert "already present with different definition" in reader.topics["/b"].trouble
+        assert not reader.topics["/a"].error
+        assert "already present with different definition" in reader.topics["/b"].error
 
 
 def test_a_camera_whose_definition_is_wrong_is_not_decoded_as_a_picture(tmp_path: Path, messages: Messages) -> None:
@@ -194,7 +194,7 @@ def test_a_metadata_file_that_would_not_end_is_not_used(
     assert time.process_time() - started < 5.0
     with BagReader(folder) as reader:
         assert reader.damage is not None
-        assert re.search(rf"metadata.yaml cannot be used: .*{sentence}", reader.damage.sentence)
+        assert re.search(rf"metadata.yaml cannot be used: .*{sentence}", reader.damage.message)
 
 
 def test_quality_of_service_in_a_metadata_file_is_bounded(tmp_path: Path, messages: Messages) -> None:
@@ -251,7 +251,7 @@ def test_rows_that_are_no_messages_are_skipped_and_counted(tmp_path: Path, messa
     with BagReader(folder) as reader:
         events = list(reader.events(find_roles(reader.topics.values())))
         assert reader.damage is not None
-        assert "has messages that are not bytes with a time" in reader.damage.sentence
+        assert "has messages that are not bytes with a time" in reader.damage.message
         assert reader.message_count == len(events) == 40
 
 
@@ -416,7 +416,7 @@ def test_bags_of_others_are_read(name: str) -> None:
         assert reader.damage is None
         found = list(reader.raw())
         assert len(found) == reader.message_count == count
-        assert tuple(topic.name for topic in reader.topics.values() if topic.trouble) == lost
+        assert tuple(topic.name for topic in reader.topics.values() if topic.error) == lost
         flaws = [reader.flaw(message) for message in found]
         assert not any(flaws)
         with pytest.raises(UserError, match="the bag has no camera topic"):

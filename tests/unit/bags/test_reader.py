@@ -151,7 +151,7 @@ def test_truncated_mcap_gives_what_is_left(tmp_path: Path, messages: Messages, k
         assert reader.damage.messages_expected == 401
         assert reader.damage.messages_read == len(read)
         assert 401 * keep * 0.7 < len(read) < 401
-        assert f"{401 - len(read)} of 401 messages are missing" in reader.damage.sentence
+        assert f"{401 - len(read)} of 401 messages are missing" in reader.damage.message
         assert [message.log_ns for message in read] == sorted(message.log_ns for message in read)
 
 
@@ -164,7 +164,7 @@ def test_a_damaged_chunk_is_skipped_and_counted(tmp_path: Path, messages: Messag
     with BagReader(folder) as reader:
         read = list(reader.raw())
         assert reader.damage is not None
-        assert "damaged chunk" in reader.damage.sentence
+        assert "damaged chunk" in reader.damage.message
         assert 0 < 401 - len(read) < 120  # about one chunk of 64 KiB
         assert 60_000 < reader.damage.bytes_lost < 80_000
 
@@ -174,7 +174,7 @@ def test_mcap_without_metadata_yaml(drive: Path) -> None:
     with BagReader(drive) as reader:
         assert reader.message_count == 41
         assert reader.damage is not None
-        assert "no metadata.yaml" in reader.damage.sentence
+        assert "no metadata.yaml" in reader.damage.message
     with BagReader(drive / "drive_0.mcap") as reader:
         assert (reader.message_count, reader.damage) == (41, None)
 
@@ -185,7 +185,7 @@ def test_a_missing_piece_of_a_split_bag(tmp_path: Path, messages: Messages) -> N
     with BagReader(folder) as reader:
         assert 50 < reader.message_count < 70
         assert reader.damage is not None
-        assert "of 101 messages are missing" in reader.damage.sentence
+        assert "of 101 messages are missing" in reader.damage.message
 
 
 def test_truncated_sqlite(tmp_path: Path, messages: Messages) -> None:
@@ -197,7 +197,7 @@ def test_truncated_sqlite(tmp_path: Path, messages: Messages) -> None:
         read = list(reader.raw())
         assert 100 < len(read) < 801
         assert reader.damage is not None
-        assert "damaged" in reader.damage.sentence
+        assert "damaged" in reader.damage.message
 
 
 def test_nonsense_is_one_sentence(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_messages_that_cannot_be_decoded_are_skipped_and_counted_by_topic(tmp_pa
     assert said.all_of("/instruction")
     assert not said.all_of("/cmd_vel")
     assert not said.all_of(None)
-    camera, command, instruction = said.sentence.split("; ")
+    camera, command, instruction = said.message.split("; ")
     assert camera.startswith(
         "2 of 20 messages on /camera/image_raw cannot be decoded (the first at 0.3 s: not a sensor"
     )

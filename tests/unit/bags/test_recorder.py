@@ -82,7 +82,7 @@ def test_it_stops_while_there_is_room_to_end_properly(tmp_path: Path, messages: 
     recorder._look_after()
     state = recorder.state()
     assert not state.recording
-    assert f"{tmp_path} has 50 MB left, the limit is 100 MB" in state.trouble
+    assert f"{tmp_path} has 50 MB left, the limit is 100 MB" in state.error
     recorder._record(RawMessage("/text", TYPE, START_NS + 1, messages.text("two")))
     assert recorder.state().dropped == {"/text": 1}
     with BagReader(tmp_path / "bag") as bag:
@@ -96,13 +96,13 @@ def test_a_folder_that_appears_later_is_used(tmp_path: Path, messages: Messages)
     recorder.announce("/text", TYPE, Qos())
     message = RawMessage("/text", TYPE, START_NS, messages.text("one"))
     recorder._record(message)
-    assert "cannot record into" in recorder.state().trouble
+    assert "cannot record into" in recorder.state().error
     (tmp_path / "disk").unlink()
     recorder._record(message)
     now[0] = module.RETRY_S + 0.1
     recorder._record(message)
     state = recorder.state()
-    assert (state.recording, state.trouble, state.dropped) == (True, "", {"/text": 2})
+    assert (state.recording, state.error, state.dropped) == (True, "", {"/text": 2})
     recorder._close()
 
 
@@ -196,9 +196,9 @@ def test_a_disk_that_runs_full_during_a_save_keeps_what_it_has(
     for index in range(100):
         recorder.offer("/text", START_NS + index, messages.text(f"{index:>100000}"))
     recorder.save()
-    until(lambda: bool(recorder.state().trouble))
+    until(lambda: bool(recorder.state().error))
     state = recorder.state()
-    assert "No space left on device; " in state.trouble
+    assert "No space left on device; " in state.error
     assert state.saved is None
     kept = numbers(tmp_path / "bag")
     assert kept == list(range(len(kept)))
@@ -208,7 +208,7 @@ def test_a_disk_that_runs_full_during_a_save_keeps_what_it_has(
     recorder.offer("/text", START_NS + 100, messages.text("100"))
     assert recorder.save()[0]
     until(lambda: recorder.state().saved == tmp_path / "bag-2")
-    assert recorder.state().trouble == ""
+    assert recorder.state().error == ""
     recorder.finish()
 
 
@@ -222,7 +222,7 @@ def test_a_save_ends_while_there_is_room_to_end_properly(tmp_path: Path, message
     assert isinstance(ring.begin(lambda: bag, lambda: next(rooms)), RingSave)
     save = ring.ended(wait=True)
     assert save is not None
-    assert save.trouble == "the disk has 1 MB left"
+    assert save.error == "the disk has 1 MB left"
     assert (save.saved, save.lost) == (8, {"/a": 2})  # looked at before 0, 40 and 80 MB
     with BagReader(tmp_path / "bag") as reader:
         assert (reader.message_count, reader.damage) == (8, None)
@@ -237,7 +237,7 @@ def test_a_refused_save_keeps_everything_in_the_ring(
     ok, answer = recorder.save()
     assert not ok
     assert "cannot record into" in answer
-    until(lambda: bool(recorder.state().trouble))
+    until(lambda: bool(recorder.state().error))
     recorder.offer("/text", START_NS + 1, messages.text("2"))
     (tmp_path / "disk").unlink()
     assert recorder.save()[0]

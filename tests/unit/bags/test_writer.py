@@ -250,7 +250,7 @@ def test_a_killed_recorder_leaves_what_was_flushed(tmp_path: Path, storage: str)
     with BagReader(tmp_path / "bag.recording") as reader:
         assert reader.message_count == 100
         assert reader.damage is not None
-        assert "no metadata.yaml" in reader.damage.sentence or "never finished" in reader.damage.sentence
+        assert "no metadata.yaml" in reader.damage.message or "never finished" in reader.damage.message
     path, count, _ = recover(tmp_path / "bag.recording")
     assert (path, count) == (tmp_path / "bag", 100)
     with AnyReader([path]) as sound:

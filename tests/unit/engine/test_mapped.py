@@ -21,7 +21,7 @@ from mobile_vla.engine.probe import INSTRUCTION, frames
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.engine.synthetic import Order, synthesize
 from mobile_vla.engine.torch_engine import policy_of
-from mobile_vla.policy.interface import StepError, weights_trouble
+from mobile_vla.policy.interface import StepError, weights_error
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_weights_of_their_own_do_not_notice_anything(file: Path) -> None:
     os.truncate(file, 0)
     ours.reset()
     assert ours.raw(frames(1, 1)[0], INSTRUCTION) == before
-    assert weights_trouble(ours) == ""
+    assert weights_error(ours) == ""
 
 
 def test_mapped_weights_are_not_used_after_a_write(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,7 +50,7 @@ def test_mapped_weights_are_not_used_after_a_write(file: Path, monkeypatch: pyte
     assert "replace it with mv, never with cp; this file system holds up no writers" in ours.description["notes"][-1]
     ours.step(frames(1, 1)[0], INSTRUCTION)
     os.utime(file, ns=(0, 0))
-    assert "was written to" in weights_trouble(ours)
+    assert "was written to" in weights_error(ours)
     for _ in range(2):
         with pytest.raises(StepError, match="was written to after it was opened"):
             ours.step(frames(1, 1)[0], INSTRUCTION)
@@ -75,9 +75,9 @@ def test_a_writer_waits_until_the_mapped_weights_are_no_longer_used(tmp_path: Pa
     writer = threading.Thread(target=path.write_bytes, args=(b"short",))
     writer.start()
     deadline = time.monotonic() + 20
-    while not weights.trouble() and time.monotonic() < deadline:
+    while not weights.error() and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert "is about to be written to" in weights.trouble()
+    assert "is about to be written to" in weights.error()
     assert writer.is_alive()
     assert int(tensor.sum()) == 0  # the pages are still there
     assert "is about to be written to" in weights.require()

@@ -132,7 +132,7 @@ def test_no_instruction_no_action() -> None:
     bench.worker.start()
     bench.offer()
     bench.until(lambda: bench.counters.waiting_for_instruction == 1)
-    assert bench.worker.state().trouble == "waiting for an instruction"
+    assert bench.worker.state().error == "waiting for an instruction"
     bench.worker.stop()
     assert bench.policy.steps == []
 
@@ -150,7 +150,7 @@ def test_an_unhealthy_frame_is_dropped_with_its_reason() -> None:
     bench.worker.start()
     bench.offer()
     bench.until(lambda: bench.counters.unhealthy == 1)
-    assert bench.worker.state().trouble == "camera frozen"
+    assert bench.worker.state().error == "camera frozen"
     bench.worker.stop()
     assert bench.actions == []
 
@@ -159,12 +159,12 @@ def test_an_exception_is_no_action_and_the_next_frame_is_tried(bench: Bench) -> 
     bench.policy.error = MemoryError("out of memory")
     bench.offer()
     bench.until(lambda: bench.counters.failed == 1)
-    assert bench.worker.state().trouble == "MemoryError: out of memory"
+    assert bench.worker.state().error == "MemoryError: out of memory"
     assert bench.actions == []
     bench.policy.error = None
     bench.offer()
     bench.until(lambda: bench.actions)
-    assert bench.worker.state().trouble == ""
+    assert bench.worker.state().error == ""
     assert bench.policy.resets == 2, "the recurrent state after a failure is not trusted"
 
 
@@ -182,7 +182,7 @@ def test_an_exception_beside_the_step_does_not_end_the_thread(bench: Bench, wher
         bench.worker._on_action = fail
     bench.offer()
     bench.until(lambda: bench.counters.failed == 1)
-    assert "OverflowError: no stamp" in bench.worker.state().trouble
+    assert "OverflowError: no stamp" in bench.worker.state().error
     bench.offer()
     bench.until(lambda: bench.actions)
 

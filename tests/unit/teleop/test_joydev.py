@@ -78,7 +78,7 @@ def test_reader_follows_a_device_and_says_when_it_is_gone(tmp_path: Path) -> Non
         assert state.buttons[4] == 1
         os.close(writer)
         wait(lambda: not reader.connected)
-        assert "the device ended" in reader.trouble
+        assert "the device ended" in reader.error
     finally:
         assert reader.stop()
 
@@ -86,7 +86,7 @@ def test_reader_follows_a_device_and_says_when_it_is_gone(tmp_path: Path) -> Non
 def test_reader_says_what_is_missing_and_stops_at_once(tmp_path: Path) -> None:
     reader = JoystickReader(str(tmp_path / "js7"), lambda: None)
     reader.start()
-    wait(lambda: "No such file" in reader.trouble)
+    wait(lambda: "No such file" in reader.error)
     start = time.monotonic()
     assert reader.stop()
     assert time.monotonic() - start < 0.5

@@ -132,7 +132,7 @@ def test_a_pad_without_news_is_gone_and_must_be_let_go(hands: Hands, silence: st
         expected = Velocity(0.2, 0.0, 0.0) if hands.ms - last_ms <= 250 else None
         assert hands.ask() == expected
     assert not hands.released  # the controller sees it vanish and waits for a release
-    assert "release the deadman" in hands.pad.trouble(hands.now)
+    assert "release the deadman" in hands.pad.error(hands.now)
     hands.axes = good
     assert hands.drive(200) == [None] * 4  # back, deadman still held
     hands.hold()
@@ -160,7 +160,7 @@ def test_a_pad_whose_values_never_change_is_frozen(hands: Hands) -> None:
     driving(hands, 5000)
     assert hands.ask() == Velocity(0.2, 0.0, 0.0)
     assert hands.drive(200)[-1] is None
-    assert "frozen" in hands.pad.trouble(hands.now)
+    assert "frozen" in hands.pad.error(hands.now)
     hands.axes[1] = 0.99
     assert hands.drive(100) == [None] * 2
 
@@ -181,7 +181,7 @@ def test_a_deadman_held_from_the_start_counts_after_its_release() -> None:
     hands = Hands()
     hands.hold("deadman")
     assert hands.drive(500) == [None] * 10
-    assert "held from the start" in hands.pad.trouble(hands.now)
+    assert "held from the start" in hands.pad.error(hands.now)
     hands.hold()
     hands.drive(50)
     driving(hands, 50)
@@ -201,7 +201,7 @@ def test_an_axis_that_never_rests_does_not_drive() -> None:
     hands.drive(100)
     hands.hold("deadman")
     assert hands.drive(200) == [STILL] * 4
-    assert "turn (axis 3) has never been at rest" in hands.pad.trouble(hands.now)
+    assert "turn (axis 3) has never been at rest" in hands.pad.error(hands.now)
 
 
 @pytest.mark.parametrize("name", ["reset_estop", "arm", "save"])
@@ -235,7 +235,7 @@ def test_an_emergency_stop_is_heard_in_a_damaged_state(hands: Hands, damage: str
 def test_a_zero_stamp_is_named_as_such() -> None:
     hands = Hands()
     hands.pad.offer(hands.axes, hands.buttons, 0, hands.now)
-    assert "driver must stamp" in hands.pad.trouble(hands.now)
+    assert "driver must stamp" in hands.pad.error(hands.now)
 
 
 def test_an_inverted_axis() -> None:
@@ -256,7 +256,7 @@ def test_a_connected_device_that_says_nothing_new_is_alive_until_it_is_unplugged
     hands.pad.gone()
     hands.pad.still_there(hands.now)
     assert hands.ask() is None
-    assert "no gamepad says anything; release the deadman" in hands.pad.trouble(hands.now)
+    assert "no gamepad says anything; release the deadman" in hands.pad.error(hands.now)
 
 
 def test_a_connected_device_must_speak_again_after_a_gap_in_which_the_process_did_not_run(hands: Hands) -> None:
@@ -264,7 +264,7 @@ def test_a_connected_device_must_speak_again_after_a_gap_in_which_the_process_di
     hands.wait(300)  # the timeout is 250 ms
     hands.pad.still_there(hands.now)
     assert hands.ask() is None
-    assert "release the deadman" in hands.pad.trouble(hands.now)
+    assert "release the deadman" in hands.pad.error(hands.now)
 
 
 def test_a_device_plugged_in_with_the_deadman_held_drives_after_its_release(hands: Hands) -> None:
@@ -313,7 +313,7 @@ def test_a_driver_whose_clock_is_set_back_is_heard_again(hands: Hands) -> None:
 def test_unusable_states_are_explained(axes: list[float], buttons: list[int], sentence: str) -> None:
     hands = Hands()
     hands.pad.offer(axes, buttons, ROS_NS, hands.now)
-    assert sentence in hands.pad.trouble(hands.now)
+    assert sentence in hands.pad.error(hands.now)
     assert sum(hands.pad.rejections.counts.values()) == 1
 
 

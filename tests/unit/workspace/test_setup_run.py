@@ -20,7 +20,7 @@ def test_a_step_prints_its_title_and_its_time(capsys: pytest.CaptureFixture[str]
 
 def test_a_failed_command_shows_what_it_said(capfd: pytest.CaptureFixture[str]) -> None:
     code = "print('no such release'); raise SystemExit(3)"
-    with pytest.raises(SetupError, match=r"the test failed \(exit code 3\); what it said is above"):
+    with pytest.raises(SetupError, match=r"the test failed \(exit code 3\); its output is above"):
         run([sys.executable, "-c", code], {}, "the test")
     assert "no such release" in capfd.readouterr().out
 

@@ -58,10 +58,10 @@ def refuse_path(path: Path) -> None:
         raise FileError(f"{str(path)!r} is not a path (it contains a null character); check the path") from None
     except OSError as error:
         if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
-            raise FileError(path_sentence(error)) from None
+            raise FileError(path_error_message(error)) from None
 
 
-def path_sentence(error: OSError) -> str:
+def path_error_message(error: OSError) -> str:
     """What the system said of a file, as one sentence that begins with the path."""
     named = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else str(error.filename)
     shown = named if len(named) <= _LONGEST_SHOWN else f"{named[:_LONGEST_SHOWN]}... ({len(named)} characters)"

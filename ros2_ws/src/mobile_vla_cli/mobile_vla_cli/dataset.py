@@ -122,12 +122,18 @@ def _check(args: argparse.Namespace) -> int:
     findings = check(manifest)
     bad = any(finding.level == "error" for finding in findings)
     if args.json:
-        print_json({"usable": not bad, "findings": [finding._asdict() for finding in findings], **manifest.statistics})
+        print_json(
+            {
+                "usable": not bad,
+                "findings": [{"level": one.level, "what": one.what, "sentence": one.message} for one in findings],
+                **manifest.statistics,
+            }
+        )
         return int(bad)
     console = Console(highlight=False, soft_wrap=True)
     for finding in findings:
         color = "red" if finding.level == "error" else "yellow"
-        console.print(f"[{color}]{finding.level}[/] {plain(finding.sentence)}")
+        console.print(f"[{color}]{finding.level}[/] {plain(finding.message)}")
     console.print("not usable" if bad else "usable" if findings else "nothing to complain about")
     return int(bad)
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.errors import UserError, nearest
-from mobile_vla.files import path_sentence, refuse_path
+from mobile_vla.files import path_error_message, refuse_path
 from mobile_vla_cli.outputs import check_outputs
 from mobile_vla_cli.screen_text import message
 from mobile_vla_cli.subcommands import Parser, add_module_command
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 128 + signal.SIGHUP
         if error.filename is None:  # no file of the user's: a defect, which is to be seen whole
             raise
-        _say(path_sentence(error))
+        _say(path_error_message(error))
         return 2
     except KeyboardInterrupt:
         Console(stderr=True).print("[yellow]stopped[/]")

@@ -114,9 +114,9 @@ class GamepadNode(Node):
             "answer": self._link.answer,
             **{f"ignored.{code}": str(count) for code, count in sorted(self._pad.rejections.counts.items())},
         }
-        error = self._pad.trouble(now)
+        error = self._pad.error(now)
         if self._reader is not None and not self._reader.connected:
-            error = self._reader.trouble
+            error = self._reader.error
         if error != self._reported:
             self._reported = error
             self.get_logger().warning(error) if error else self.get_logger().info("the gamepad is ready")

@@ -23,7 +23,7 @@ from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.config.instruction import too_long
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
-from mobile_vla.policy.interface import Policy, weights_trouble
+from mobile_vla.policy.interface import Policy, weights_error
 from mobile_vla.policy.worker import FAILURES_BEFORE_ERROR, InferenceWorker, PendingFrame
 from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
@@ -214,7 +214,7 @@ class InferenceNode(ContainedLifecycleNode):
         values |= {
             "ready": "true",
             "instruction": state.instruction,
-            "image_trouble": state.image_trouble,
+            "image_trouble": state.image_error,
             "actions_hz": f"{worker.rate.hz(now_ns):.1f}",
             "camera_hz": f"{self._camera_rate.hz(now_ns):.1f}",
             "frames_received": str(self._received),
@@ -225,15 +225,15 @@ class InferenceNode(ContainedLifecycleNode):
         for stage, timings in worker.timings.items():
             values |= timings.as_values(stage)
         label = "UNTRAINED policy; " if policy is not None and policy.card.untrained else ""
-        if policy is not None and (lost := weights_trouble(policy)):
+        if policy is not None and (lost := weights_error(policy)):
             return Status(ERROR, f"{label}{lost}", {**values, "ready": "false"})
         if state.failures_in_row >= FAILURES_BEFORE_ERROR:
-            return Status(ERROR, f"{label}{state.trouble}", values)
+            return Status(ERROR, f"{label}{state.error}", values)
         if self._camera_rate.hz(now_ns) == 0:
             if now_ns - self._listening_since_ns < FIRST_FRAME_NS:
                 return Status(OK, f"{label}waiting for the first camera frame", values)
             return Status(WARN, f"{label}no camera frames arrive on {CAMERA_IMAGE.name}", values)
-        error = state.trouble or self._refused_instruction
+        error = state.error or self._refused_instruction
         return Status(WARN if error else OK, f"{label}{error or 'running'}", values)
 
     def _now_ns(self) -> int:

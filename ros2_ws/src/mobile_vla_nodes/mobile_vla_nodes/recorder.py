@@ -152,11 +152,11 @@ class RecorderNode(Node):
             "topics": str(len(self._subscribed)),
             **{f"dropped {topic}": str(count) for topic, count in state.dropped.items()},
         }
-        if state.trouble:
-            if state.trouble != self._reported:
-                self.get_logger().error(state.trouble)
-            self._reported = state.trouble
-            return Status(ERROR, state.trouble, values)
+        if state.error:
+            if state.error != self._reported:
+                self.get_logger().error(state.error)
+            self._reported = state.error
+            return Status(ERROR, state.error, values)
         if dropped:
             return Status(WARN, f"{dropped} messages dropped: the disk is too slow", values)
         if state.undefined:

@@ -57,7 +57,7 @@ class ReplayNode(Node):
     def _say_what(self) -> None:
         say = self.get_logger().info
         if self._reader.damage is not None:
-            self.get_logger().warning(f"the bag is damaged: {self._reader.damage.sentence}")
+            self.get_logger().warning(f"the bag is damaged: {self._reader.damage.message}")
         names = ", ".join(topic.published for topic in self._playback.topics)
         whole_s, part_s = self._reader.duration_s, self._playback.duration_s
         part = f"{part_s:.1f} of {whole_s:.1f} s" if part_s < whole_s else f"{whole_s:.1f} s"
@@ -105,7 +105,7 @@ class ReplayNode(Node):
             self._outputs[due.published].publish(bytes(due.message.data))
             self.sent += 1
         if self._playback.undecodable.skipped:
-            self.get_logger().warning(f"left out: {self._playback.undecodable.sentence}")
+            self.get_logger().warning(f"left out: {self._playback.undecodable.message}")
 
     def _wait_until(self, begin_ns: int, after_ns: int) -> bool:
         """Sleep until a moment of the playback, keeping /clock going; False when told to stop."""

@@ -42,9 +42,9 @@ class Understanding(NamedTuple):
     def __str__(self) -> str:
         return (
             f"{self.pairs} pairs in {self.styles} styles, {self.pictures} pictures: said to be in view "
-            f"{_said(self.seen)} of those that are, {_said(self.imagined)} of the others; "
-            f"bearing within {_said(self.bearing_error_rad, 3)} rad; "
-            f"colour of goals right in {_said(self.colour_right)} and kind in {_said(self.kind_right)}"
+            f"{_number(self.seen)} of those that are, {_number(self.imagined)} of the others; "
+            f"bearing within {_number(self.bearing_error_rad, 3)} rad; "
+            f"colour of goals right in {_number(self.colour_right)} and kind in {_number(self.kind_right)}"
         )
 
 
@@ -77,7 +77,7 @@ def understanding(
     bearing = torch.tensor([one.bearing_rad for one in questions])
     half_view = math.radians(simulator.camera.horizontal_fov_deg) / 2.0
     answers = net.heads.last(net.listen(pixels, tokens, last)[0])
-    said, pointed = answers[:, 0] > 0.0, answers[:, 1].tanh() * half_view
+    in_view, pointed = answers[:, 0] > 0.0, answers[:, 1].tanh() * half_view
     kinds, colours = net.name_patches(pixels)
     filled = torch.from_numpy(np.stack([one.patches for one in questions]))
     kind_right = kinds == torch.tensor([one.kind for one in questions])[:, None]
@@ -86,8 +86,8 @@ def understanding(
         simulator.room.pairs,
         simulator.room.styles,
         len(questions),
-        _share(said[visible]),
-        _share(said[~visible]),
+        _share(in_view[visible]),
+        _share(in_view[~visible]),
         (pointed - bearing)[visible].abs().median().item() if visible.any() else None,
         _share(colour_right[filled]),
         _share(kind_right[filled]),
@@ -98,7 +98,7 @@ def _share(right: torch.Tensor) -> float | None:
     return right.float().mean().item() if len(right) else None
 
 
-def _said(value: float | None, digits: int = 2) -> str:
+def _number(value: float | None, digits: int = 2) -> str:
     return "(none)" if value is None else f"{value:.{digits}f}"
 
 

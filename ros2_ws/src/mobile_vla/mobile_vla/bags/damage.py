@@ -16,7 +16,7 @@ class Damage(NamedTuple):
     bytes_total: int
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         share = 100.0 * self.bytes_lost / self.bytes_total if self.bytes_total else 0.0
         lost = f"{self.bytes_lost} of {self.bytes_total} bytes ({share:.1f} %) could not be read"
         if self.messages_expected is not None:
@@ -53,6 +53,6 @@ class UndecodableCount:
         return f"{share} of {self.read[topic]} messages on {topic} {can} be decoded ({self._first[topic]})"
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         """All topics; empty when nothing was skipped."""
         return "; ".join(self.about(topic) for topic in sorted(self.skipped))

@@ -97,7 +97,7 @@ class Playback:
                 data = shifted(data, now_ns + after_ns - message.log_ns)
             yield Due(after_ns, message._replace(data=data), names[message.topic])
         if undecodable.skipped and undecodable.skipped.total() == undecodable.read.total():
-            raise UserError(f"{self._reader.path}: {undecodable.sentence}; record it again, or choose other topics")
+            raise UserError(f"{self._reader.path}: {undecodable.message}; record it again, or choose other topics")
 
     def bag_time_ns(self, after_ns: int) -> int:
         """The bag's clock, that long after the start of playing."""
@@ -122,8 +122,8 @@ class Playback:
     def _unpublishable(self, name: str) -> str:
         """Why a topic of the bag cannot be published; empty when it can."""
         topic = self._reader.topics[name]
-        if topic.trouble:
-            return f"cannot be read: {topic.trouble}"
+        if topic.error:
+            return f"cannot be read: {topic.error}"
         if "/msg/" not in topic.type:
             return f"is a {topic.type or 'topic without a type'}, which no publisher can send"
         return "" if self._installed(topic.type) else f"is a {topic.type}, which is not installed"

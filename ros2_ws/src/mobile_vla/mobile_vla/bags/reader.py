@@ -68,8 +68,8 @@ class BagReader:
     @property
     def unreadable(self) -> str:
         """Every topic of which nothing can be decoded, and why; empty for nearly every bag."""
-        troubled = [topic for topic in self.topics.values() if topic.trouble]
-        return "; ".join(f"{topic.name} cannot be read: {topic.trouble}" for topic in troubled)
+        undecodable = [topic for topic in self.topics.values() if topic.error]
+        return "; ".join(f"{topic.name} cannot be read: {topic.error}" for topic in undecodable)
 
     def raw(
         self, topics: Collection[str] | None = None, start_ns: int | None = None, end_ns: int | None = None
@@ -160,18 +160,18 @@ class BagReader:
         """The topic, with the reason why it cannot be decoded where there is one."""
         form = self._formats.get(topic.name)
         if form is not None:
-            return topic._replace(trouble=f"its serialization format is {form!r}, only {CDR!r} can be read")
-        return topic._replace(trouble=self._types.refused.get(topic.type, ""))
+            return topic._replace(error=f"its serialization format is {form!r}, only {CDR!r} can be read")
+        return topic._replace(error=self._types.refused.get(topic.type, ""))
 
     def _nothing_to_read(self) -> str:
         """A sentence for a bag without a message that can be read; else empty."""
         filled = [topic for topic in self.topics.values() if topic.messages]
         if not filled:
-            said = f" ({self.damage.sentence})" if self.damage else ""
-            return f"{self.path} holds no messages{said}; record it again"
+            detail = f" ({self.damage.message})" if self.damage else ""
+            return f"{self.path} holds no messages{detail}; record it again"
         if all(topic.name in self._formats for topic in filled):
             return (
-                f"{self.path}: no topic can be read; {filled[0].name}: {filled[0].trouble}; record it again with an "
+                f"{self.path}: no topic can be read; {filled[0].name}: {filled[0].error}; record it again with an "
                 "RMW that writes CDR, such as rmw_fastrtps_cpp"
             )
         return ""

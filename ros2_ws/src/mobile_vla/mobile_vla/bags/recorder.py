@@ -41,10 +41,10 @@ class _Asked:
 
 
 class RecorderState(NamedTuple):
-    """A copy of what the recorder is doing. `trouble` is one sentence, empty while all is well."""
+    """A copy of what the recorder is doing. `error` is one sentence, empty while all is well."""
 
     recording: bool
-    trouble: str
+    error: str
     bag: Path | None
     messages: int
     megabytes: float
@@ -83,7 +83,7 @@ class Recorder:
         self._ring: SavingRing | None = None
         self._saved: Path | None = None
         self._finished = 0
-        self._trouble = ""
+        self._error = ""
         self._ended = False
         self._retry_at_s = 0.0
         self._flush_at_s = 0.0
@@ -128,7 +128,7 @@ class Recorder:
         if isinstance(save, tuple):
             return save
         save.opened.wait(max(0.0, until_s - time.monotonic()))
-        return not save.trouble, save.trouble or save.sentence
+        return not save.error, save.error or save.message
 
     def finish(self) -> Path | None:
         """Write what waits, complete the bag, end the thread; the last bag's path."""
@@ -144,7 +144,7 @@ class Recorder:
             bag, ring = self._bag, self._ring
             return RecorderState(
                 bag is not None or (ring is not None and ring.saving),
-                self._trouble,
+                self._error,
                 self._path,
                 bag.message_count if bag is not None else self._finished,
                 bag.size_bytes / 1e6 if bag is not None else 0.0,
@@ -210,10 +210,10 @@ class Recorder:
         try:
             bag = self._folder.open()
         except UserError as error:
-            self._trouble = str(error)
+            self._error = str(error)
             self._retry_at_s = self._steady_s() + RETRY_S
             return None
-        self._trouble = ""
+        self._error = ""
         self._path = bag.folder
         self._bag = bag
         return bag
@@ -239,7 +239,7 @@ class Recorder:
     def _end(self, reason: str) -> None:
         """Complete the bag and record no more; what comes is dropped and counted."""
         self._close()
-        self._trouble = reason
+        self._error = reason
         self._ended = True
 
     def _close(self) -> None:
@@ -250,7 +250,7 @@ class Recorder:
         try:
             bag.finish()
         except StorageError as error:
-            self._trouble = str(error)
+            self._error = str(error)
             self._ended = True
 
     def _ring_for_now(self) -> SavingRing:
@@ -270,9 +270,9 @@ class Recorder:
                 self._bag.flush()
             except StorageError as error:
                 self._end(str(error))
-        elif not self._trouble:
+        elif not self._error:
             return False, "nothing has arrived yet, so there is nothing to save"
-        return not self._trouble, self._trouble or f"saved {self._path}"
+        return not self._error, self._error or f"saved {self._path}"
 
     def _settle_save(self, wait: bool = False) -> None:
         """Take note of a save that has ended."""
@@ -281,7 +281,7 @@ class Recorder:
             return
         with self._lock:
             self._dropped.update(save.lost)
-        self._trouble = save.trouble
+        self._error = save.error
         if save.path is not None:
             self._path, self._finished = save.path, save.saved
-            self._saved = None if save.trouble else save.path
+            self._saved = None if save.error else save.path

@@ -37,7 +37,7 @@ class RingSave:
         self.bytes_left = self.total_bytes = sum(len(message.data) for message in messages)
         self.path: Path | None = None
         self.saved = 0
-        self.trouble = ""
+        self.error = ""
         self.lost: Counter[str] = Counter()
         self._topics = Counter(message.topic for message in messages)
         self.opened = threading.Event()
@@ -57,7 +57,7 @@ class RingSave:
         self._thread.join()
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         """What is being done, for whoever asked for it."""
         where = f" into {self.path}" if self.path is not None else ""
         megabytes = self.total_bytes / 1e6
@@ -68,18 +68,18 @@ class RingSave:
             bag = self._open_bag()
             self.path = bag.folder
         except UserError as error:
-            self.trouble = str(error)
+            self.error = str(error)
             return
         finally:
             self.opened.set()
         try:
             self._write(bag)
         except StorageError as error:
-            self.trouble = str(error)
+            self.error = str(error)
         try:
             bag.finish()
         except StorageError as error:
-            self.trouble = str(error)
+            self.error = str(error)
         self.saved = bag.message_count
         self.lost = self._topics - Counter(bag.counts)
         self.untouched.clear()
@@ -91,7 +91,7 @@ class RingSave:
             if self.bytes_left <= check_at:
                 check_at = self.bytes_left - _CHECK_BYTES
                 if reason := self._no_room():
-                    self.trouble = reason
+                    self.error = reason
                     return
             message = self.untouched[0]
             bag.write(message.topic, message.log_ns, message.data)

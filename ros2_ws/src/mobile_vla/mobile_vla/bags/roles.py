@@ -33,7 +33,7 @@ _USUAL = {
     "range": "range",
 }
 BASIC = ("image", "command", "action", "instruction", "odometry", "mode", "diagnostics")
-"""What is looked for unless more is asked for: two scanners are no trouble where nobody reads them."""
+"""What is looked for unless more is asked for: two scanners are fine where nobody reads them."""
 _ONLY_BY_NAME = ("action", "instruction", "mode")
 _NOT_COMMANDS = ("policy/action", "teleop/")
 _COMPRESSED = "/compressed"
@@ -68,8 +68,8 @@ def find_roles(
             raise UserError(
                 f"{name} is a {listed[name].type}, the {role} must be {' or '.join(_TYPES[role])}; choose another topic"
             )
-        if listed[name].trouble:
-            raise UserError(f"{name} cannot be read: {listed[name].trouble}; choose another topic")
+        if listed[name].error:
+            raise UserError(f"{name} cannot be read: {listed[name].error}; choose another topic")
     asked = {*wanted, *chosen}
     return Roles(**{role: chosen.get(role) or _find(role, listed) for role in Roles._fields if role in asked})
 
@@ -90,17 +90,15 @@ def _no_camera(topics: Collection[TopicInfo]) -> str:
     if not cameras:
         known = ", ".join(sorted(topic.name for topic in topics)) or "none"
         return f"the bag has no camera topic (Image or CompressedImage), its topics: {known}; record one"
-    troubled = next((topic for topic in cameras if topic.trouble), None)
-    if troubled is not None:
-        return f"the camera topic {troubled.name} cannot be read: {troubled.trouble}; record it again"
+    undecodable = next((topic for topic in cameras if topic.error), None)
+    if undecodable is not None:
+        return f"the camera topic {undecodable.name} cannot be read: {undecodable.error}; record it again"
     return f"the bag holds no picture: its camera topic {cameras[0].name} is empty; record it again"
 
 
 def _find(role: str, topics: Mapping[str, TopicInfo]) -> str | None:
     names = [
-        name
-        for name, topic in topics.items()
-        if topic.type in _TYPES[role] and topic.messages > 0 and not topic.trouble
+        name for name, topic in topics.items() if topic.type in _TYPES[role] and topic.messages > 0 and not topic.error
     ]
     if role == "command":
         names = [name for name in names if not any(word in name for word in _NOT_COMMANDS)]

@@ -33,7 +33,7 @@ class TopicInfo(NamedTuple):
     type: str
     messages: int
     qos: Qos | None
-    trouble: str = ""
+    error: str = ""
     """Why its messages cannot be decoded; empty for nearly every topic."""
 
 

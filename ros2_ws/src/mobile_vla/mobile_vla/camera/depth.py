@@ -34,8 +34,8 @@ Ints = NDArray[np.int64]
 class DepthError(UserError):
     """A picture that gives no scan: a word to count it under, and a sentence."""
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
         self.code = code
 
 

@@ -42,9 +42,9 @@ class StreamSource:
 
     def open(self) -> None:
         """Ask the host first, because FFmpeg only ever says that it failed."""
-        trouble = self._ask_host(parse(self._url))
-        if trouble:
-            raise SourceLost(trouble)
+        error = self._ask_host(parse(self._url))
+        if error:
+            raise SourceLost(error)
         # RTSP over TCP: torn UDP frames would pass as pictures. Read by FFmpeg when a stream is opened.
         os.environ.setdefault(_FFMPEG_OPTIONS, "rtsp_transport;tcp|fflags;nobuffer")
         timeout_ms = int(self._timeout_s * 1000)

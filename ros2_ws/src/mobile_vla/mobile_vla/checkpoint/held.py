@@ -54,8 +54,8 @@ class HeldFile:
 
     def require_unchanged(self) -> None:
         """Raise `FileError` when somebody wrote into the file."""
-        if sentence := self.changed():
-            raise FileError(sentence)
+        if error := self.changed():
+            raise FileError(error)
 
     def guard(self) -> bool:
         """Ask the kernel to hold up writers (a read lease): `guarded` is then asked before the mapping is used.

@@ -25,8 +25,8 @@ def casts(tensors: Mapping[str, TensorInfo], target: torch.dtype) -> str:
         cast = Counter(_module(name) for name, one in floating.items() if one == dtype)
         if dtype != target:
             which = ", ".join(_share(module, count, modules[module]) for module, count in cast.items())
-            parts.append(f"{_word(dtype)} to {_word(target)}: {which}")
-    return f"mixed number formats ({', '.join(map(_word, formats))}); cast from {'; '.join(parts)}"
+            parts.append(f"{_dtype_name(dtype)} to {_dtype_name(target)}: {which}")
+    return f"mixed number formats ({', '.join(map(_dtype_name, formats))}); cast from {'; '.join(parts)}"
 
 
 def _module(name: str) -> str:
@@ -37,5 +37,5 @@ def _share(module: str, count: int, total: int) -> str:
     return f"{module} ({count} tensors)" if count == total else f"{module} ({count} of {total} tensors)"
 
 
-def _word(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     return DTYPE_WORDS.get(dtype, str(dtype).removeprefix("torch."))

@@ -44,7 +44,7 @@ def kept_layers(layout: Layout, keep: Mapping[str, int]) -> dict[str, list[int]]
     return kept
 
 
-def sentence(kept: Mapping[str, list[int]], layout: Layout) -> str:
+def describe_reduction(kept: Mapping[str, list[int]], layout: Layout) -> str:
     """What the card says about the change."""
     depth = {"kosmos": layout.kosmos, "clip": layout.clip}
     parts = []

@@ -38,7 +38,7 @@ def load_yaml(text: str, max_bytes: int = MAX_BYTES) -> Any:
     document, deep nesting, long texts and long integers. Dates, `yes`, `on` and `1:30` stay texts."""
     if len(text) > max_bytes:
         raise YamlError(f"the text is {len(text)} characters long, at most {max_bytes} are read; name another file")
-    with _sentences():
+    with _as_yaml_error():
         return _document(yaml.parse(text, Loader=_Loader))
 
 
@@ -48,7 +48,7 @@ def check_bounds(text: str, max_bytes: int, max_events: int) -> None:
     if len(text) > max_bytes:
         raise YamlError(f"the text is {len(text)} characters long, at most {max_bytes} are read")
     depth = 0
-    with _sentences():
+    with _as_yaml_error():
         for count, event in enumerate(yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", _Loader))):
             if isinstance(event, events.AliasEvent):
                 raise _refusal(event, "an alias is not followed")
@@ -60,7 +60,7 @@ def check_bounds(text: str, max_bytes: int, max_events: int) -> None:
 
 
 @contextlib.contextmanager
-def _sentences() -> Iterator[None]:
+def _as_yaml_error() -> Iterator[None]:
     """What the parser complains of, as `YamlError`."""
     try:
         yield

@@ -24,7 +24,7 @@ from mobile_vla.checkpoint.int8 import SCALE_SUFFIX, is_quantisable, is_scale, q
 from mobile_vla.checkpoint.layout import Layout
 from mobile_vla.checkpoint.number_formats import casts
 from mobile_vla.checkpoint.opening import open_source
-from mobile_vla.checkpoint.reduce import ReducedContents, kept_layers, sentence
+from mobile_vla.checkpoint.reduce import ReducedContents, describe_reduction, kept_layers
 from mobile_vla.checkpoint.source import SourceError, sha256_of
 from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
 from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors
@@ -111,7 +111,7 @@ def _probed(full: Contents, card: Card, base: Path, job: Job) -> tuple[Contents,
         contents = ReducedContents(full, kept)
         reduced = _record(contents, card, base)
         moved = probes.deviation(recorded, reduced)
-        change = f"{sentence(kept, layout)}; its outputs moved by {moved:.3g} of their spread over the probe"
+        change = f"{describe_reduction(kept, layout)}; its outputs moved by {moved:.3g} of their spread over the probe"
         recorded = reduced
     modified = "; ".join(part for part in (card.modified, change) if part)
     return contents, dataclasses.replace(card, probe=recorded, weights_sha256="", modified=modified)

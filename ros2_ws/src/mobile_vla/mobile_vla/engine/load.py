@@ -114,7 +114,7 @@ def load_contents(
     FeatureSet(card, layout)
     device = device or torch.device("cpu")
     wanted, notes = _arithmetic(contents, dtype, device)
-    notes += [sentence] if (sentence := casts(contents.tensors, wanted)) else []
+    notes += [note] if (note := casts(contents.tensors, wanted)) else []
     model = meta_model(layout, card)
     use_int8(model, int8)
     in_pages = place(model, contents, wanted, device, progress, own=own)
@@ -125,8 +125,8 @@ def load_contents(
             f"{contents.source.path.name} also holds {', '.join(others)}, which is not used; "
             f"`vla checkpoint convert --weights {others[0]}` takes it instead"
         )
-    stored = _word(_most_common(contents))
-    words = ("int8", "int8") if int8 else (_word(wanted), stored)
+    stored = _dtype_name(_most_common(contents))
+    words = ("int8", "int8") if int8 else (_dtype_name(wanted), stored)
     notes += contents.source.container.notes
     return Loaded(model, card, base, words[0], tuple(notes), words[1], contents.source.held if in_pages else ())
 
@@ -214,7 +214,7 @@ def _most_common(contents: Contents) -> torch.dtype:
     return sizes.most_common(1)[0][0]
 
 
-def _word(dtype: torch.dtype) -> str:
+def _dtype_name(dtype: torch.dtype) -> str:
     words = {torch.float64: "fp32", torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
     if dtype not in words:
         raise UserError(f"a policy cannot be computed in {dtype}; choose fp32, bf16 or fp16")

@@ -31,13 +31,13 @@ class MappedWeights:
         rest = "" if len(self._guarded) == len(self._files) else "; this file system holds up no writers"
         return f"used from {names} itself (too large for the free memory): replace it with mv, never with cp{rest}"
 
-    def trouble(self) -> str:
+    def error(self) -> str:
         """Empty, or why the weights must not be used any more. For any thread."""
         if self._lost:
             return self._lost
         for file in self._files:
-            if sentence := file.changed():
-                return sentence
+            if error := file.changed():
+                return error
         for file in self._guarded:
             if file.wanted_by_writer():
                 return f"{file.path} is about to be written to; load the policy again, and replace files with mv"
@@ -45,8 +45,8 @@ class MappedWeights:
 
     def require(self) -> str:
         """The same for the thread that uses the weights, which lets writers go on once it stops using them."""
-        if not self._lost and (sentence := self.trouble()):
-            self._lost = sentence
+        if not self._lost and (error := self.error()):
+            self._lost = error
             _release(self._guarded)
         return self._lost
 

@@ -154,7 +154,7 @@ def _towers(layout: Layout | None) -> dict[str, Any] | None:
 def _plain(value: Any) -> Any:
     """A container entry for a report: small values as they are, everything else by its type."""
     if isinstance(value, argparse.Namespace):
-        return {str(name)[:_SHOWN]: _word(item) for name, item in list(vars(value).items())[:_ENTRIES]}
+        return {str(name)[:_SHOWN]: _short_text(item) for name, item in list(vars(value).items())[:_ENTRIES]}
     if isinstance(value, (bool, int, float)) or value is None:
         return value if not isinstance(value, int) or value.bit_length() <= 64 else type(value).__name__
     if isinstance(value, np.generic):
@@ -162,7 +162,7 @@ def _plain(value: Any) -> Any:
     return value[:_SHOWN] if isinstance(value, str) else type(value).__name__
 
 
-def _word(value: Any) -> str:
+def _short_text(value: Any) -> str:
     """One value of `args` in a few characters; what holds other values is named and not followed."""
     if isinstance(value, (str, float, PurePath, np.generic)) or type(value) is bool or value is None:
         return str(value)[:_SHOWN]

@@ -35,7 +35,7 @@ class Executor(Protocol):
         """How many frames are worth encoding together."""
 
     @property
-    def weights_trouble(self) -> str:
+    def weights_error(self) -> str:
         """Empty, or why the weights must not be used any more. For any thread."""
 
     def encode(self, frames: Sequence[Prepared], instruction: str) -> Sequence[Any]:
@@ -73,9 +73,9 @@ class StreamingPolicy:
         return self._executor.frames_at_once
 
     @property
-    def weights_trouble(self) -> str:
+    def weights_error(self) -> str:
         """Empty, or why the policy must not be used any more. For any thread."""
-        return self._executor.weights_trouble
+        return self._executor.weights_error
 
     def reset(self) -> None:
         """Forget every earlier frame."""

@@ -44,7 +44,7 @@ class Problems:
         return bool(self.missing or self.unexpected or self.shape or self.layout or self.kind)
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         """All of it in one line."""
         counts = [
             f"{len(items)} {what}"
@@ -92,7 +92,7 @@ def examine(contents: Contents) -> Examined:
             int8.add(name)
         elif info.dtype not in USABLE:
             kinds.append(f"{name} is {info.dtype}".replace("torch.", ""))
-    layout, head, sentence = _infer(shapes)
+    layout, head, layout_error = _infer(shapes)
     expected = expected_shapes(layout) if layout is not None else _nearest_tree(shapes)
     missing = [name for name in expected if name not in shapes]
     missing += [f"{name}{SCALE_SUFFIX}" for name in sorted(int8 - scales.keys())]
@@ -111,7 +111,7 @@ def examine(contents: Contents) -> Examined:
             if name in int8 and info.shape != shapes[name][:1]
         ]
     problems = Problems(
-        tuple(missing), tuple(unexpected), tuple(wrong), tuple(contents.dropped), sentence, tuple(kinds)
+        tuple(missing), tuple(unexpected), tuple(wrong), tuple(contents.dropped), layout_error, tuple(kinds)
     )
     return Examined(layout, head, problems, frozenset(int8))
 
@@ -121,7 +121,7 @@ def require(contents: Contents) -> tuple[Layout, frozenset[str]]:
     examined = examine(contents)
     if examined.problems or examined.layout is None:
         raise StrictError(
-            f"{contents.source.path} is not loaded: {examined.problems.sentence}; "
+            f"{contents.source.path} is not loaded: {examined.problems.message}; "
             f"`vla checkpoint inspect` lists every tensor",
             examined.problems,
         )

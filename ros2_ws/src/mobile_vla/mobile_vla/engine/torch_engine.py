@@ -106,9 +106,9 @@ class TorchExecutor:
         return FRAMES_AT_ONCE if self._parameters < SMALL or self._device.type == "cuda" else 1
 
     @property
-    def weights_trouble(self) -> str:
+    def weights_error(self) -> str:
         """Empty, or why the weights must not be used any more."""
-        return self._mapped.trouble()
+        return self._mapped.error()
 
     @torch.inference_mode()
     def encode(self, frames: Sequence[Prepared], instruction: str) -> Sequence[Tensor]:

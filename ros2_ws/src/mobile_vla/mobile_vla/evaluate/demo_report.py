@@ -54,11 +54,11 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
                 f"The first {left_out_s:.1f} s of the bag, while everything started, are left out of report and video."
             )
         if reader.damage is not None:
-            sentences.append(f"The bag is damaged: {reader.damage.sentence}.")
+            sentences.append(f"The bag is damaged: {reader.damage.message}.")
         if reader.unreadable:
             sentences.append(f"Of the bag {reader.unreadable}.")
         if undecodable.skipped:
-            sentences.append(f"Of the bag was skipped: {undecodable.sentence}.")
+            sentences.append(f"Of the bag was skipped: {undecodable.message}.")
         content = _page(reader, roles, drive, facts, told=sentences, warning=warning, video=video)
     metrics = _metrics(drive, facts)
     report, metrics_file = out / "report.html", out / "metrics.json"
@@ -100,14 +100,14 @@ def _metrics(drive: RecordedDrive, facts: Mapping[str, Any]) -> dict[str, Any]:
         "seconds_by_mode": rounded(drive.mode_seconds),
         "seconds_by_reason": rounded(drive.reason_seconds),
         "timings_ms": rounded({node: stages for node in drive.nodes if (stages := _stages(drive, node))}),
-        "nodes": {node: said[-1].values for node, said in drive.nodes.items()},
+        "nodes": {node: statuses[-1].values for node, statuses in drive.nodes.items()},
     }
 
 
 def _weights(drive: RecordedDrive) -> str:
     """As the inference node describes its policy: random, real or trained."""
-    said = drive.node("inference")
-    return next((status.values["weights"] for status in reversed(said) if "weights" in status.values), "unknown")
+    statuses = drive.node("inference")
+    return next((status.values["weights"] for status in reversed(statuses) if "weights" in status.values), "unknown")
 
 
 def _stages(drive: RecordedDrive, node: str) -> dict[str, dict[str, float]]:

@@ -60,7 +60,7 @@ class Told(NamedTuple):
     text: str
 
 
-class Said(NamedTuple):
+class NodeStatus(NamedTuple):
     """One status of one node."""
 
     t: float
@@ -82,7 +82,7 @@ class RecordedDrive:
     actions: Speeds = field(default_factory=lambda: Speeds([], [], []))
     stretches: list[Stretch] = field(default_factory=list)
     instructions: list[Told] = field(default_factory=list)
-    nodes: dict[str, list[Said]] = field(default_factory=dict)
+    nodes: dict[str, list[NodeStatus]] = field(default_factory=dict)
     camera_to_action_ms: list[float] = field(default_factory=list)
     camera_to_command_ms: list[float] = field(default_factory=list)
 
@@ -104,9 +104,9 @@ class RecordedDrive:
     def reason_seconds(self) -> dict[str, float]:
         return _seconds((stretch.reason, stretch) for stretch in self.stretches)
 
-    def node(self, name: str) -> list[Said]:
+    def node(self, name: str) -> list[NodeStatus]:
         """What the node with this name said, in any namespace."""
-        return next((said for full, said in self.nodes.items() if full.rpartition("/")[2] == name), [])
+        return next((statuses for full, statuses in self.nodes.items() if full.rpartition("/")[2] == name), [])
 
 
 def read_drive(reader: BagReader, roles: Roles, from_ns: int | None = None) -> RecordedDrive:
@@ -164,7 +164,7 @@ def _take(drive: RecordedDrive, event: Event, waiting: list[int]) -> None:
     elif isinstance(event, BagMode):
         _take_mode(drive, event, t)
     elif isinstance(event, BagDiagnostic):
-        drive.nodes.setdefault(event.name, []).append(Said(t, event.level, event.message, event.values))
+        drive.nodes.setdefault(event.name, []).append(NodeStatus(t, event.level, event.message, event.values))
 
 
 def _take_mode(drive: RecordedDrive, event: BagMode, t: float) -> None:

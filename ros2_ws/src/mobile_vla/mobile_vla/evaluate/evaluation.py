@@ -80,7 +80,7 @@ def evaluate(
             own.note(rollout.columns, counted)
             if len(rollout.columns.t) == counted:
                 _refuse_undecodable(path, reader.undecodable, roles, options)
-            damage = reader.damage.sentence if reader.damage is not None else ""
+            damage = reader.damage.message if reader.damage is not None else ""
             missing = [role for role, used in sensors_of(controller).items() if used and role not in sensors]
             length = min(seconds, reader.duration_s - selection.start_s)
             absent = tuple(missing) if options.gate else ()

@@ -110,7 +110,7 @@ def notes_on(evaluation: Evaluation, known: NDArray[np.bool_]) -> list[str]:
     columns, frames = evaluation.columns, evaluation.columns.frames
     notes = [f"{Path(bag.path).name} is damaged: {bag.damage}." for bag in evaluation.bags if bag.damage]
     notes += [
-        f"{Path(bag.path).name}: {bag.undecodable.sentence}; skipped."
+        f"{Path(bag.path).name}: {bag.undecodable.message}; skipped."
         for bag in evaluation.bags
         if bag.undecodable.skipped
     ]

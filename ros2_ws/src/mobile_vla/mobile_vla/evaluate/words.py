@@ -17,9 +17,9 @@ _SHORT_S = 0.15
 
 def is_untrained(drive: RecordedDrive, facts: Mapping[str, Any]) -> bool:
     """As the inference node said, in the bag or to the caller."""
-    said = [values.values.get("untrained", "") for values in drive.node("inference")]
+    reported = [values.values.get("untrained", "") for values in drive.node("inference")]
     told = _node_facts(facts, "inference").get("untrained", "")
-    return "true" in (*said, str(told).lower())
+    return "true" in (*reported, str(told).lower())
 
 
 def story(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
@@ -32,7 +32,7 @@ def story(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
         *_driving(drive),
         *_limits(drive),
         *_timing(drive),
-        *_trouble(drive, facts),
+        *_warnings(drive, facts),
     ]
     return sentences
 
@@ -50,8 +50,8 @@ def _summary(drive: RecordedDrive) -> str:
 
 def _simulator(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
     """The simulator knows the truth: what came of every instruction, distance to the goal, contacts."""
-    said = drive.node("simulator")
-    values = {**(said[-1].values if said else {}), **_node_facts(facts, "simulator")}
+    statuses = drive.node("simulator")
+    values = {**(statuses[-1].values if statuses else {}), **_node_facts(facts, "simulator")}
     if not values:
         return []
     sentences = [str(task["sentence"]) for task in facts.get("tasks", ())]
@@ -117,12 +117,12 @@ def _timing(drive: RecordedDrive) -> list[str]:
     return sentences
 
 
-def _trouble(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
+def _warnings(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
     """Warnings and errors of every node, each once, and restarts."""
     sentences = []
-    for name, said in sorted(drive.nodes.items()):
+    for name, statuses in sorted(drive.nodes.items()):
         seen: dict[str, float] = {}
-        for status in said:
+        for status in statuses:
             if status.level >= 1:
                 seen.setdefault(status.message, status.t)
         sentences += [f"{name} said at {t:.1f} s: {message}." for message, t in list(seen.items())[:3]]

@@ -43,11 +43,11 @@ def ensure_right_attention(model: PolicyModel) -> list[str]:
         raise UserError(
             "the image projection gives NaN for small inputs; the weights or this build of PyTorch are unusable"
         )
-    sentence = (
+    note = (
         f"this transformers computes Kosmos-2's image projection wrongly under SDPA (off by {difference:.2f}); "
         f"eager attention is used for that module"
     )
-    return [sentence]
+    return [note]
 
 
 @torch.inference_mode()

@@ -68,9 +68,9 @@ class Policy(Protocol):
         """
 
 
-def weights_trouble(policy: Policy) -> str:
+def weights_error(policy: Policy) -> str:
     """Empty, or why a policy that can be asked must not be used any more: somebody writes into its file."""
-    return str(getattr(policy, "weights_trouble", ""))
+    return str(getattr(policy, "weights_error", ""))
 
 
 @runtime_checkable

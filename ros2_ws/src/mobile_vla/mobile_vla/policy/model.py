@@ -219,9 +219,11 @@ def check_geometry(layout: Layout, card: Card) -> None:
             f"layout is {card.layout} in the card but the tensors of actions.mlp are {layout.head.family}; is it "
             f"another file's card? write {layout.head.family}"
         )
-    for name, said, is_ in (
+    for name, declared, actual in (
         ("kosmos_image.size_px", card.kosmos_image.size_px, layout.kosmos.image_px),
         ("clip_image.size_px", card.clip_image.size_px, layout.clip.image_px),
     ):
-        if said != is_:
-            raise CardError(f"{name} is {said} in the card but the position embeddings are for {is_}; write {is_}")
+        if declared != actual:
+            raise CardError(
+                f"{name} is {declared} in the card but the position embeddings are for {actual}; write {actual}"
+            )

@@ -61,8 +61,8 @@ class WorkerState:
     """What a node reports; copied out under the lock."""
 
     instruction: str = ""
-    trouble: str = ""
-    image_trouble: str = ""
+    error: str = ""
+    image_error: str = ""
     failures_in_row: int = 0
     counters: Counters = field(default_factory=Counters)
 
@@ -213,7 +213,7 @@ class InferenceWorker:
                 return
             self._on_action(job.stamp_ns, step.action)
             self._state.counters.stepped += 1
-            self._state.trouble = self._state.image_trouble = ""
+            self._state.error = self._state.image_error = ""
             self._state.failures_in_row = 0
         now_ns = self._now_ns()
         self.image_age.add((now_ns - job.stamp_ns) / 1e6)
@@ -225,8 +225,8 @@ class InferenceWorker:
             self._state.failures_in_row += 1
             self._reset_wanted = True
 
-    def _note(self, trouble: str, counter: str) -> None:
+    def _note(self, error: str, counter: str) -> None:
         with self._condition:
-            self._state.trouble = trouble
-            self._state.image_trouble = trouble if counter == "unhealthy" else ""
+            self._state.error = error
+            self._state.image_error = error if counter == "unhealthy" else ""
             setattr(self._state.counters, counter, getattr(self._state.counters, counter) + 1)

@@ -72,7 +72,7 @@ class JoystickReader:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="joystick", daemon=True)
         self.connected = False
-        self.trouble = "no gamepad yet"
+        self.error = "no gamepad yet"
 
     def start(self) -> None:
         self._thread.start()
@@ -93,7 +93,7 @@ class JoystickReader:
             try:
                 self._read(find_joystick(self._device))
             except OSError as error:
-                self.trouble = f"{error.filename or self._device or 'the gamepad'}: {error.strerror or error}"
+                self.error = f"{error.filename or self._device or 'the gamepad'}: {error.strerror or error}"
             if self.connected:
                 self.connected = False
                 self._wake()
@@ -111,7 +111,7 @@ class JoystickReader:
                 if not data:
                     raise OSError(None, "the device ended", str(path))
                 self._states.extend(parser.feed(data))
-                self.connected, self.trouble = True, ""
+                self.connected, self.error = True, ""
                 self._wake()
         finally:
             os.close(descriptor)

@@ -137,7 +137,7 @@ class Pad:
             return PadCommand(STILL, now.ros_ns, released=True)
         return PadCommand(STILL, now.ros_ns) if self.in_control else None
 
-    def trouble(self, now: Now) -> str:
+    def error(self, now: Now) -> str:
         """What is wrong with the pad, in words; empty when it can drive."""
         if self._lost:
             return f"{self._lost}; release the deadman button"

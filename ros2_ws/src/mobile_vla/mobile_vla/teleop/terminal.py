@@ -64,9 +64,9 @@ class Terminal:
         """Replace the live line."""
         self.write(f"\r\033[K{line[: self._columns() - 1]}")
 
-    def say(self, sentence: str) -> None:
+    def say(self, message: str) -> None:
         """Write a line that stays, where the live line was."""
-        self.write(f"\r\033[K{sentence}\n")
+        self.write(f"\r\033[K{message}\n")
 
     def write(self, text: str) -> None:
         """Write what the terminal takes at once; the rest is dropped."""

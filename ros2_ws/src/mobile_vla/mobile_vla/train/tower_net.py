@@ -104,10 +104,10 @@ class TowerNet(nn.Module):
         return text, latents.mean(1), clip
 
     def name_patches(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """The kind and the colour (B, patches) that each patch is said to show, row by row."""
-        said = self.heads.patch(self._look(pixels)[0])
+        """The kind and the colour (B, patches) that each patch is predicted to show, row by row."""
+        predicted = self.heads.patch(self._look(pixels)[0])
         kinds = self.heads.sizes.kinds
-        return said[..., :kinds].argmax(-1), said[..., kinds:].argmax(-1)
+        return predicted[..., :kinds].argmax(-1), predicted[..., kinds:].argmax(-1)
 
     @property
     def patches_along(self) -> int:
@@ -139,27 +139,27 @@ class TowerNet(nn.Module):
 
     def _patch_losses(self, patches: Tensor, batch: Batch) -> dict[str, Tensor]:
         kinds = self.heads.sizes.kinds
-        said = self.heads.patch(patches).flatten(0, 1)
+        predicted = self.heads.patch(patches).flatten(0, 1)
         return {
-            "patch_kind": _classes(said[:, :kinds], batch.patch_kind.flatten()),
-            "patch_colour": _classes(said[:, kinds:], batch.patch_colour.flatten()),
+            "patch_kind": _classes(predicted[:, :kinds], batch.patch_kind.flatten()),
+            "patch_colour": _classes(predicted[:, kinds:], batch.patch_colour.flatten()),
         }
 
     def _latent_losses(self, latents: Tensor, batch: Batch) -> dict[str, Tensor]:
         sizes = self.heads.sizes
-        said = self.heads.latent(latents[:, : sizes.sectors]).flatten(0, 1)
+        predicted = self.heads.latent(latents[:, : sizes.sectors]).flatten(0, 1)
         return {
-            "sector_range": smooth_l1_loss(said[:, 0].sigmoid(), batch.sector_range.flatten(), beta=0.1),
-            "sector_kind": _classes(said[:, 1 : 1 + sizes.kinds], batch.sector_kind.flatten()),
-            "sector_colour": _classes(said[:, 1 + sizes.kinds :], batch.sector_colour.flatten()),
+            "sector_range": smooth_l1_loss(predicted[:, 0].sigmoid(), batch.sector_range.flatten(), beta=0.1),
+            "sector_kind": _classes(predicted[:, 1 : 1 + sizes.kinds], batch.sector_kind.flatten()),
+            "sector_colour": _classes(predicted[:, 1 + sizes.kinds :], batch.sector_colour.flatten()),
         }
 
     def _last_losses(self, states: Tensor, batch: Batch) -> dict[str, Tensor]:
         sizes, many = self.heads.sizes, batch.tokens.shape[1]
-        said = self.heads.last(states)
-        seen, bearing, distance = said[:, 0], said[:, 1].tanh(), said[:, 2].sigmoid()
+        predicted = self.heads.last(states)
+        seen, bearing, distance = predicted[:, 0], predicted[:, 1].tanh(), predicted[:, 2].sigmoid()
         widths = [sizes.sectors + 1, sizes.sectors, 2 * sizes.sectors, 2]
-        sector, scan, alike, action = said[:, 3:].split(widths, dim=1)
+        sector, scan, alike, action = predicted[:, 3:].split(widths, dim=1)
         target = batch.seen.flatten()
         where = target > 0.5
         losses = {
@@ -186,21 +186,21 @@ class TowerNet(nn.Module):
         return binary_cross_entropy((likeness + self.heads.pair_bias)[known], batch.pair_seen[known])
 
 
-def _classes(said: Tensor, target: Tensor) -> Tensor:
+def _classes(predicted: Tensor, target: Tensor) -> Tensor:
     """Cross entropy in which a rare class counts more, but not as much more as it is rare; -1 does not count."""
     known = target >= 0
     if not bool(known.any()):
-        return said.sum() * 0.0
-    said, target = said[known], target[known]
-    counts = torch.bincount(target, minlength=said.shape[1]).float()
+        return predicted.sum() * 0.0
+    predicted, target = predicted[known], target[known]
+    counts = torch.bincount(target, minlength=predicted.shape[1]).float()
     weight = (counts.sum() / (counts + 1.0)).sqrt()
-    return cross_entropy(said, target, weight=(weight / weight.mean()).to(said.dtype))
+    return cross_entropy(predicted, target, weight=(weight / weight.mean()).to(predicted.dtype))
 
 
-def _where(said: Tensor, target: Tensor, known: Tensor) -> Tensor:
+def _where(predicted: Tensor, target: Tensor, known: Tensor) -> Tensor:
     if not bool(known.any()):
-        return said.sum() * 0.0
-    return smooth_l1_loss(said[known], target[known], beta=0.1)
+        return predicted.sum() * 0.0
+    return smooth_l1_loss(predicted[known], target[known], beta=0.1)
 
 
 def initialise(policy: PolicyModel, seed: int) -> None:

@@ -88,7 +88,7 @@ def _check(args: argparse.Namespace) -> int:
         if inspection.card_error:
             raise UserError(f"card {args.card}: {inspection.card_error}")
         if inspection.examined.problems:
-            raise UserError(f"{args.checkpoint}: {inspection.examined.problems.sentence}; see `vla checkpoint inspect`")
+            raise UserError(f"{args.checkpoint}: {inspection.examined.problems.message}; see `vla checkpoint inspect`")
     out = wide_console()
     out.print(f"[green]ok[/] {plain(card.name)}: {card.action.space}, {', '.join(card.features)}, window {card.window}")
     return 0

@@ -212,17 +212,17 @@ def _episodes(
                 raise UserError(
                     f"{bag}: {reader.undecodable.about(topic)}, so nothing can be learnt from it; leave it out"
                 )
-        damage += _said(reader)
+        damage += _damage_notes(reader)
 
 
-def _said(reader: BagReader) -> list[str]:
+def _damage_notes(reader: BagReader) -> list[str]:
     """What could not be read of a bag, after its end."""
-    said = [f"{reader.path} is damaged: {reader.damage.sentence}"] if reader.damage is not None else []
+    notes = [f"{reader.path} is damaged: {reader.damage.message}"] if reader.damage is not None else []
     if reader.unreadable:
-        said.append(f"{reader.path}: {reader.unreadable}")
+        notes.append(f"{reader.path}: {reader.unreadable}")
     if reader.undecodable.skipped:
-        said.append(f"{reader.path}: {reader.undecodable.sentence}; skipped")
-    return said
+        notes.append(f"{reader.path}: {reader.undecodable.message}; skipped")
+    return notes
 
 
 _ENDING = ("not driven", "driven by another")

@@ -28,7 +28,7 @@ class DatasetFinding(NamedTuple):
 
     level: str
     what: str
-    sentence: str
+    message: str
 
 
 def check(manifest: Manifest) -> list[DatasetFinding]:
