@@ -19,7 +19,7 @@ BUILD_TOOLS = ("pip", "setuptools", "wheel", "uv")
 
 def build(root: Path, profile: str, venv: Path) -> None:
     """Make or update the environment; raises `SetupError` and leaves it marked as unfinished."""
-    here = host.look()
+    here = host.inspect_host()
     plan = make_plan(root, profile, venv, here)
     keep = can_be_kept(venv, system_site_packages=plan.system_site_packages)
     verb = "updating" if keep else "making"
@@ -35,7 +35,7 @@ def build(root: Path, profile: str, venv: Path) -> None:
         with step("virtual environment"):
             site = ("--system-site-packages",) if plan.system_site_packages else ()
             run([here.python, "-m", "venv", *site, str(venv)], environ, "python -m venv")
-    stamp.forget(venv)
+    stamp.remove(venv)
     _install(plan, environ)
     if profile != "robot":
         links.link_all(venv, plan.packages)

@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.constraints:
             return _constraints(args.upgrade)
         with (ROOT / "Makefile").open() as lock:
-            _wait_for_turn(lock.fileno())
+            _acquire_lock(lock.fileno())
             return _environment(args.profile, (args.venv or ROOT / DEFAULT_VENVS[args.profile]).absolute())
     except SetupError as error:
         sys.stderr.write(f"setup: {error}\n")
@@ -82,7 +82,7 @@ def _environment(profile: str, venv: Path) -> int:
     return 0
 
 
-def _wait_for_turn(descriptor: int) -> None:
+def _acquire_lock(descriptor: int) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

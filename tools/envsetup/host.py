@@ -31,7 +31,7 @@ class Host:
         return bool(self.ros_distro) and self.rclpy_works
 
 
-def look(environ: Mapping[str, str] | None = None) -> Host:
+def inspect_host(environ: Mapping[str, str] | None = None) -> Host:
     """Ask the machine; starts one short process when a ROS distribution is sourced."""
     environ = os.environ if environ is None else environ
     distro = environ.get("ROS_DISTRO", "")

@@ -13,7 +13,7 @@ def link_all(venv: Path, packages: Iterable[Package]) -> list[Path]:
     """Link executables and shared files of each package into the environment; the links it made or kept."""
     made: list[Path] = []
     for package in packages:
-        _forget_old(venv, package.name)
+        _remove_stale(venv, package.name)
         if package.ros_executables:
             made += [_link(venv / "lib" / package.name / name, venv / "bin" / name) for name in package.executables]
         for target, files in package.shared.items():
@@ -31,7 +31,7 @@ def _link(link: Path, target: Path) -> Path:
     return link
 
 
-def _forget_old(venv: Path, package: str) -> None:
+def _remove_stale(venv: Path, package: str) -> None:
     """Links whose target is gone (an executable or a file that was renamed)."""
     for folder in (venv / "lib" / package, venv / "share" / package):
         for link in folder.rglob("*") if folder.is_dir() else ():

@@ -38,7 +38,7 @@ class Plan:
 
 def make_plan(root: Path, profile: str, venv: Path, host: Host) -> Plan:
     """Raises `SetupError` where no working environment is possible."""
-    _refuse_hopeless(profile, host)
+    _check_supported(profile, host)
     sourced = profile == "robot" or (profile == "dev" and host.ros_sourced)
     wheels = profile == "dev" and not sourced
     found = packages(root)
@@ -71,7 +71,7 @@ def make_plan(root: Path, profile: str, venv: Path, host: Host) -> Plan:
     )
 
 
-def _refuse_hopeless(profile: str, host: Host) -> None:
+def _check_supported(profile: str, host: Host) -> None:
     low, high = SUPPORTED
     version = f"{host.python_version[0]}.{host.python_version[1]}"
     if not low <= host.python_version <= high:

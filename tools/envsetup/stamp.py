@@ -59,7 +59,7 @@ def write(venv: Path, value: Mapping[str, str]) -> None:
     temporary.replace(venv / STAMP)
 
 
-def forget(venv: Path) -> None:
+def remove(venv: Path) -> None:
     """From here until `write`, the environment is unfinished."""
     (venv / STAMP).unlink(missing_ok=True)
 

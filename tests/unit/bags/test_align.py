@@ -99,5 +99,5 @@ def test_what_was_sensed_goes_with_the_next_frame() -> None:
         return [BagScan(*at, [1.0], 0.0, 0.1, 0.1, 9.0), BagRange(*at, 1.0, 0.1, 9.0), BagOdometry(*at, *[0.0] * 6)]
 
     events = [frame(0), *sensed(10), *sensed(60), frame(100), frame(200), *sensed(210), command(300, 1.0)]
-    around = [[event.log_ns // MS for event in sample.around] for sample in run(events)]
+    around = [[event.log_ns // MS for event in sample.readings] for sample in run(events)]
     assert around == [[], [10, 10, 10, 60, 60, 60], []]

@@ -380,7 +380,7 @@ def test_damaged_bytes_are_read_or_refused(tmp_path: Path, sound: dict[str, byte
     path.write_bytes(content)
     with contextlib.suppress(UserError), BagReader(path) as reader:
         for message in reader.raw():
-            reader.flaw(message)
+            reader.decode_error(message)
         list(reader.events(find_roles(reader.topics.values())))
 
 
@@ -417,7 +417,7 @@ def test_bags_of_others_are_read(name: str) -> None:
         found = list(reader.raw())
         assert len(found) == reader.message_count == count
         assert tuple(topic.name for topic in reader.topics.values() if topic.error) == lost
-        flaws = [reader.flaw(message) for message in found]
+        flaws = [reader.decode_error(message) for message in found]
         assert not any(flaws)
         with pytest.raises(UserError, match="the bag has no camera topic"):
             find_camera_and(reader.topics.values())

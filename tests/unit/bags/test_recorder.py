@@ -75,11 +75,11 @@ def test_it_stops_while_there_is_room_to_end_properly(tmp_path: Path, messages: 
     recorder = Recorder(config(tmp_path, min_free_mb=100), free_bytes=lambda folder: free[0], steady_s=lambda: 0.0)
     recorder.announce("/text", TYPE, Qos())
     recorder._record(RawMessage("/text", TYPE, START_NS, messages.text("one")))
-    recorder._look_after()
+    recorder._flush_and_check_space()
     assert recorder.state().recording
     free[0] = 50_000_000
     recorder._check_at_s = 0.0
-    recorder._look_after()
+    recorder._flush_and_check_space()
     state = recorder.state()
     assert not state.recording
     assert f"{tmp_path} has 50 MB left, the limit is 100 MB" in state.error

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from mobile_vla_bench.tasks import Tasks, another_object
-from mobile_vla_sim.truth import Truth
+from mobile_vla_sim.truth import GroundTruth
 
-START = Truth(7, 3.0, "go to the red ball", {"red ball": 3.0, "red cube": 2.0, "blue cone": 4.0}, 3.0, 0.0, "")
+START = GroundTruth(7, 3.0, "go to the red ball", {"red ball": 3.0, "red cube": 2.0, "blue cone": 4.0}, 3.0, 0.0, "")
 
 
-def at(name: str, still_s: float = 1.5, **changes: object) -> Truth:
+def at(name: str, still_s: float = 1.5, **changes: object) -> GroundTruth:
     truth = START._replace(objects={**START.objects, name: 0.45}, still_s=still_s)
     return truth._replace(**changes)  # type: ignore[arg-type]
 
 
-def told(instruction: str = "go to the red ball", truth: Truth | None = START) -> Tasks:
+def told(instruction: str = "go to the red ball", truth: GroundTruth | None = START) -> Tasks:
     tasks = Tasks()
     tasks.tell(0.0, instruction, truth)
     return tasks
@@ -56,7 +56,7 @@ def test_standing_at_an_object_before_it_was_told_is_not_arriving() -> None:
         (None, "", "the simulator said nothing"),
     ],
 )
-def test_why_it_did_not_arrive(truth: Truth | None, held_by: str, why: str) -> None:
+def test_why_it_did_not_arrive(truth: GroundTruth | None, held_by: str, why: str) -> None:
     tasks = told()
     tasks.finish(20.0, truth, "the time was over", held_by)
     assert why in tasks.told[0].sentence()

@@ -25,7 +25,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.evaluate.eval_metrics import metric_report
 from mobile_vla.evaluate.eval_report import evaluation_page, lag_sentence, verdicts
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
-from mobile_vla.evaluate.frames import Selection, done_ahead
+from mobile_vla.evaluate.frames import Selection, prefetched
 from mobile_vla.evaluate.moments import WorstMoments
 from mobile_vla.evaluate.results import Evaluation
 from mobile_vla.evaluate.rollout import RolloutFrame
@@ -378,21 +378,21 @@ def test_work_done_ahead_keeps_order_and_hands_over_errors() -> None:
         time.sleep(0.002 * (number % 2 == 0))
         return number
 
-    assert list(done_ahead(range(200), slow_when_even)) == list(range(200))
+    assert list(prefetched(range(200), slow_when_even)) == list(range(200))
     with pytest.raises(ZeroDivisionError):
-        list(done_ahead([1, 0], lambda number: 1 / number))
+        list(prefetched([1, 0], lambda number: 1 / number))
 
     def broken() -> Any:
         yield 1
         raise UserError("broken")
 
     with pytest.raises(UserError, match="broken"):
-        list(done_ahead(broken(), abs))
+        list(prefetched(broken(), abs))
 
 
 def test_work_is_done_a_bounded_number_of_items_ahead() -> None:
     taken: list[int] = []
-    items = done_ahead((taken.append(i) or i for i in range(1000)), abs, depth=5)
+    items = prefetched((taken.append(i) or i for i in range(1000)), abs, depth=5)
     next(items)
     assert len(taken) == 6
     before = threading.active_count()

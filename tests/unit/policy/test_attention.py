@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from mobile_vla.errors import UserError
-from mobile_vla.policy.attention import ensure_right_attention
+from mobile_vla.policy.attention import ensure_correct_attention
 
 
 @pytest.fixture(autouse=True)
 def _has_a_choice(loaded) -> None:
     attention = loaded.model.kosmos_model.image_to_text_projection.x_attn
     if getattr(attention, "config", None) is None:
-        assert ensure_right_attention(loaded.model) == []
+        assert ensure_correct_attention(loaded.model) == []
         pytest.skip("this transformers (before 4.52) has one attention here, and it is right")
 
 
@@ -24,7 +24,7 @@ def features(loaded) -> torch.Tensor:
 
 
 def test_the_installed_transformers_needs_no_help_or_gets_it(loaded) -> None:
-    notes = ensure_right_attention(loaded.model)
+    notes = ensure_correct_attention(loaded.model)
     reference = copy.deepcopy(loaded)
     reference.model.kosmos_model.image_to_text_projection.x_attn.config._attn_implementation = "eager"
     assert torch.allclose(features(loaded), features(reference), atol=1e-5)
@@ -37,7 +37,7 @@ def test_the_causal_defect_is_noticed_and_fixed(loaded) -> None:
     attention = loaded.model.kosmos_model.image_to_text_projection.x_attn
     attention.is_causal = True
     assert not torch.allclose(features(loaded), right, atol=1e-2)
-    (note,) = ensure_right_attention(loaded.model)
+    (note,) = ensure_correct_attention(loaded.model)
     assert "wrongly under SDPA (off by " in note
     assert torch.allclose(features(loaded), right, atol=1e-5)
     text = loaded.model.kosmos_model.text_model.model.layers[0].self_attn
@@ -48,4 +48,4 @@ def test_nan_is_no_reason_to_go_on(loaded) -> None:
     latents = loaded.model.kosmos_model.image_to_text_projection.latent_query
     latents.data = torch.full_like(latents, float("nan"))
     with pytest.raises(UserError, match="gives NaN for small inputs"):
-        ensure_right_attention(loaded.model)
+        ensure_correct_attention(loaded.model)

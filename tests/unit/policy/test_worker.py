@@ -12,7 +12,7 @@ import pytest
 
 from mobile_vla.camera.health import FrameVerdict
 from mobile_vla.policy.interface import Step
-from mobile_vla.policy.worker import InferenceWorker, Pace, PendingFrame
+from mobile_vla.policy.worker import InferenceWorker, PendingFrame, StepPacing
 
 FRAME = np.zeros((4, 4, 3), np.uint8)
 NOW_NS = 10_000_000_000
@@ -198,7 +198,7 @@ def test_every_frame_is_accounted_for(bench: Bench) -> None:
     ("camera_hz", "policy_hz", "expected_hz"), [(30, 10, 10), (15, 10, 10), (20, 10, 10), (5, 10, 5), (30, 30, 30)]
 )
 def test_steps_come_at_the_wanted_rate_on_fresh_frames(camera_hz: int, policy_hz: int, expected_hz: int) -> None:
-    pace = Pace(1 / policy_hz)
+    pace = StepPacing(1 / policy_hz)
     jitter = np.random.default_rng(0).normal(0, 0.002, 600)
     steps = 0
     for number in range(600):
@@ -209,5 +209,5 @@ def test_steps_come_at_the_wanted_rate_on_fresh_frames(camera_hz: int, policy_hz
 
 
 def test_without_a_period_every_frame_is_taken() -> None:
-    pace = Pace(0.0)
+    pace = StepPacing(0.0)
     assert all(pace.takes(number / 30) for number in range(30))

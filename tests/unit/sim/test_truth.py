@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 from mobile_vla_sim.base import BodyVelocity
 from mobile_vla_sim.scene import Thing
-from mobile_vla_sim.standing import Standing
-from mobile_vla_sim.truth import Truth, read_truth, truth_values
+from mobile_vla_sim.standing import StandstillTimer
+from mobile_vla_sim.truth import GroundTruth, read_truth, truth_values
 from mobile_vla_sim.world import World
 
 Make = Callable[..., World]
 
 
 def test_standing_counts_from_the_first_moment_without_motion() -> None:
-    standing = Standing()
+    standing = StandstillTimer()
     still, creeping, turning = BodyVelocity(0.02, 0.05), BodyVelocity(0.04, 0.0), BodyVelocity(0.0, 0.2)
     moments = [(0.0, still), (0.5, still), (1.0, creeping), (1.5, still), (2.5, still), (3.0, turning), (3.1, still)]
     assert [standing.seconds(*moment) for moment in moments] == [0.0, 0.5, 0.0, 0.0, 1.0, 0.0, 0.0]
-    assert Standing().seconds(5.0, BodyVelocity(0.0, 0.0, 0.2)) == 0.0
+    assert StandstillTimer().seconds(5.0, BodyVelocity(0.0, 0.0, 0.2)) == 0.0
 
 
 def test_the_truth_survives_diagnostics(world: Make) -> None:
@@ -45,7 +45,7 @@ def test_a_touch_is_told_with_its_time(world: Make, drive: Callable[..., None]) 
 
 
 def test_stopped_needs_nearness_and_a_second() -> None:
-    truth = Truth(0, 9.0, "", {"red ball": 0.56, "blue cube": 2.0}, 1.2, 3.0, "")
+    truth = GroundTruth(0, 9.0, "", {"red ball": 0.56, "blue cube": 2.0}, 1.2, 3.0, "")
     assert truth.stopped_at() == "red ball"
     assert truth.stopped_at(0.5) == "", "still since before the moment that counts"
     assert truth._replace(still_s=0.9).stopped_at() == ""

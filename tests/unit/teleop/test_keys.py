@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mobile_vla.control import STILL, Velocity
 from mobile_vla.teleop.config import KeyboardConfig
-from mobile_vla.teleop.keys import ACTIONS, MOTIONS, KeyAction, KeyboardPilot, KeyDecoder
+from mobile_vla.teleop.keys import ACTIONS, MOTIONS, KeyAction, KeyboardTeleop, KeyDecoder
 
 MS = 1_000_000
 CONFIG = KeyboardConfig(linear_mps=0.2, turn_radps=0.6, first_hold_s=0.7, repeat_hold_s=0.25)
@@ -19,7 +19,7 @@ class Typist:
     """A pilot with a hand on its clock."""
 
     def __init__(self, config: KeyboardConfig = CONFIG) -> None:
-        self.pilot = KeyboardPilot(config)
+        self.pilot = KeyboardTeleop(config)
 
     def press(self, key: str, at_ms: float) -> KeyAction | None:
         return self.pilot.press(key, int(at_ms * MS))

@@ -251,10 +251,10 @@ def test_a_connected_device_that_says_nothing_new_is_alive_until_it_is_unplugged
     driving(hands)
     for _ in range(40):
         hands.wait(50)
-        hands.pad.still_there(hands.now)
+        hands.pad.keep_alive(hands.now)
         assert hands.ask() == Velocity(0.2, 0.0, 0.0)
-    hands.pad.gone()
-    hands.pad.still_there(hands.now)
+    hands.pad.disconnect()
+    hands.pad.keep_alive(hands.now)
     assert hands.ask() is None
     assert "no gamepad says anything; release the deadman" in hands.pad.error(hands.now)
 
@@ -262,13 +262,13 @@ def test_a_connected_device_that_says_nothing_new_is_alive_until_it_is_unplugged
 def test_a_connected_device_must_speak_again_after_a_gap_in_which_the_process_did_not_run(hands: Hands) -> None:
     driving(hands)
     hands.wait(300)  # the timeout is 250 ms
-    hands.pad.still_there(hands.now)
+    hands.pad.keep_alive(hands.now)
     assert hands.ask() is None
     assert "release the deadman" in hands.pad.error(hands.now)
 
 
 def test_a_device_plugged_in_with_the_deadman_held_drives_after_its_release(hands: Hands) -> None:
-    hands.pad.gone()
+    hands.pad.disconnect()
     hands.hold("deadman")
     assert hands.drive(200) == [None] * 4
     hands.hold()

@@ -128,7 +128,7 @@ def test_training_features_are_the_policys_features(made: Made) -> None:
     pixels = torch.rand(2, 3, 32, 32)
     padded = torch.tensor([[*ids.after, 3, 3, 3]] * 2)
     with torch.inference_mode():
-        trained = torch.cat(net.listen(pixels, padded, torch.tensor([len(ids.after) - 1] * 2)), dim=1)
+        trained = torch.cat(net.features(pixels, padded, torch.tensor([len(ids.after) - 1] * 2)), dim=1)
         features, clip = FeatureSet(made.card, made.layout), TransformersClip(made.policy.clip_model)
         prompt = features.prepare(made.policy, clip, ids)
         expected = features.compute(made.policy, clip, Pixels(pixels, pixels), prompt)
@@ -139,9 +139,9 @@ def test_padding_behind_the_last_word_changes_nothing(made: Made) -> None:
     net = TowerNet(made.policy, SIZES, made.before)
     pixels = torch.rand(1, 3, 32, 32)
     with torch.inference_mode():
-        short = net.listen(pixels, torch.tensor([[9, 10, 11]]), torch.tensor([2]))[0]
-        long = net.listen(pixels, torch.tensor([[9, 10, 11, 15, 16]]), torch.tensor([2]))[0]
-        other = net.listen(pixels, torch.tensor([[9, 10, 12]]), torch.tensor([2]))[0]
+        short = net.features(pixels, torch.tensor([[9, 10, 11]]), torch.tensor([2]))[0]
+        long = net.features(pixels, torch.tensor([[9, 10, 11, 15, 16]]), torch.tensor([2]))[0]
+        other = net.features(pixels, torch.tensor([[9, 10, 12]]), torch.tensor([2]))[0]
     assert torch.allclose(short, long, atol=1e-6)
     assert not torch.allclose(short, other, atol=1e-3)
 

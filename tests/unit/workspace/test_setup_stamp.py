@@ -45,8 +45,8 @@ def test_unfinished_or_broken_stamps_read_as_nothing(tmp_path: Path) -> None:
     assert stamp.read(tmp_path) == {}
     stamp.write(tmp_path, {"a": "b"})
     assert stamp.read(tmp_path) == {"a": "b"}
-    stamp.forget(tmp_path)
-    stamp.forget(tmp_path)
+    stamp.remove(tmp_path)
+    stamp.remove(tmp_path)
     assert stamp.read(tmp_path) == {}
     (tmp_path / stamp.STAMP).write_text("{ half")
     assert stamp.read(tmp_path) == {}

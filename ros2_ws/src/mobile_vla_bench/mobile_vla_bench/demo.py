@@ -18,7 +18,7 @@ from mobile_vla_bench.tasks import ANOTHER, NONE, Tasks, another_object
 from mobile_vla_bringup.graph import Choice, describe
 from mobile_vla_bringup.session import Session, open_session
 from mobile_vla_ros.domain import borrowed
-from mobile_vla_sim.truth import Truth, read_truth
+from mobile_vla_sim.truth import GroundTruth, read_truth
 
 if TYPE_CHECKING:
     from mobile_vla_bench.operator import Operator
@@ -187,7 +187,7 @@ class _Drive:
         if self._then != NONE and (half_time or self.tasks.half_way(truth)):
             self._change(truth)
 
-    def _change(self, truth: Truth) -> None:
+    def _change(self, truth: GroundTruth) -> None:
         text = f"go to the {another_object(truth, self.tasks.told[-1].object)}" if self._then == ANOTHER else self._then
         self._then = NONE
         self._operator.instruct(text)
@@ -199,7 +199,7 @@ class _Drive:
         if self._stopped():
             raise KeyboardInterrupt
 
-    def _truth(self) -> Truth | None:
+    def _truth(self) -> GroundTruth | None:
         return read_truth(self._operator.diagnostics.get("simulator", {}))
 
     def _now_s(self) -> float:

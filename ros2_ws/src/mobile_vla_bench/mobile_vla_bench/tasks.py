@@ -7,7 +7,7 @@ from typing import Any
 
 from mobile_vla_sim.randomise import ARRIVED_M
 from mobile_vla_sim.standing import STILL_FOR_S
-from mobile_vla_sim.truth import Truth
+from mobile_vla_sim.truth import GroundTruth
 
 ANOTHER, NONE = "another", "none"
 MOVING_S = 0.5
@@ -43,7 +43,7 @@ class Tasks:
     def __init__(self) -> None:
         self.told: list[Task] = []
 
-    def tell(self, now_s: float, instruction: str, truth: Truth | None) -> Task:
+    def tell(self, now_s: float, instruction: str, truth: GroundTruth | None) -> Task:
         """A new instruction; the one before it ends here."""
         if self.told and self.told[-1].arrived_s is None:
             self._end(now_s, truth, "because it was told something else", "")
@@ -54,7 +54,7 @@ class Tasks:
         self.told.append(task)
         return task
 
-    def observe(self, now_s: float, truth: Truth) -> None:
+    def observe(self, now_s: float, truth: GroundTruth) -> None:
         """Something new is known."""
         task = self.told[-1]
         if task.arrived_s is None:
@@ -62,14 +62,14 @@ class Tasks:
             if task.object and truth.stopped_at(now_s - task.given_s) == task.object:
                 task.arrived_s = now_s - max(0.0, min(truth.still_s, now_s - task.given_s) - STILL_FOR_S)
 
-    def half_way(self, truth: Truth) -> bool:
+    def half_way(self, truth: GroundTruth) -> bool:
         """Whether the robot has come half the way to what it was told, or is there."""
         task = self.told[-1]
         return bool(task.object) and (
             task.arrived_s is not None or truth.objects[task.object] <= (task.start_m + ARRIVED_M) / 2.0
         )
 
-    def finish(self, now_s: float, truth: Truth | None, ended: str, held_by: str) -> None:
+    def finish(self, now_s: float, truth: GroundTruth | None, ended: str, held_by: str) -> None:
         """The drive is over. `held_by` is the controller's reason when it held the robot back; may be empty."""
         if self.told and self.told[-1].arrived_s is None:
             self._end(now_s, truth, f"because {ended}", held_by)
@@ -89,20 +89,20 @@ class Tasks:
             for task in self.told
         ]
 
-    def _end(self, now_s: float, truth: Truth | None, ended: str, held_by: str) -> None:
+    def _end(self, now_s: float, truth: GroundTruth | None, ended: str, held_by: str) -> None:
         task = self.told[-1]
         task.until_s = now_s
         task.why_not = _reason(task, truth, ended, held_by)
 
 
-def another_object(truth: Truth, than: str) -> str:
+def another_object(truth: GroundTruth, than: str) -> str:
     """The object to name next: one that shares neither colour nor kind with `than`, where there is one."""
     others = [name for name in truth.objects if name != than]
     unlike = [name for name in others if not set(name.split()) & set(than.split())]
     return (unlike or others or [than])[0]
 
 
-def _reason(task: Task, truth: Truth | None, ended: str, held_by: str) -> str:
+def _reason(task: Task, truth: GroundTruth | None, ended: str, held_by: str) -> str:
     if truth is None:
         return "as far as is known: the simulator said nothing"
     if not task.object:
@@ -119,6 +119,6 @@ def _reason(task: Task, truth: Truth | None, ended: str, held_by: str) -> str:
     return f"{ended}, {moving}, {away}{held}"
 
 
-def _and_where(truth: Truth) -> str:
+def _and_where(truth: GroundTruth) -> str:
     at = truth.stopped_at()
     return f"; it stopped at the {at}" if at else ""

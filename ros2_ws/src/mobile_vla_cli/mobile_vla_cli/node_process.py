@@ -14,7 +14,7 @@ from mobile_vla.config import Config, to_mapping
 from mobile_vla.config.namespace import check_namespace
 
 
-def become(module: str, node: str, config: Config, namespace: str = "", log_level: str = "info") -> NoReturn:
+def exec_node(module: str, node: str, config: Config, namespace: str = "", log_level: str = "info") -> NoReturn:
     """Replace this process by `python -m module` with `config` as its parameters; its mistakes are this command's."""
     from mobile_vla_ros.environment import REPORTED_AS, prepare
 

@@ -35,11 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.recover is not None:
         return _recover(args.recover)
-    from mobile_vla_cli.node_process import become
+    from mobile_vla_cli.node_process import exec_node
 
     config = config_from(args, RecorderConfig)
     refuse_bag_place(expanded(config.out_dir) / (config.name or "vla"), least_free_mb=config.min_free_mb)
-    return become("mobile_vla_nodes.recorder", "recorder", config, args.namespace)
+    return exec_node("mobile_vla_nodes.recorder", "recorder", config, args.namespace)
 
 
 def _recover(folder: Path) -> int:

@@ -24,6 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mobile_vla_cli.node_process import become
+    from mobile_vla_cli.node_process import exec_node
 
-    return become("mobile_vla_nodes.replay", "replay", config_from(args, ReplayConfig, bag=args.bag), args.namespace)
+    return exec_node("mobile_vla_nodes.replay", "replay", config_from(args, ReplayConfig, bag=args.bag), args.namespace)

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from mobile_vla_cli.node_process import become
+    from mobile_vla_cli.node_process import exec_node
 
     # the screen belongs to the keys: only warnings may appear on it
-    become("mobile_vla_nodes.keyboard", "keyboard", config_from(args, KeyboardConfig), args.namespace, "warn")
+    exec_node("mobile_vla_nodes.keyboard", "keyboard", config_from(args, KeyboardConfig), args.namespace, "warn")

@@ -75,7 +75,7 @@ class GamepadNode(Node):
             self._device_stamp_ns = max(now.ros_ns, self._device_stamp_ns + 1)
             self._act(self._pad.offer(state.axes, state.buttons, self._device_stamp_ns, now))
         if not self._reader.connected:
-            self._pad.gone()
+            self._pad.disconnect()
             self._tick()
 
     def _act(self, actions: list[PadAction]) -> None:
@@ -99,7 +99,7 @@ class GamepadNode(Node):
     def _tick(self) -> None:
         now = self._link.now()
         if self._reader is not None and self._reader.connected:
-            self._pad.still_there(now)
+            self._pad.keep_alive(now)
         command = self._pad.command(now)
         if command is not None:
             frame_id = RELEASED if command.released else self._settings.value.frame_id

@@ -14,7 +14,7 @@ from rclpy.node import Node
 
 from mobile_vla.control import RELEASED, STILL, Velocity
 from mobile_vla.teleop.config import KeyboardConfig
-from mobile_vla.teleop.keys import KeyAction, KeyboardPilot, KeyDecoder
+from mobile_vla.teleop.keys import KeyAction, KeyboardTeleop, KeyDecoder
 from mobile_vla.teleop.terminal import Terminal
 from mobile_vla_nodes.teleop_link import TeleopLink
 from mobile_vla_ros.diagnostics import OK, WARN, Diagnostics, Status
@@ -40,7 +40,7 @@ class KeyboardNode(Node):
         super().__init__("keyboard")
         self._settings = Parameters(self, KeyboardConfig, self._on_change)
         config = self._settings.value
-        self._pilot = KeyboardPilot(config)
+        self._pilot = KeyboardTeleop(config)
         self._decoder = KeyDecoder()
         self._pieces: deque[bytes] = deque(maxlen=PIECES)
         self._keys = 0

@@ -16,7 +16,7 @@ from mobile_vla_sim.drivers import Action, ActionScale, Driver
 from mobile_vla_sim.language import named_pair
 from mobile_vla_sim.planner import FloorMap, Route
 from mobile_vla_sim.randomise import ARRIVED_M
-from mobile_vla_sim.standing import GIVE_UP_S, STILL_FOR_S, Standing
+from mobile_vla_sim.standing import GIVE_UP_S, STILL_FOR_S, StandstillTimer
 from mobile_vla_sim.world import World
 
 DECISIONS_HZ = 10.0
@@ -126,7 +126,7 @@ def run_episode(
     delay = max(0, round(rules.action_delay_s / period))
     underway: deque[Action | None] = deque([None] * delay)
     action: Action = (0.0, 0.0)
-    standing = Standing()
+    standing = StandstillTimer()
     outcome = TIMED_OUT
     while world.time_s < rules.limit_s:
         lost = rules.lost_share > 0.0 and luck.random() < rules.lost_share

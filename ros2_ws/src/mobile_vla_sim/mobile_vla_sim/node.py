@@ -41,7 +41,7 @@ from mobile_vla_ros.topics import (
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.messages import odometry_message, range_message, scan_message, velocity_of
 from mobile_vla_sim.pacing import NS, SensorSchedule, Shutter, SimTimePacer
-from mobile_vla_sim.standing import Standing
+from mobile_vla_sim.standing import StandstillTimer
 from mobile_vla_sim.truth import truth_values
 from mobile_vla_sim.world import World
 
@@ -127,7 +127,7 @@ class SimulatorNode(Node):
         self._scan_due = SensorSchedule(config.lidar.rate_hz)
         self._range_due = SensorSchedule(config.range.rate_hz)
         self._sideways_wanted = False
-        self._standing, self._still_s = Standing(), 0.0
+        self._standing, self._still_s = StandstillTimer(), 0.0
 
     # -- the timer decides ---------------------------------------------------------------------------------------
 

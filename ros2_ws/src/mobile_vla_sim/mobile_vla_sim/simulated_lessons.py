@@ -23,7 +23,7 @@ from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND, SimulatorConfig
 from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, Correction, Data, DatasetSpec, Shard, make, small_camera
 from mobile_vla_sim.drivers import ActionScale
 from mobile_vla_sim.lessons import SIZES, Language, Lessons, words
-from mobile_vla_sim.understanding import understanding
+from mobile_vla_sim.tower_evaluation import evaluate_towers
 
 TRAINING_DATA = "simulated rooms of mobile_vla_sim, an expert's drives"
 _FEATURES_AT_ONCE = 256
@@ -105,7 +105,7 @@ class SimulatedLessons:
         found = []
         for pairs, styles in itertools.product(("trained", "unseen"), repeat=2):
             rooms = with_values(self._spec.simulator, {"room.pairs": pairs, "room.styles": styles})
-            found.append(understanding(net, self._language, self._image, rooms, seeds))
+            found.append(evaluate_towers(net, self._language, self._image, rooms, seeds))
         write_text(file, json.dumps([one._asdict() for one in found], indent=2))
         for one in found:
             self._say(f"towers: {one}")
@@ -147,7 +147,7 @@ class SimulatedLessons:
             rows = np.arange(first, min(first + _FEATURES_AT_ONCE, len(data)))
             images = torch.from_numpy(data.images(rows)).permute(0, 3, 1, 2).float() / 255.0
             told = [sentences[int(start_of[row])] for row in rows]
-            parts = net.listen(
+            parts = net.features(
                 (images - mean) / std, torch.stack([one[0] for one in told]), torch.stack([one[1] for one in told])
             )
             features.append(torch.cat(parts, dim=1))

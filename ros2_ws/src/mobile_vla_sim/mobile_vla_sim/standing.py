@@ -11,7 +11,7 @@ STILL_FOR_S = 1.0
 GIVE_UP_S = 10.0
 
 
-class Standing:
+class StandstillTimer:
     """For how long the robot has stood still, in simulated seconds. Ask once per step."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mobile_vla_sim.world import World
 
 
-class Truth(NamedTuple):
+class GroundTruth(NamedTuple):
     """One moment of one episode."""
 
     seed: int
@@ -49,7 +49,7 @@ def truth_values(world: World, still_s: float) -> dict[str, str]:
     """The truth as values of a diagnostics status."""
     contact = f"{world.contact.what} at {world.contact.time_s:.2f} s" if world.contact else ""
     distances = [(thing.name, world.distance_to(index)) for index, thing in enumerate(world.scene.things)]
-    truth = Truth(
+    truth = GroundTruth(
         world.seed, world.time_s, world.scene.instruction, _by_name(distances), still_s, world.path_m, contact
     )
     return {
@@ -68,12 +68,12 @@ def truth_values(world: World, still_s: float) -> dict[str, str]:
     }
 
 
-def read_truth(values: Mapping[str, str]) -> Truth | None:
+def read_truth(values: Mapping[str, str]) -> GroundTruth | None:
     """The truth from a simulator's diagnostics; None where they do not hold it (no simulator, or nothing said yet)."""
     if "objects" not in values:
         return None
     pairs = (entry.rpartition(" ") for entry in values["objects"].split("; "))
-    return Truth(
+    return GroundTruth(
         int(values["seed"]),
         float(values["time_s"]),
         values["instruction"],

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mobile_vla.bags.types import (
-    Around,
     BagCommand,
     BagFrame,
     BagInstruction,
@@ -16,6 +15,7 @@ from mobile_vla.bags.types import (
     BagRange,
     BagScan,
     Event,
+    SensorReading,
 )
 
 _SLACK_NS = 500_000_000
@@ -30,7 +30,7 @@ class AlignedFrame(NamedTuple):
     instruction: str | None
     mode: BagMode | None
     odometry: BagOdometry | None
-    around: tuple[Around, ...] = ()
+    readings: tuple[SensorReading, ...] = ()
     """What was logged between the frame before and this one, oldest first."""
 
 
@@ -39,7 +39,7 @@ class _Waiting(NamedTuple):
     instruction: str | None
     mode: BagMode | None
     odometry: BagOdometry | None
-    around: tuple[Around, ...]
+    readings: tuple[SensorReading, ...]
 
 
 def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_000_000) -> Iterator[AlignedFrame]:
@@ -53,7 +53,7 @@ def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_00
     instruction: str | None = None
     mode: BagMode | None = None
     odometry: BagOdometry | None = None
-    around: list[Around] = []
+    readings: list[SensorReading] = []
     log_ns: int | None = None
     for event in events:
         if log_ns is not None and event.log_ns < log_ns - _SLACK_NS:
@@ -62,8 +62,8 @@ def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_00
             commands.clear()
         log_ns = event.log_ns
         if isinstance(event, BagFrame):
-            waiting.append(_Waiting(event, instruction, mode, odometry, tuple(around)))
-            around.clear()
+            waiting.append(_Waiting(event, instruction, mode, odometry, tuple(readings)))
+            readings.clear()
         elif isinstance(event, BagCommand):
             commands.append(event)
         elif isinstance(event, BagInstruction):
@@ -72,9 +72,9 @@ def align(events: Iterable[Event], delay_ns: int = 0, tolerance_ns: int = 100_00
             mode = event
         elif isinstance(event, BagOdometry):
             odometry = event
-            around.append(event)
+            readings.append(event)
         elif isinstance(event, BagScan | BagRange):
-            around.append(event)
+            readings.append(event)
         while waiting and _decided(waiting[0], commands, log_ns, delay_ns, tolerance_ns):
             item = waiting.popleft()
             _forget(commands, item.frame.stamp_ns + delay_ns - tolerance_ns)

@@ -95,7 +95,7 @@ class BagFolder:
             with self._lock:
                 self._undefined.add(known.name)
 
-    def no_room(self) -> str:
+    def low_space(self) -> str:
         """One sentence when the disk has too little left, else empty."""
         free_mb, limit = self._free_bytes(self._folder) // 1_000_000, self._config.min_free_mb
         if free_mb >= limit:

@@ -48,7 +48,7 @@ class LenientFile:
             self.counts[message.topic, message.type] += 1
             yield message
 
-    def _lose(self, size: int, reason: str) -> None:
+    def _note_damage(self, size: int, reason: str) -> None:
         self.bytes_lost += size
         self.reason = self.reason or f"{self.path.name} {reason}"
 
@@ -57,7 +57,7 @@ class LenientFile:
         channels: dict[int, Channel] = {}
         with self.path.open("rb") as file:
             if file.read(len(MCAP0_MAGIC)) != MCAP0_MAGIC:
-                self._lose(self.bytes_total, "does not start as an mcap file")
+                self._note_damage(self.bytes_total, "does not start as an mcap file")
                 return
             for record in self._mcap_records(file):
                 if isinstance(record, Schema):
@@ -80,7 +80,7 @@ class LenientFile:
             start = file.tell()
             header = file.read(_HEADER.size)
             if len(header) < _HEADER.size:
-                self._lose(len(header), "ends in the middle, it was never finished")
+                self._note_damage(len(header), "ends in the middle, it was never finished")
                 return
             opcode, length = _HEADER.unpack(header)
             if opcode == Opcode.DATA_END:
@@ -91,14 +91,14 @@ class LenientFile:
                 or body_end > self.bytes_total
                 or not Opcode.HEADER <= opcode <= Opcode.DATA_END
             ):
-                self._lose(self.bytes_total - start, f"is cut off or overwritten at byte {start}")
+                self._note_damage(self.bytes_total - start, f"is cut off or overwritten at byte {start}")
                 return
             if opcode in (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK):
                 try:
                     record = record_of(opcode, file.read(length))
                     records = records_of(record) if isinstance(record, Chunk) else [record]
                 except ChunkError:
-                    self._lose(
+                    self._note_damage(
                         length, f"has a damaged {'chunk' if opcode == Opcode.CHUNK else 'record'} at byte {start}"
                     )
                     records = []
@@ -112,7 +112,7 @@ class LenientFile:
             database = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True)
             database.execute("PRAGMA writable_schema = ON")  # else a file shorter than its header says is refused whole
             if foreign := foreign_tables(database):
-                self._lose(self.bytes_total, f"is not what rosbag2 writes: {foreign}")
+                self._note_damage(self.bytes_total, f"is not what rosbag2 writes: {foreign}")
                 return
             topics = {}
             for number, *words in database.execute("SELECT id, name, type, serialization_format FROM topics"):
@@ -125,13 +125,13 @@ class LenientFile:
                 "SELECT topic_id, timestamp, data FROM messages ORDER BY id"
             ):
                 if not isinstance(data, bytes) or not isinstance(log_ns, int):
-                    self._lose(len(str(data)), "has messages that are not bytes with a time")
+                    self._note_damage(len(str(data)), "has messages that are not bytes with a time")
                 elif topic_id in topics:
                     read += len(data)
                     if read > self.bytes_total:  # pages that are listed again and again
-                        self._lose(0, "is damaged (it holds more than its size)")
+                        self._note_damage(0, "is damaged (it holds more than its size)")
                         return
                     yield RawMessage(*topics[topic_id], log_ns, data)
             database.close()
         except sqlite3.Error as error:
-            self._lose(max(0, self.bytes_total - read), f"is damaged ({error})")
+            self._note_damage(max(0, self.bytes_total - read), f"is damaged ({error})")

@@ -27,7 +27,7 @@ class PlayedTopic(NamedTuple):
     qos: Qos
 
 
-class Due(NamedTuple):
+class DueMessage(NamedTuple):
     """A message, and how long after the start of playing it is due."""
 
     after_ns: int
@@ -79,7 +79,7 @@ class Playback:
         """Length of the chosen part, in the bag's time."""
         return (min(self.end_ns, self._reader.end_ns) - self.start_ns) / 1e9
 
-    def messages(self, now_ns: int = 0) -> Iterator[Due]:
+    def messages(self, now_ns: int = 0) -> Iterator[DueMessage]:
         """One pass over the bag; `now_ns` is the clock's time at its beginning (used when restamping).
 
         Raises `UserError` at its end when not one message could be decoded.
@@ -88,14 +88,14 @@ class Playback:
         self.undecodable = undecodable = UndecodableCount()
         for message in self._reader.raw(names, self.start_ns, self.end_ns):
             undecodable.read[message.topic] += 1
-            if why := self._reader.flaw(message):
+            if why := self._reader.decode_error(message):
                 undecodable.skip(message.topic, (message.log_ns - self._reader.start_ns) / 1e9, why)
                 continue
             after_ns = int((message.log_ns - self.start_ns) / self._config.rate)
             data = message.data
             if self._config.restamp and message.topic in self._stamped:
                 data = shifted(data, now_ns + after_ns - message.log_ns)
-            yield Due(after_ns, message._replace(data=data), names[message.topic])
+            yield DueMessage(after_ns, message._replace(data=data), names[message.topic])
         if undecodable.skipped and undecodable.skipped.total() == undecodable.read.total():
             raise UserError(f"{self._reader.path}: {undecodable.message}; record it again, or choose other topics")
 

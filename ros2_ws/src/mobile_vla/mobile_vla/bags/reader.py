@@ -18,9 +18,9 @@ from mobile_vla.bags import metadata
 from mobile_vla.bags.bag_types import BagTypes
 from mobile_vla.bags.convert import DecodeError, decode
 from mobile_vla.bags.damage import Damage, UndecodableCount
+from mobile_vla.bags.intact import DamagedBagError, IntactBag
 from mobile_vla.bags.lenient import LenientFile
 from mobile_vla.bags.roles import Roles
-from mobile_vla.bags.sound import SoundBag, UnsoundError
 from mobile_vla.bags.sqlite_tables import foreign_file
 from mobile_vla.bags.storage_files import compressed_files, refuse_what_is_no_bag, storage_files
 from mobile_vla.bags.types import CDR, Event, RawMessage, TopicInfo
@@ -45,7 +45,7 @@ class BagReader:
         """Log times of the first and last message."""
         self.topics: dict[str, TopicInfo] = {}
         self.ros1 = path.suffix == ".bag"
-        self._sound: SoundBag | None = None
+        self._intact: IntactBag | None = None
         self._files: list[LenientFile] = []
         self._types = BagTypes()
         self._formats: dict[str, str] = {}
@@ -76,17 +76,17 @@ class BagReader:
     ) -> Iterator[RawMessage]:
         """Messages in log order (damaged files: nearly), of all topics unless named, with start <= log time < end."""
         wanted = {name for name in self.topics if name not in self._formats and (topics is None or name in topics)}
-        if self._sound is None:
+        if self._intact is None:
             yield from self._lenient(wanted, start_ns, end_ns)
             return
         last_ns, at_last = -(2**62), 0
         try:
-            for message in self._sound.messages(wanted, start_ns, end_ns):
+            for message in self._intact.messages(wanted, start_ns, end_ns):
                 at_last = at_last + 1 if message.log_ns == last_ns else 1
                 last_ns = message.log_ns
                 yield message if self.ros1 or message.data[:4] != _ZSTD else _uncompressed(message)
-        except UnsoundError as error:
-            self._become_lenient(error)
+        except DamagedBagError as error:
+            self._switch_to_lenient(error)
             for message in self._lenient(wanted, max(last_ns, start_ns or last_ns), end_ns):
                 if message.log_ns == last_ns and at_last > 0:
                     at_last -= 1
@@ -108,7 +108,7 @@ class BagReader:
         """Any message, decoded by its definition in the bag."""
         return self._types.message(data, message_type, self.ros1)
 
-    def flaw(self, message: RawMessage) -> str:
+    def decode_error(self, message: RawMessage) -> str:
         """Why a message cannot be decoded; empty when it can, or when nothing says what its type looks like."""
         if not self._types.knows(message.type):
             return ""
@@ -119,9 +119,9 @@ class BagReader:
         return ""
 
     def close(self) -> None:
-        if self._sound is not None:
-            self._sound.close()
-            self._sound = None
+        if self._intact is not None:
+            self._intact.close()
+            self._intact = None
 
     def __enter__(self) -> BagReader:
         return self
@@ -133,30 +133,30 @@ class BagReader:
 
     def _open(self) -> None:
         try:
-            self._sound = sound = self._open_sound()
-        except UnsoundError as error:
+            self._intact = intact = self._open_intact()
+        except DamagedBagError as error:
             if self.ros1:
                 raise UserError(
                     f"{self.path} cannot be read ({error}); run `rosbag reindex` on it where ROS 1 is at hand"
                 ) from error
             self._files = self._find_files(error)
-            self._take_stock(error)
+            self._scan_files(error)
             return
-        sound.teach(self._types)
-        self.start_ns, self.end_ns, self._expected = sound.start_ns, sound.end_ns, sound.message_count
-        self._formats = sound.formats
-        self.topics = {name: self._judged(topic) for name, topic in sorted(sound.topics.items())}
+        intact.teach(self._types)
+        self.start_ns, self.end_ns, self._expected = intact.start_ns, intact.end_ns, intact.message_count
+        self._formats = intact.formats
+        self.topics = {name: self._with_decode_error(topic) for name, topic in sorted(intact.topics.items())}
 
-    def _open_sound(self) -> SoundBag:
+    def _open_intact(self) -> IntactBag:
         """Through `rosbags`, which parses metadata.yaml and asks for every row: only where that ends."""
         if self._listed.refusal:
-            raise UnsoundError(self._listed.refusal)
+            raise DamagedBagError(self._listed.refusal)
         for file in storage_files(self.path) if self.path.is_dir() else [self.path]:
             if file.suffix == ".db3" and (foreign := foreign_file(file)):
-                raise UnsoundError(f"{file.name} is not what rosbag2 writes: {foreign}")
-        return SoundBag(self.path)
+                raise DamagedBagError(f"{file.name} is not what rosbag2 writes: {foreign}")
+        return IntactBag(self.path)
 
-    def _judged(self, topic: TopicInfo) -> TopicInfo:
+    def _with_decode_error(self, topic: TopicInfo) -> TopicInfo:
         """The topic, with the reason why it cannot be decoded where there is one."""
         form = self._formats.get(topic.name)
         if form is not None:
@@ -176,7 +176,7 @@ class BagReader:
             )
         return ""
 
-    def _find_files(self, refused: UnsoundError) -> list[LenientFile]:
+    def _find_files(self, refused: DamagedBagError) -> list[LenientFile]:
         paths = storage_files(self.path) if self.path.is_dir() else [self.path]
         if not paths:
             packed = compressed_files(self.path)
@@ -188,7 +188,7 @@ class BagReader:
             )
         return [LenientFile(path) for path in paths]
 
-    def _take_stock(self, refused: UnsoundError) -> None:
+    def _scan_files(self, refused: DamagedBagError) -> None:
         """Read everything once: which topics there are, from when to when, and what is lost."""
         start, end, counts = 2**63, 0, dict.fromkeys(self.topics, 0)
         kinds = {topic.name: topic.type for topic in self.topics.values()}
@@ -204,7 +204,7 @@ class BagReader:
                     self._types.learn(kind, text, file.encodings[kind])
             self._formats.update(file.formats)
         found = {name: TopicInfo(name, kinds[name], count, None) for name, count in counts.items()}
-        self.topics = {name: self._judged(topic) for name, topic in found.items()}
+        self.topics = {name: self._with_decode_error(topic) for name, topic in found.items()}
         self.start_ns, self.end_ns = (start, end) if end else (0, 0)
         read = self.message_count
         lost, total = sum(file.bytes_lost for file in self._files), sum(file.bytes_total for file in self._files)
@@ -215,15 +215,15 @@ class BagReader:
             reasons or (self._unfinished(refused),), read, self._expected or listed.messages, lost, total
         )
 
-    def _unfinished(self, refused: UnsoundError) -> str:
+    def _unfinished(self, refused: DamagedBagError) -> str:
         if self.path.is_dir() and not (self.path / metadata.FILE_NAME).exists():
             return f"{self.path.name} has no metadata.yaml"
         return f"{self.path.name} is read without its index ({refused})"
 
-    def _become_lenient(self, refused: UnsoundError) -> None:
+    def _switch_to_lenient(self, refused: DamagedBagError) -> None:
         self.close()
         self._files = self._find_files(refused)
-        self._take_stock(refused)
+        self._scan_files(refused)
 
     def _lenient(self, topics: Collection[str], start_ns: int | None, end_ns: int | None) -> Iterator[RawMessage]:
         for file in self._files:

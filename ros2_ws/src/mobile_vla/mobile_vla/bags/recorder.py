@@ -32,7 +32,7 @@ ANSWER_S = 0.25
 """How long `save` waits for the disk: callbacks that wait longer lose messages."""
 
 
-class _Asked:
+class _SaveRequest:
     """A call of `save`, on its way through the queue so that everything offered before it is covered."""
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Recorder:
         self._folder = BagFolder(config, share_dirs, free_bytes, wall)
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._queue: deque[RawMessage | _Asked] = deque()
+        self._queue: deque[RawMessage | _SaveRequest] = deque()
         self._queued = 0
         self._dropped: Counter[str] = Counter()
         self._running = False
@@ -115,7 +115,7 @@ class Recorder:
         Returns within `ANSWER_S`, whatever the disk does. The bag has its name when it is complete; `state` says what
         went wrong after that.
         """
-        asked = _Asked()
+        asked = _SaveRequest()
         with self._lock:
             if not self._running:
                 return False, "the recorder has stopped"
@@ -167,15 +167,15 @@ class Recorder:
                 running = self._running
             for item in items:
                 self._handle(item)
-            self._look_after()
+            self._flush_and_check_space()
             if not running and not items:
                 break
         self._close()
-        self._settle_save(wait=True)
+        self._finish_save(wait=True)
 
-    def _handle(self, item: RawMessage | _Asked) -> None:
-        if isinstance(item, _Asked):
-            self._settle_save()
+    def _handle(self, item: RawMessage | _SaveRequest) -> None:
+        if isinstance(item, _SaveRequest):
+            self._finish_save()
             item.answer = self._flushed() if self._config.continuous else self._begin_save()
             item.seen.set()
             return
@@ -183,7 +183,7 @@ class Recorder:
             if self._config.continuous:
                 self._record(item)
             else:
-                self._ring_for_now().add(item)
+                self._current_ring().add(item)
         finally:
             with self._lock:
                 self._queued -= len(item.data)
@@ -218,9 +218,9 @@ class Recorder:
         self._bag = bag
         return bag
 
-    def _look_after(self) -> None:
+    def _flush_and_check_space(self) -> None:
         """Flush in time; stop while there is still room to end properly."""
-        self._settle_save()
+        self._finish_save()
         if self._bag is None:
             return
         now_s = self._steady_s()
@@ -233,7 +233,7 @@ class Recorder:
                 return
         if now_s >= self._check_at_s:
             self._check_at_s = now_s + _SPACE_CHECK_S
-            if reason := self._folder.no_room():
+            if reason := self._folder.low_space():
                 self._end(reason)
 
     def _end(self, reason: str) -> None:
@@ -253,7 +253,7 @@ class Recorder:
             self._error = str(error)
             self._ended = True
 
-    def _ring_for_now(self) -> SavingRing:
+    def _current_ring(self) -> SavingRing:
         if self._ring is None:
             config = self._config
             ring = Ring(int(config.ring_s * 1e9), config.ring_mb * 1_000_000, self._folder.latched)
@@ -261,7 +261,7 @@ class Recorder:
         return self._ring
 
     def _begin_save(self) -> RingSave | tuple[bool, str]:
-        begun = self._ring_for_now().begin(self._folder.open, self._folder.no_room)
+        begun = self._current_ring().begin(self._folder.open, self._folder.low_space)
         return (False, begun) if isinstance(begun, str) else begun
 
     def _flushed(self) -> tuple[bool, str]:
@@ -274,7 +274,7 @@ class Recorder:
             return False, "nothing has arrived yet, so there is nothing to save"
         return not self._error, self._error or f"saved {self._path}"
 
-    def _settle_save(self, wait: bool = False) -> None:
+    def _finish_save(self, wait: bool = False) -> None:
         """Take note of a save that has ended."""
         save = self._ring.ended(wait) if self._ring is not None else None
         if save is None:

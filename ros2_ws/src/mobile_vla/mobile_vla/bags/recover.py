@@ -8,9 +8,9 @@ from pathlib import Path
 
 from mobile_vla.bags import metadata
 from mobile_vla.bags.definitions import definition_of
+from mobile_vla.bags.intact import DamagedBagError, IntactBag
 from mobile_vla.bags.lenient import LenientFile
 from mobile_vla.bags.mcap_seal import seal
-from mobile_vla.bags.sound import SoundBag, UnsoundError
 from mobile_vla.bags.sqlite_tables import foreign_tables
 from mobile_vla.bags.storage_files import storage_files
 from mobile_vla.bags.types import Qos
@@ -35,7 +35,7 @@ def recover(folder: Path) -> tuple[Path, int, int]:
         if path.suffix == ".mcap":
             cut += seal(path).cut_bytes
         else:
-            _settle(path)
+            _remove_leftovers(path)
         start, end, count = 0, 0, 0
         file = LenientFile(path)
         for message in file.messages():
@@ -62,7 +62,7 @@ def recover(folder: Path) -> tuple[Path, int, int]:
     return final, sum(counts.values()), cut
 
 
-def _settle(path: Path) -> None:
+def _remove_leftovers(path: Path) -> None:
     """Opening a killed sqlite3 file for writing rolls its journal back."""
     try:
         with sqlite3.connect(path) as database:
@@ -76,8 +76,8 @@ def _settle(path: Path) -> None:
 def _qos_in(file: Path) -> dict[str, Qos]:
     """What each topic's publishers offered, as the completed file says; readers compare it with metadata.yaml."""
     try:
-        bag = SoundBag(file)
-    except UnsoundError:
+        bag = IntactBag(file)
+    except DamagedBagError:
         return {}
     bag.close()
     return {name: topic.qos for name, topic in bag.topics.items() if topic.qos is not None}

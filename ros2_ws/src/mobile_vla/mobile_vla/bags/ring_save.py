@@ -1,7 +1,7 @@
 """What the ring held, on its way into a bag, while the recorder goes on.
 
 Thread contract: a save's own thread owns the bag and what is not written yet. Everybody else may read `bytes_left`,
-`under_way`, and `path` once `opened` is set; the rest once the thread has ended.
+`running`, and `path` once `opened` is set; the rest once the thread has ended.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _CHECK_BYTES = 32_000_000
 
 
 class RingSave:
-    """One save. `open_bag` raises `UserError`; `no_room` is a sentence when the disk has too little left, else empty.
+    """One save. `open_bag` raises `UserError`; `low_space` is a sentence when the disk has too little left, else empty.
 
     Memory shrinks with every message that is written. Every message is in the bag, counted in `lost`, or, when no bag
     could be opened, still in `untouched`.
     """
 
     def __init__(
-        self, messages: Sequence[RawMessage], open_bag: Callable[[], BagWriter], no_room: Callable[[], str]
+        self, messages: Sequence[RawMessage], open_bag: Callable[[], BagWriter], low_space: Callable[[], str]
     ) -> None:
         self.untouched = deque(messages)
         self.total = len(messages)
@@ -43,14 +43,14 @@ class RingSave:
         self.opened = threading.Event()
         """Set once the bag is open, or refused."""
         self._open_bag = open_bag
-        self._no_room = no_room
+        self._low_space = low_space
         self._thread = threading.Thread(target=self._run, name="ring saver", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     @property
-    def under_way(self) -> bool:
+    def running(self) -> bool:
         return self._thread.is_alive()
 
     def join(self) -> None:
@@ -90,7 +90,7 @@ class RingSave:
         while self.untouched:
             if self.bytes_left <= check_at:
                 check_at = self.bytes_left - _CHECK_BYTES
-                if reason := self._no_room():
+                if reason := self._low_space():
                     self.error = reason
                     return
             message = self.untouched[0]
@@ -123,7 +123,7 @@ class SavingRing:
         self._ring.add(message)
         self.span_s = self._ring.span_s
 
-    def begin(self, open_bag: Callable[[], BagWriter], no_room: Callable[[], str]) -> RingSave | str:
+    def begin(self, open_bag: Callable[[], BagWriter], low_space: Callable[[], str]) -> RingSave | str:
         """Start to save what the ring holds, or say why not."""
         if self._save is not None:
             left_mb = self._save.bytes_left / 1e6
@@ -132,7 +132,7 @@ class SavingRing:
         if not messages:
             return "the ring buffer is empty, so there is nothing to save"
         self.span_s = 0.0
-        self._save = RingSave(messages, open_bag, no_room)
+        self._save = RingSave(messages, open_bag, low_space)
         self._save.start()
         return self._save
 
@@ -143,7 +143,7 @@ class SavingRing:
             return None
         if wait:
             save.join()
-        if save.under_way:
+        if save.running:
             return None
         if save.path is None:
             self._ring.limit_bytes = self._limit

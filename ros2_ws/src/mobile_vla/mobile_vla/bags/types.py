@@ -146,6 +146,6 @@ class BagRange(NamedTuple):
     max_m: float
 
 
-Around = BagScan | BagRange | BagOdometry
+SensorReading = BagScan | BagRange | BagOdometry
 """What the robot's other sensors said."""
-Event = BagFrame | BagCommand | BagAction | BagInstruction | BagMode | BagDiagnostic | Around
+Event = BagFrame | BagCommand | BagAction | BagInstruction | BagMode | BagDiagnostic | SensorReading

@@ -48,7 +48,7 @@ class _File:
         self.count = 0
         self.complete = False
 
-    def took(self, topic: str, log_ns: int) -> None:
+    def count_message(self, topic: str, log_ns: int) -> None:
         self.start_ns = min(self.start_ns, log_ns) if self.counts else log_ns
         self.end_ns = max(self.end_ns, log_ns) if self.counts else log_ns
         self.counts[topic] = self.counts.get(topic, 0) + 1
@@ -80,7 +80,7 @@ class BagWriter:
         self.custom: dict[str, str] = {}
         """Goes into metadata.yaml as custom_data."""
         self.lost: int = 0
-        """Messages that a full disk took back after they had been accepted."""
+        """Messages that a full disk count_message back after they had been accepted."""
         self._storage = storage
         self._compression = compression
         self._chunk_kb = chunk_kb
@@ -125,7 +125,7 @@ class BagWriter:
             storage.write(known.id_in_file, log_ns, data)
         except OSError as error:
             self._fail(error)
-        self._file.took(topic, log_ns)
+        self._file.count_message(topic, log_ns)
 
     def flush(self) -> None:
         """What was written until here survives a kill."""
@@ -170,7 +170,7 @@ class BagWriter:
                 with contextlib.suppress(StorageError):  # salvaged; `lost` says how much is missing
                     self._fail(error)
         if not self._file.complete:
-            self._settle(self._file.entry())
+            self._complete_file(self._file.entry())
         metadata.write(self._temporary, self._information())
         self._temporary.rename(self.folder)
         return self.folder
@@ -230,9 +230,9 @@ class BagWriter:
             self._version, self._storage, self._recorded_topics(), [*self._done, entry], self.custom
         )
         self._file.storage.close(yaml.safe_dump(information, sort_keys=False))
-        self._settle(entry)
+        self._complete_file(entry)
 
-    def _settle(self, entry: metadata.RecordedFile) -> None:
+    def _complete_file(self, entry: metadata.RecordedFile) -> None:
         """Move the current file to the finished ones."""
         self._done.append(entry)
         self._counts_done.update(self._file.counts)

@@ -73,7 +73,7 @@ class V4l2Source:
                 f"{self._path} cannot be opened as a camera; is another program using it (`fuser -v {self._path}`),"
                 " or is it the metadata node beside the camera's own?"
             )
-        for prop, value in self._wishes():
+        for prop, value in self._request_format():
             capture.set(prop, value)  # the driver takes the nearest it has; the frames show what that is
         self._capture = capture
 
@@ -94,7 +94,7 @@ class V4l2Source:
             self._capture.release()
             self._capture = None
 
-    def _wishes(self) -> list[tuple[int, float]]:
+    def _request_format(self) -> list[tuple[int, float]]:
         config = self._config
         wishes: list[tuple[int, float]] = []
         if config.fourcc:  # before the size: it decides which sizes there are

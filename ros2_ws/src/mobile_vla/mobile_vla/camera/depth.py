@@ -39,7 +39,7 @@ class DepthError(UserError):
         self.code = code
 
 
-class Form(NamedTuple):
+class PictureFormat(NamedTuple):
     """What must be the same in all pictures of one camera. `k`: the intrinsic matrix, row by row, in pixels."""
 
     width_px: int
@@ -72,12 +72,12 @@ class DepthScan:
 
     def __init__(self, config: DepthScanConfig) -> None:
         self._config = config
-        self._form: Form | None = None
+        self._form: PictureFormat | None = None
         self._frozen = _Frozen(config.frozen_after_s)
         self.view: View | None = None
 
     @property
-    def form(self) -> Form | None:
+    def form(self) -> PictureFormat | None:
         """Size, encoding and intrinsics in use; None before the first scan."""
         return self._form
 
@@ -91,7 +91,7 @@ class DepthScan:
         self._frozen.refuse(pixels, stamp_ns)
         return self.view.ranges(pixels)
 
-    def _checked(self, picture: DepthPicture, intrinsics: Intrinsics | None) -> Form:
+    def _checked(self, picture: DepthPicture, intrinsics: Intrinsics | None) -> PictureFormat:
         if picture.encoding not in METRES:
             raise DepthError(
                 "encoding", f"depth must be 16UC1 (millimetres) or 32FC1 (metres), got '{picture.encoding}'"
@@ -104,7 +104,7 @@ class DepthScan:
                 f"camera_info is for {intrinsics.width_px} x {intrinsics.height_px} pixels and the depth picture has "
                 f"{picture.width_px} x {picture.height_px}; give the camera_info of this picture",
             )
-        form = Form(picture.width_px, picture.height_px, picture.encoding, intrinsics.k)
+        form = PictureFormat(picture.width_px, picture.height_px, picture.encoding, intrinsics.k)
         if self._form is not None and form != self._form:
             raise DepthError(
                 "changed",
@@ -138,7 +138,7 @@ class _Frozen:
 class View:
     """What each pixel of one camera can see of the space in which obstacles are."""
 
-    def __init__(self, config: DepthScanConfig, form: Form) -> None:
+    def __init__(self, config: DepthScanConfig, form: PictureFormat) -> None:
         self._config = config
         self._unit_m = np.float32(METRES[form.encoding])
         right, down = _rays(form, config)
@@ -170,7 +170,7 @@ class View:
         self._refuse_gaps(form)
         reach = np.maximum.reduceat(self._within * self._scale, self._starts)
         self._short = reach < config.range_max_m * (1.0 - 1e-5)
-        self._refuse_short_sight(reach)
+        self._check_range_ahead(reach)
         self.short_sighted = int(np.count_nonzero(self._short))
         self.low_things_seen_from_m = self._check_low_obstacle_coverage(rise, scale, bearing)
 
@@ -194,7 +194,7 @@ class View:
         ranges[self._beams] = found
         return ranges
 
-    def _refuse_gaps(self, form: Form) -> None:
+    def _refuse_gaps(self, form: PictureFormat) -> None:
         """A beam between others that no pixel looks along would never be anything but unknown."""
         first, last = int(self._beams[0]), int(self._beams[-1])
         if len(self._beams) < last - first + 1:
@@ -205,7 +205,7 @@ class View:
                 f"{max(3, columns // 3)}",
             )
 
-    def _refuse_short_sight(self, reach: Floats) -> None:
+    def _check_range_ahead(self, reach: Floats) -> None:
         """Straight ahead it must see as far as it claims."""
         ahead = int(np.argmin(np.abs(self._beams - (self._config.beams - 1) / 2)))
         if self._short[ahead]:
@@ -232,7 +232,7 @@ class View:
         return from_m
 
 
-def _rays(form: Form, config: DepthScanConfig) -> tuple[Floats, Floats]:
+def _rays(form: PictureFormat, config: DepthScanConfig) -> tuple[Floats, Floats]:
     """Metres to the right and down per metre along the axis, for every pixel that is used."""
     k = form.k
     if len(k) != 9 or not all(map(math.isfinite, k)) or k[0] <= 0.0 or k[4] <= 0.0:
@@ -250,7 +250,7 @@ def _rays(form: Form, config: DepthScanConfig) -> tuple[Floats, Floats]:
     return right, down
 
 
-def _numbers(form: Form, config: DepthScanConfig) -> Ints:
+def _numbers(form: PictureFormat, config: DepthScanConfig) -> Ints:
     """Where in the flat picture each used pixel is."""
     numbers: Any = np.arange(form.width_px * form.height_px).reshape(form.height_px, form.width_px)
     used: Ints = numbers[:: config.row_step, :: config.column_step]
@@ -285,5 +285,5 @@ def _pixels(picture: DepthPicture) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def _words(form: Form) -> str:
+def _words(form: PictureFormat) -> str:
     return f"{form.width_px} x {form.height_px} {form.encoding} (focal length {form.k[0]:g})"

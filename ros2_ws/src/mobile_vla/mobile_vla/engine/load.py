@@ -29,7 +29,7 @@ from mobile_vla.engine.memory import available_memory
 from mobile_vla.engine.probe import tolerance
 from mobile_vla.engine.strict import require
 from mobile_vla.errors import UserError
-from mobile_vla.policy.attention import ensure_right_attention
+from mobile_vla.policy.attention import ensure_correct_attention
 from mobile_vla.policy.buffers import rebuild_buffers
 from mobile_vla.policy.features import FeatureSet
 from mobile_vla.policy.int8_linear import use_int8
@@ -119,7 +119,7 @@ def load_contents(
     use_int8(model, int8)
     in_pages = place(model, contents, wanted, device, progress, own=own)
     rebuild_buffers(model)
-    notes += ensure_right_attention(model)
+    notes += ensure_correct_attention(model)
     if others := contents.source.container.other_weights:
         notes.append(
             f"{contents.source.path.name} also holds {', '.join(others)}, which is not used; "

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Collection
 
 from mobile_vla.bags.roles import Roles
-from mobile_vla.bags.types import Around, BagOdometry, BagRange, BagScan
+from mobile_vla.bags.types import BagOdometry, BagRange, BagScan, SensorReading
 from mobile_vla.config import with_values
 from mobile_vla.control import Command, ControllerConfig, Gate, Now, ScanGeometry, Velocity
 
@@ -39,7 +39,7 @@ class GateOnBagTime:
         self._period_ns = round(1e9 / config.rate_hz)
         self._next_ns: int | None = None
         self._actions: deque[tuple[int, int, Velocity]] = deque()
-        self._sensed: deque[tuple[int, Around]] = deque()
+        self._sensed: deque[tuple[int, SensorReading]] = deque()
         self._newest: Command | None = None
         self._armed = False
 
@@ -49,7 +49,7 @@ class GateOnBagTime:
             self._next_ns = arrival_ns
         self._actions.append((arrival_ns, image_ns, action))
 
-    def sense(self, event: Around) -> None:
+    def sense(self, event: SensorReading) -> None:
         """What another sensor said. It arrives when it was logged, unless the recorder ran on another clock."""
         late_ns = event.log_ns - event.stamp_ns
         arrival_ns = event.log_ns if 0 <= late_ns <= _LONGEST_TRANSPORT_NS else event.stamp_ns
@@ -79,7 +79,7 @@ class GateOnBagTime:
             self._gate.policy_was_reset(command.reset_policy, now)
         return command
 
-    def _take(self, event: Around, now: Now) -> None:
+    def _take(self, event: SensorReading, now: Now) -> None:
         if isinstance(event, BagScan):
             geometry = ScanGeometry(
                 event.angle_min_rad, event.angle_increment_rad, event.range_min_m, event.range_max_m

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles, find_roles
 from mobile_vla.evaluate import html, plots
-from mobile_vla.evaluate.drive import RecordedDrive, Stretch, read_drive
+from mobile_vla.evaluate.drive import RecordedDrive, StateInterval, read_drive
+from mobile_vla.evaluate.drive_description import UNTRAINED, describe_drive, is_untrained
 from mobile_vla.evaluate.drive_video import write_drive_video
-from mobile_vla.evaluate.words import UNTRAINED, is_untrained, story
 from mobile_vla.files import write_text
 from mobile_vla.metrics import Metric, MetricReport, executed, rounded
 from mobile_vla.timing import percentile
@@ -23,7 +23,7 @@ BEFORE_ARMING_S = 2.0
 
 
 class DemoSummary(NamedTuple):
-    """What was written, and the story in sentences. `video` is None when the bag has no pictures."""
+    """What was written, and the describe_drive in sentences. `video` is None when the bag has no pictures."""
 
     report: Path
     video: Path | None
@@ -48,7 +48,7 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
         assert video is not None
         if not write_drive_video(reader, roles, drive, video, warning=warning):
             video = None
-        sentences = story(drive, facts)
+        sentences = describe_drive(drive, facts)
         if (left_out_s := (drive.start_ns - reader.start_ns) / 1e9) > 0:
             sentences.append(
                 f"The first {left_out_s:.1f} s of the bag, while everything started, are left out of report and video."
@@ -186,11 +186,13 @@ def _timeline(drive: RecordedDrive) -> str:
     return html.section("Who drove, and what limited it", plots.timeline(rows, drive.duration_s), note)
 
 
-def _source_style(stretch: Stretch) -> str:
+def _source_style(stretch: StateInterval) -> str:
     return {"policy": "m-autonomy", "none": "m-disarmed", "": "m-disarmed"}.get(stretch.source, "m-teleop")
 
 
-def _merged(drive: RecordedDrive, key: Callable[[Stretch], str], style: Callable[[Stretch], str]) -> list[plots.Span]:
+def _merged(
+    drive: RecordedDrive, key: Callable[[StateInterval], str], style: Callable[[StateInterval], str]
+) -> list[plots.Span]:
     """Neighbouring stretches with the same text as one span."""
     spans: list[plots.Span] = []
     for stretch in drive.stretches:

@@ -42,7 +42,7 @@ class Speeds(NamedTuple):
     second: list[float]
 
 
-class Stretch(NamedTuple):
+class StateInterval(NamedTuple):
     """A time during which the controller said the same."""
 
     start: float
@@ -53,7 +53,7 @@ class Stretch(NamedTuple):
     message: str
 
 
-class Told(NamedTuple):
+class InstructionStart(NamedTuple):
     """An instruction, from when on."""
 
     t: float
@@ -80,8 +80,8 @@ class RecordedDrive:
     track: Track = field(default_factory=lambda: Track([], [], [], [], []))
     commands: Speeds = field(default_factory=lambda: Speeds([], [], []))
     actions: Speeds = field(default_factory=lambda: Speeds([], [], []))
-    stretches: list[Stretch] = field(default_factory=list)
-    instructions: list[Told] = field(default_factory=list)
+    stretches: list[StateInterval] = field(default_factory=list)
+    instructions: list[InstructionStart] = field(default_factory=list)
     nodes: dict[str, list[NodeStatus]] = field(default_factory=dict)
     camera_to_action_ms: list[float] = field(default_factory=list)
     camera_to_command_ms: list[float] = field(default_factory=list)
@@ -129,12 +129,12 @@ def read_drive(reader: BagReader, roles: Roles, from_ns: int | None = None) -> R
 
 def _take_before(drive: RecordedDrive, event: Event) -> None:
     if isinstance(event, BagInstruction):
-        drive.instructions = [Told(0.0, event.text)]
+        drive.instructions = [InstructionStart(0.0, event.text)]
     elif isinstance(event, BagMode):
         drive.stretches.clear()
         _take_mode(drive, event, 0.0)
     elif isinstance(event, BagDiagnostic):
-        drive.nodes[event.name] = [Said(0.0, event.level, event.message, event.values)]
+        drive.nodes[event.name] = [NodeStatus(0.0, event.level, event.message, event.values)]
 
 
 def _take(drive: RecordedDrive, event: Event, waiting: list[int]) -> None:
@@ -160,7 +160,7 @@ def _take(drive: RecordedDrive, event: Event, waiting: list[int]) -> None:
         drive.camera_to_action_ms.append((event.log_ns - event.stamp_ns) / 1e6)
         waiting.append(event.stamp_ns)
     elif isinstance(event, BagInstruction):
-        drive.instructions.append(Told(t, event.text))
+        drive.instructions.append(InstructionStart(t, event.text))
     elif isinstance(event, BagMode):
         _take_mode(drive, event, t)
     elif isinstance(event, BagDiagnostic):
@@ -174,7 +174,7 @@ def _take_mode(drive: RecordedDrive, event: BagMode, t: float) -> None:
         drive.stretches[-1] = last._replace(end=t)
         if (last.mode, last.source, last.reason) == (mode, source, reason):
             return
-    drive.stretches.append(Stretch(t, t, mode, source, reason, event.message))
+    drive.stretches.append(StateInterval(t, t, mode, source, reason, event.message))
 
 
 def at(times: list[float], t: float) -> int | None:
@@ -183,7 +183,7 @@ def at(times: list[float], t: float) -> int | None:
     return None if index < 0 else index
 
 
-def _seconds(parts: Iterable[tuple[str, Stretch]]) -> dict[str, float]:
+def _seconds(parts: Iterable[tuple[str, StateInterval]]) -> dict[str, float]:
     total: dict[str, float] = {}
     for key, stretch in parts:
         total[key] = total.get(key, 0.0) + stretch.end - stretch.start

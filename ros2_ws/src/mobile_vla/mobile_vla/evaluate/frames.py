@@ -43,7 +43,7 @@ def samples_of(
     return align(watch(events), int(selection.delay_ms * 1e6), int(selection.tolerance_ms * 1e6))
 
 
-def done_ahead(
+def prefetched(
     items: Iterable[T], work: Callable[[T], R], depth: int = READ_AHEAD, workers: int = WORKERS
 ) -> Generator[R, None, None]:
     """`work` of each item, in order, done on other threads up to `depth` items ahead; exceptions are raised here."""

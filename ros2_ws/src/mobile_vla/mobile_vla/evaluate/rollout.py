@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mobile_vla.bags.align import AlignedFrame
 from mobile_vla.bags.images import rgb
-from mobile_vla.bags.types import Around
+from mobile_vla.bags.types import SensorReading
 from mobile_vla.camera.encodings import ImageError
 from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla.control import ControllerConfig, Velocity
@@ -24,7 +24,7 @@ from mobile_vla.control.decode import as_output, decode_action
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate.bag_gate import GateOnBagTime
 from mobile_vla.evaluate.columns import Columns
-from mobile_vla.evaluate.frames import done_ahead
+from mobile_vla.evaluate.frames import prefetched
 from mobile_vla.evaluate.schedule import ONE_SIDE, FrameSchedule, Options, Planned
 from mobile_vla.policy.interface import AheadPolicy, Policy, Step, StepError
 
@@ -86,7 +86,7 @@ class Rollout:
         self._held: list[tuple[float, float]] = [(0.0, 0.0) for _ in policies]
         self._gates: list[GateOnBagTime] = []
         self._sensors: Collection[str] = ()
-        self._newest: dict[type[Around], Around] = {}
+        self._newest: dict[type[SensorReading], SensorReading] = {}
         self._episode: int | None = None
 
     def feed(
@@ -104,7 +104,7 @@ class Rollout:
         """
         self._sensors, self._newest = sensors, {}
         planned = self._schedule.frames_of(bag, start_ns, samples)
-        frames = _of_one_size(bag, _sound(done_ahead(planned, self._ready), on_damaged))
+        frames = _of_one_size(bag, _sound(prefetched(planned, self._ready), on_damaged))
         for batch in _batches(frames, self._at_once):
             yield from self._run(batch)
 
@@ -127,7 +127,7 @@ class Rollout:
             if planned.seen:
                 for pending, own in zip(self._pending, steps, strict=True):
                     pending.append((stamp_ns, next(own).action))
-            self._arrive(stamp_ns, planned.sample.around)
+            self._arrive(stamp_ns, planned.sample.readings)
             commands = [self._command(index, stamp_ns) for index in range(len(self._policies))]
             recorded = self._recorded(planned.sample)
             self.columns.note(planned.t, planned.episode, planned.sample, recorded, commands)
@@ -162,9 +162,9 @@ class Rollout:
             self.columns.model_ms[index].add(sum(step.timings_ms.values()))
         return steps
 
-    def _arrive(self, stamp_ns: int, around: Iterable[Around]) -> None:
+    def _arrive(self, stamp_ns: int, readings: Iterable[SensorReading]) -> None:
         """What sensors said, and actions whose latency has passed, take effect."""
-        for event in around:
+        for event in readings:
             self._newest[type(event)] = event
             self._sense(event)
         for index, pending in enumerate(self._pending):
@@ -175,7 +175,7 @@ class Rollout:
                         image_ns, self.space.to_twist(self._held[index]), image_ns + self._latency_ns
                     )
 
-    def _sense(self, event: Around) -> None:
+    def _sense(self, event: SensorReading) -> None:
         for gate in self._gates:
             gate.sense(event)
 

@@ -22,7 +22,7 @@ _ROWS = 32
 EAGER = "eager"
 
 
-def ensure_right_attention(model: PolicyModel) -> list[str]:
+def ensure_correct_attention(model: PolicyModel) -> list[str]:
     """Make the image projection right; returns a sentence when that needed the fallback."""
     projection = model.kosmos_model.image_to_text_projection
     attention = projection.x_attn

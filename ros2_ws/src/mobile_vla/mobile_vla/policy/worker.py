@@ -31,7 +31,7 @@ class PendingFrame(NamedTuple):
     encoding: str = ""
 
 
-class Judgement(Protocol):
+class FrameCheck(Protocol):
     """Whether a frame may be acted on, and why not."""
 
     @property
@@ -67,7 +67,7 @@ class WorkerState:
     counters: Counters = field(default_factory=Counters)
 
 
-class Pace:
+class StepPacing:
     """Chooses the frames to step on, so that steps come at the wanted period and always on a frame that just arrived.
 
     A frame is taken when the next one would come later than the due time by more than this one comes early.
@@ -105,14 +105,14 @@ class InferenceWorker:
         on_action: Callable[[int, tuple[float, float]], None],
         max_age_s: float,
         period_s: float = 0.0,
-        judge: Callable[[RgbImage, int, str], Judgement] | None = None,
+        judge: Callable[[RgbImage, int, str], FrameCheck] | None = None,
     ) -> None:
         self._policy = policy
         self._now_ns = now_ns
         self._on_action = on_action
         self._judge = judge
         self.max_age_s = max_age_s
-        self._pace = Pace(period_s)
+        self._pace = StepPacing(period_s)
         self._condition = threading.Condition()
         self._job: PendingFrame | None = None
         self._epoch = 0

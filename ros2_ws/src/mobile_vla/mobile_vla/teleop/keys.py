@@ -105,7 +105,7 @@ class KeyDecoder:
         return _ARROWS.get(final, "") if plain else ""
 
 
-class KeyboardPilot:
+class KeyboardTeleop:
     """Who has taken over keeps control, with zeros, until the hand-back key."""
 
     def __init__(self, config: KeyboardConfig) -> None:

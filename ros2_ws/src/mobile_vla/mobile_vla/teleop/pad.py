@@ -81,7 +81,7 @@ class Pad:
             self._pressed = (self._pressed - {"estop"}) | (pressed & {"estop"})
             return actions
         self._pressed, self._refusal = pressed, ""
-        if self._silent(now) and not self.in_control:
+        if self._is_silent(now) and not self.in_control:
             self._forget()
         state = (tuple(axes), tuple(bool(button) for button in buttons))
         if state != (self._axes, self._buttons):
@@ -102,15 +102,15 @@ class Pad:
             ]
         return actions
 
-    def still_there(self, now: Now) -> None:
+    def keep_alive(self, now: Now) -> None:
         """The pad is connected and has nothing new to say: how a device without a driver's repeats shows its life.
 
         After a gap longer than the timeout, in which this process did not run, only a new state does.
         """
-        if not self._silent(now):
+        if not self._is_silent(now):
             self._alive = now
 
-    def gone(self) -> None:
+    def disconnect(self) -> None:
         """The device was unplugged."""
         self._alive = None
         if not self.in_control:
@@ -119,9 +119,9 @@ class Pad:
     def command(self, now: Now) -> PadCommand | None:
         """What to publish now; None: be silent. A pad that is lost falls silent without a release."""
         if "deadman" in self._pressed and self._released:
-            dead = self._death(now)
+            dead = self._lost_reason(now)
             if dead:
-                self._lose(dead)
+                self._lose_control(dead)
                 return None
             self.in_control = True
             self._zeros_until_ns = None
@@ -141,7 +141,7 @@ class Pad:
         """What is wrong with the pad, in words; empty when it can drive."""
         if self._lost:
             return f"{self._lost}; release the deadman button"
-        dead = self._death(now)
+        dead = self._lost_reason(now)
         if dead:
             return self._refusal or dead
         if not self._released:
@@ -190,7 +190,7 @@ class Pad:
         if stamp_ns < last_ns:
             raise Rejected("joy.out_of_order", f"the pad's stamp went back {(last_ns - stamp_ns) / 1e9:.3f} s")
 
-    def _silent(self, now: Now) -> bool:
+    def _is_silent(self, now: Now) -> bool:
         return self._alive is None or now.steady_ns - self._alive.steady_ns > self._timeout_ns
 
     def _forget(self) -> None:
@@ -198,11 +198,11 @@ class Pad:
         self._released = False
         self._rested.clear()
 
-    def _death(self, now: Now) -> str:
+    def _lost_reason(self, now: Now) -> str:
         if self._alive is None:
             return "no gamepad says anything"
         silent_ns = now.steady_ns - self._alive.steady_ns
-        if self._silent(now):
+        if self._is_silent(now):
             return (
                 f"the gamepad has said nothing new for {silent_ns / 1e9:.1f} s (timeout_s {self._config.timeout_s:g})"
             )
@@ -211,7 +211,7 @@ class Pad:
             return f"the gamepad's values have not changed for {unchanged_ns / 1e9:.1f} s: it is frozen"
         return ""
 
-    def _lose(self, dead: str) -> None:
+    def _lose_control(self, dead: str) -> None:
         """Let go without a word: the controller holds the robot until the deadman was seen released."""
         self.in_control = False
         self._lost = dead

@@ -89,23 +89,23 @@ class TowerNet(nn.Module):
 
     def forward(self, batch: Batch, pair_tokens: Tensor) -> dict[str, Tensor]:
         """Every loss, averaged over the batch. `pair_tokens` (pairs, L) names each pair to CLIP's text tower."""
-        patches, latents = self._look(batch.pixels)
+        patches, latents = self._encode_pictures(batch.pixels)
         losses = self._patch_losses(patches, batch)
         losses |= self._latent_losses(latents, batch)
-        losses |= self._last_losses(self._listen(latents, batch), batch)
+        losses |= self._last_losses(self._encode_instructions(latents, batch), batch)
         losses["pair"] = self._pair_loss(batch, pair_tokens)
         return losses
 
-    def listen(self, pixels: Tensor, tokens: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def features(self, pixels: Tensor, tokens: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The policy's features for one instruction per picture: text (B, width), latents, CLIP."""
-        _, latents = self._look(pixels)
-        text = self._read(latents, tokens, last)
+        _, latents = self._encode_pictures(pixels)
+        text = self._decode(latents, tokens, last)
         clip = self.policy.clip_model.vision_model(pixel_values=pixels).pooler_output
         return text, latents.mean(1), clip
 
     def name_patches(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """The kind and the colour (B, patches) that each patch is predicted to show, row by row."""
-        predicted = self.heads.patch(self._look(pixels)[0])
+        predicted = self.heads.patch(self._encode_pictures(pixels)[0])
         kinds = self.heads.sizes.kinds
         return predicted[..., :kinds].argmax(-1), predicted[..., kinds:].argmax(-1)
 
@@ -114,19 +114,19 @@ class TowerNet(nn.Module):
         """Patches along one side of the picture."""
         return math.isqrt(self.policy.kosmos_model.vision_model.model.embeddings.num_patches)
 
-    def _look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def _encode_pictures(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Patches and image latents."""
         kosmos = self.policy.kosmos_model
         seen = kosmos.vision_model.model.post_layernorm(kosmos.vision_model(pixel_values=pixels).last_hidden_state)
         latents, _ = kosmos.image_to_text_projection(normalize(seen, dim=-1))
         return seen[:, 1:], latents
 
-    def _listen(self, latents: Tensor, batch: Batch) -> Tensor:
+    def _encode_instructions(self, latents: Tensor, batch: Batch) -> Tensor:
         many = batch.tokens.shape[1]
         repeated = latents.repeat_interleave(many, dim=0)
-        return self._read(repeated, batch.tokens.flatten(0, 1), batch.last.flatten())
+        return self._decode(repeated, batch.tokens.flatten(0, 1), batch.last.flatten())
 
-    def _read(self, latents: Tensor, tokens: Tensor, last: Tensor) -> Tensor:
+    def _decode(self, latents: Tensor, tokens: Tensor, last: Tensor) -> Tensor:
         """The decoder's state at the last token of each row; padding behind it changes nothing (causal)."""
         embed = self.policy.kosmos_model.text_model.model.embed_tokens
         rows = len(latents)

@@ -28,7 +28,7 @@ from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, 
 from mobile_vla_sim.language import named_pair
 from mobile_vla_sim.standing import GIVE_UP_S, STILL_FOR_S
 from mobile_vla_sim.suites import suite_named
-from mobile_vla_sim.truth import Truth, read_truth
+from mobile_vla_sim.truth import GroundTruth, read_truth
 from mobile_vla_sim.world import World
 
 ANSWER_TIMEOUT_S = 20.0
@@ -149,7 +149,7 @@ class _Judge:
             self._session.supervisor.poll,
         )
 
-    def _drive(self, armed: float) -> tuple[Truth, str]:
+    def _drive(self, armed: float) -> tuple[GroundTruth, str]:
         limit_s = self._job.rules.limit_s
         goal = self._room.scene.target.name
         while True:
@@ -168,7 +168,7 @@ class _Judge:
             if min(truth.still_s, driven_s) >= GIVE_UP_S or driven_s >= limit_s:
                 return truth, TIMED_OUT
 
-    def _truth(self) -> Truth | None:
+    def _truth(self) -> GroundTruth | None:
         return read_truth(self._operator.diagnostics.get("simulator", {}))
 
 

@@ -1,4 +1,4 @@
-"""Sound bags, through `rosbags`: rosbag2 folders, single mcap and sqlite3 files, ROS 1 bags."""
+"""Intact bags, through `rosbags`: rosbag2 folders, single mcap and sqlite3 files, ROS 1 bags."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from mobile_vla.bags.types import CDR, Qos, RawMessage, TopicInfo
 _ENCODINGS = {MessageDefinitionFormat.MSG: MSG, MessageDefinitionFormat.IDL: IDL}
 
 
-class UnsoundError(Exception):
+class DamagedBagError(Exception):
     """`rosbags` refuses the bag, or gave up in the middle of it. The text is what it said."""
 
 
-class SoundBag:
-    """An open bag with its index. Only `UnsoundError` leaves it, whatever the bytes are."""
+class IntactBag:
+    """An open bag with its index. Only `DamagedBagError` leaves it, whatever the bytes are."""
 
     def __init__(self, path: Path) -> None:
         try:
             self._reader: Reader1 | Reader2 = Reader1(path) if path.suffix == ".bag" else Reader2(path)
             self._reader.open()
         except Exception as error:
-            raise _unsound(error) from error
+            raise _damaged(error) from error
         self.message_count: int = self._reader.message_count
         self.start_ns, self.end_ns = 0, 0
         if self.message_count:
@@ -60,7 +60,7 @@ class SoundBag:
                     raise TypeError(f"{connection.topic} has a message that is not bytes with a time")
                 yield RawMessage(connection.topic, kinds[connection.msgtype], log_ns, data)
         except Exception as error:
-            raise _unsound(error) from error
+            raise _damaged(error) from error
 
     def close(self) -> None:
         self._reader.close()
@@ -92,13 +92,13 @@ def _stored(path: Path) -> list[Connection]:
             with Reader2(file) as reader:
                 found += reader.connections
         except Exception as error:
-            raise _unsound(error) from error
+            raise _damaged(error) from error
     return found
 
 
-def _unsound(error: Exception) -> UnsoundError:
+def _damaged(error: Exception) -> DamagedBagError:
     """The parsers, decompressors and databases below each raise their own on damaged bytes."""
-    return UnsoundError(next(iter(str(error).splitlines()), "") or type(error).__name__)
+    return DamagedBagError(next(iter(str(error).splitlines()), "") or type(error).__name__)
 
 
 def _qos(extension: ConnectionExtRosbag2) -> Qos | None:

@@ -23,7 +23,7 @@ from mobile_vla_sim.world import World
 PICTURES_PER_ROOM = 6
 
 
-class Understanding(NamedTuple):
+class TowerEvaluation(NamedTuple):
     """About the goals of rooms with some pairs and some styles. A share of nothing is None."""
 
     pairs: str
@@ -62,9 +62,9 @@ class _Question(NamedTuple):
 
 
 @torch.inference_mode()
-def understanding(
+def evaluate_towers(
     net: TowerNet, language: Language, image: Preprocess, simulator: SimulatorConfig, seeds: range
-) -> Understanding:
+) -> TowerEvaluation:
     """Ask about the goal of each room from a few places."""
     questions = [
         one
@@ -76,13 +76,13 @@ def understanding(
     visible = torch.tensor([one.share >= SEEN_SHARE for one in questions])
     bearing = torch.tensor([one.bearing_rad for one in questions])
     half_view = math.radians(simulator.camera.horizontal_fov_deg) / 2.0
-    answers = net.heads.last(net.listen(pixels, tokens, last)[0])
+    answers = net.heads.last(net.features(pixels, tokens, last)[0])
     in_view, pointed = answers[:, 0] > 0.0, answers[:, 1].tanh() * half_view
     kinds, colours = net.name_patches(pixels)
     filled = torch.from_numpy(np.stack([one.patches for one in questions]))
     kind_right = kinds == torch.tensor([one.kind for one in questions])[:, None]
     colour_right = colours == torch.tensor([one.colour for one in questions])[:, None]
-    return Understanding(
+    return TowerEvaluation(
         simulator.room.pairs,
         simulator.room.styles,
         len(questions),

@@ -13,10 +13,10 @@ import torch
 from mobile_vla.checkpoint.sizes import clip_normalised
 from mobile_vla.config import with_values
 from mobile_vla.policy.preprocess import Preprocess
-from mobile_vla_sim import understanding as module
+from mobile_vla_sim import tower_evaluation as module
 from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND, SimulatorConfig
 from mobile_vla_sim.scene import Pose
-from mobile_vla_sim.understanding import understanding
+from mobile_vla_sim.tower_evaluation import evaluate_towers
 
 HALF_VIEW = math.radians(43.0)
 ROOM = with_values(
@@ -33,7 +33,7 @@ class Towers:
         answers = torch.tensor([1.0, math.atanh(0.5)])
         self.heads = SimpleNamespace(last=lambda text: answers.expand(len(text), -1))
 
-    def listen(self, pixels: torch.Tensor, tokens: torch.Tensor, last: torch.Tensor) -> tuple[torch.Tensor]:
+    def features(self, pixels: torch.Tensor, tokens: torch.Tensor, last: torch.Tensor) -> tuple[torch.Tensor]:
         return (torch.zeros(len(pixels), 4),)
 
     def name_patches(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,7 +54,7 @@ def test_each_metric_is_about_what_it_says(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(module, "random_pose", lambda world, rng: next(places))
     towers: Any = Towers()
     language: Any = Language()
-    found = understanding(towers, language, Preprocess(clip_normalised(96, "squash")), ROOM, range(5, 6))
+    found = evaluate_towers(towers, language, Preprocess(clip_normalised(96, "squash")), ROOM, range(5, 6))
     assert found.pictures == 6
     assert (found.seen, found.imagined) == (1.0, 1.0)
     assert found.bearing_error_rad == pytest.approx(0.5 * HALF_VIEW, abs=1e-3)
@@ -66,6 +66,6 @@ def test_a_share_of_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "random_pose", lambda world, rng: Pose(1.0, 0.0, math.pi))
     towers: Any = Towers()
     language: Any = Language()
-    found = understanding(towers, language, Preprocess(clip_normalised(96, "squash")), ROOM, range(5, 6))
+    found = evaluate_towers(towers, language, Preprocess(clip_normalised(96, "squash")), ROOM, range(5, 6))
     assert (found.seen, found.imagined, found.bearing_error_rad, found.kind_right) == (None, 1.0, None, None)
     assert "said to be in view (none) of those that are, 1.00 of the others" in str(found)

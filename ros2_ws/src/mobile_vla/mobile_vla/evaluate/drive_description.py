@@ -22,7 +22,7 @@ def is_untrained(drive: RecordedDrive, facts: Mapping[str, Any]) -> bool:
     return "true" in (*reported, str(told).lower())
 
 
-def story(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
+def describe_drive(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[str]:
     """Sentences in the order a reader asks for them."""
     sentences = [_summary(drive)]
     if is_untrained(drive, facts):
