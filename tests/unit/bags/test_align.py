@@ -52,7 +52,7 @@ def test_no_commands_at_all() -> None:
     assert [sample.command for sample in run([frame(0), frame(100)])] == [None, None]
 
 
-def test_waiting_frames_do_not_pile_up() -> None:
+def test_waiting_frames_are_bounded() -> None:
     """Without commands a frame is given up soon, so that memory does not grow with the bag."""
     taken = 0
 
@@ -68,7 +68,7 @@ def test_waiting_frames_do_not_pile_up() -> None:
         assert taken - given < 10
 
 
-def test_context_is_what_held_at_the_frame() -> None:
+def test_context_is_the_latest_at_the_frame() -> None:
     events = [
         BagInstruction(0, 0, "/i", "first"),
         frame(10),
@@ -78,7 +78,7 @@ def test_context_is_what_held_at_the_frame() -> None:
     assert [sample.instruction for sample in align(events)] == ["first", "second"]
 
 
-def test_clock_jump_back_starts_anew() -> None:
+def test_a_clock_jump_back_resets_the_alignment() -> None:
     events: list[Event] = [
         frame(5000),
         command(5010, 1.0),
@@ -93,7 +93,7 @@ def test_clock_jump_back_starts_anew() -> None:
     assert [s.command.linear_mps if s.command else None for s in samples] == [1.0, None, 2.0, 3.0]
 
 
-def test_what_was_sensed_goes_with_the_next_frame() -> None:
+def test_sensor_readings_go_with_the_next_frame() -> None:
     def sensed(log_ms: int) -> list[Event]:
         at = (log_ms * MS, log_ms * MS, "/s")
         return [BagScan(*at, [1.0], 0.0, 0.1, 0.1, 9.0), BagRange(*at, 1.0, 0.1, 9.0), BagOdometry(*at, *[0.0] * 6)]

@@ -12,14 +12,14 @@ from mobile_vla.errors import UserError
 ROOMY = (10**12, 0, 10**11)
 
 
-def test_a_place_that_is_well_stays_untouched(tmp_path: Path) -> None:
+def test_a_valid_place_is_not_changed(tmp_path: Path) -> None:
     refuse_bag_place(tmp_path / "not" / "there" / "yet", lambda place: ROOMY, least_free_mb=256)
     assert list(tmp_path.iterdir()) == []
     assert free_bytes(tmp_path / "not" / "there") > 0
 
 
 @pytest.mark.parametrize("bag", ["/proc/x", "/proc/1/x", "/proc/not/there/x"])
-def test_what_is_on_no_disk(bag: str) -> None:
+def test_places_without_a_disk_are_refused(bag: str) -> None:
     with pytest.raises(UserError, match=rf"{bag} cannot be made: /proc\S* is on no disk; choose another place"):
         refuse_bag_place(Path(bag))
 

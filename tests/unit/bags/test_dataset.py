@@ -50,7 +50,7 @@ def test_splits_are_by_episode_and_repeatable(built: Manifest) -> None:
     assert any([entry.split for entry in one] != splits for one in other)
 
 
-def test_the_manifest_survives_the_disk(built: Manifest) -> None:
+def test_the_manifest_round_trips(built: Manifest) -> None:
     loaded = load_manifest(built.folder)
     assert loaded == built
     assert loaded.statistics["actions"]["linear"]["mean"] == pytest.approx(0.2)
@@ -72,7 +72,7 @@ def test_pictures_can_be_scaled(tmp_path: Path, messages: Messages) -> None:
     assert next(manifest.read(manifest.episodes[0]).frames()).shape == (24, 32, 3)
 
 
-def test_nothing_usable_is_said(tmp_path: Path, messages: Messages) -> None:
+def test_a_recording_without_usable_frames_is_reported(tmp_path: Path, messages: Messages) -> None:
     bag = drive(tmp_path / "bag", messages)
     with pytest.raises(UserError, match="60 frames in episodes that are too short"):
         build([bag], tmp_path / "set", SMALL._replace(least_frames=500))
@@ -80,7 +80,7 @@ def test_nothing_usable_is_said(tmp_path: Path, messages: Messages) -> None:
         build([bag], bag, SMALL)
 
 
-def test_a_sound_set_has_no_errors(built: Manifest) -> None:
+def test_an_intact_data_set_has_no_errors(built: Manifest) -> None:
     assert [finding for finding in check(built) if finding.level == "error"] == []
 
 
@@ -93,7 +93,7 @@ def test_a_stuck_camera_is_found(tmp_path: Path, messages: Messages) -> None:
 
 
 @pytest.mark.parametrize(("shares", "missing"), [({"val_share": 0.0}, "val"), ({}, "val")])
-def test_a_set_that_training_refuses_is_not_usable(
+def test_a_data_set_without_a_split_is_not_usable(
     tmp_path: Path, messages: Messages, capsys: pytest.CaptureFixture[str], shares: dict[str, float], missing: str
 ) -> None:
     bags = [drive(tmp_path / f"bag{number}", messages, number) for number in range(3 if shares else 1)]
@@ -113,7 +113,7 @@ def test_the_same_recording_in_two_splits_is_a_leak(tmp_path: Path, messages: Me
     assert ("warning", "leak") in what  # the same pictures
 
 
-def test_one_sided_turning_and_constant_commands_are_said(tmp_path: Path, messages: Messages) -> None:
+def test_one_sided_turning_and_constant_commands_are_reported(tmp_path: Path, messages: Messages) -> None:
     manifest = build([drive(tmp_path / "bag", messages)], tmp_path / "set", SMALL)
     for entry in manifest.episodes:
         episode = manifest.read(entry)

@@ -183,9 +183,7 @@ def test_topics_whose_qos_reads_otherwise_in_the_metadata_are_not_lost(
     ],
     ids=["deep", "open", "colons", "many", "alias", "large"],
 )
-def test_a_metadata_file_that_would_not_end_is_not_used(
-    tmp_path: Path, messages: Messages, text: str, sentence: str
-) -> None:
+def test_an_expanding_metadata_file_is_not_used(tmp_path: Path, messages: Messages, text: str, sentence: str) -> None:
     folder = write_folder(tmp_path / "bag", drive_topics(messages))
     file = folder / "metadata.yaml"
     file.write_text(file.read_text() + text)
@@ -265,7 +263,7 @@ def change(file: Path, *scripts: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["bag_0.mcap", "bag_0.db3", "bag_0.mcap.zstd", "metadata.yaml"])
-def test_a_git_lfs_pointer_is_called_one(tmp_path: Path, messages: Messages, name: str) -> None:
+def test_a_git_lfs_pointer_is_named(tmp_path: Path, messages: Messages, name: str) -> None:
     folder = write_folder(tmp_path / "bag", drive_topics(messages))
     (folder / name).write_bytes(LFS_POINTER)
     with pytest.raises(UserError, match=rf"{name} is a Git LFS pointer, not the file of 12\.3 MB .*git lfs pull"):
@@ -341,7 +339,7 @@ def test_a_file_compressed_as_a_whole(tmp_path: Path, messages: Messages) -> Non
         BagReader(folder)
 
 
-def test_what_is_no_bag_at_all(tmp_path: Path) -> None:
+def test_anything_but_a_bag_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty_dir").mkdir()
     (tmp_path / "empty_dir" / ".gitkeep").touch()
     with pytest.raises(UserError, match=r"empty_dir is not a bag: the folder holds no \.mcap or \.db3 file"):
@@ -410,7 +408,7 @@ READ = {
 
 
 @pytest.mark.parametrize("name", READ)
-def test_bags_of_others_are_read(name: str) -> None:
+def test_third_party_bags_are_read(name: str) -> None:
     count, lost = READ[name]
     with BagReader(shared_data("bags") / name) as reader:
         assert reader.damage is None
@@ -424,12 +422,12 @@ def test_bags_of_others_are_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_bags_of_others_are_refused_in_a_sentence(name: str) -> None:
+def test_unreadable_third_party_bags_are_refused(name: str) -> None:
     with pytest.raises(UserError, match=REFUSED[name]):
         BagReader(shared_data("bags") / name)
 
 
-def test_no_shared_bag_is_forgotten() -> None:
+def test_every_shared_bag_is_tested() -> None:
     root = find_shared_data("bags")
     if root is None:
         shared_data("bags")

@@ -106,7 +106,7 @@ def test_what_cannot_be_decoded_is_not_published(tmp_path: Path, messages: Messa
             assert dict(playback.undecodable.skipped) == {"/instruction": 1}
 
 
-def test_a_bag_of_nothing_but_damage_is_one_sentence(tmp_path: Path) -> None:
+def test_a_bag_without_a_readable_message_is_an_error(tmp_path: Path) -> None:
     with BagWriter(tmp_path / "bag") as bag:
         bag.add_topic("/instruction", "std_msgs/msg/String")
         bag.write("/instruction", START_NS, b"")

@@ -70,7 +70,7 @@ def test_a_stuck_disk_drops_and_counts(tmp_path: Path, messages: Messages, monke
         assert bag.message_count == 30 - dropped
 
 
-def test_it_stops_while_there_is_room_to_end_properly(tmp_path: Path, messages: Messages) -> None:
+def test_it_stops_before_the_disk_is_full(tmp_path: Path, messages: Messages) -> None:
     free = [10**12]
     recorder = Recorder(config(tmp_path, min_free_mb=100), free_bytes=lambda folder: free[0], steady_s=lambda: 0.0)
     recorder.announce("/text", TYPE, Qos())
@@ -212,7 +212,7 @@ def test_a_disk_that_runs_full_during_a_save_keeps_what_it_has(
     recorder.finish()
 
 
-def test_a_save_ends_while_there_is_room_to_end_properly(tmp_path: Path, messages: Messages) -> None:
+def test_a_save_stops_before_the_disk_is_full(tmp_path: Path, messages: Messages) -> None:
     ring = SavingRing(Ring(100 * S, 10**9), least_bytes=0)
     for second in range(10):
         ring.add(raw(second, size=10_000_000))
@@ -245,7 +245,7 @@ def test_a_refused_save_keeps_everything_in_the_ring(
     assert numbers(tmp_path / "disk" / "bag") == [1, 2]
 
 
-def test_an_empty_ring_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_saving_an_empty_ring_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = ring_recorder(tmp_path, monkeypatch)
     assert recorder.save() == (False, "the ring buffer is empty, so there is nothing to save")
     recorder.finish()
@@ -295,7 +295,7 @@ def test_ring_is_bounded_in_bytes() -> None:
     assert [message.log_ns // S for message in ring.take()] == list(range(90, 100))
 
 
-def test_ring_keeps_what_still_holds() -> None:
+def test_ring_keeps_latched_messages() -> None:
     ring = Ring(5 * S, 10**9, latched=["/instruction"])
     ring.add(raw(0, "/instruction"))
     ring.add(raw(1, "/instruction", size=11))
@@ -305,7 +305,7 @@ def test_ring_keeps_what_still_holds() -> None:
     assert (first.topic, first.log_ns // S, len(first.data)) == ("/instruction", 24, 11)
 
 
-def test_ring_starts_anew_when_the_clock_is_set_back() -> None:
+def test_ring_restarts_when_the_clock_is_set_back() -> None:
     ring = Ring(5 * S, 10**9)
     ring.add(raw(100))
     ring.add(raw(1))

@@ -84,7 +84,7 @@ def test_mcap_file_is_complete_and_carries_definitions(drive: Path) -> None:
         assert len(list(reader.iter_messages())) == 41
 
 
-def test_the_name_appears_only_when_complete(tmp_path: Path, messages: Messages) -> None:
+def test_the_folder_gets_its_name_when_complete(tmp_path: Path, messages: Messages) -> None:
     bag = BagWriter(tmp_path / "bag")
     bag.add_topic("/cmd_vel", "geometry_msgs/msg/Twist")
     bag.write("/cmd_vel", START_NS, messages.command(0.1, 0.0))
@@ -94,7 +94,7 @@ def test_the_name_appears_only_when_complete(tmp_path: Path, messages: Messages)
     assert sorted(path.name for path in (tmp_path / "bag").iterdir()) == ["bag_0.mcap", "metadata.yaml"]
 
 
-def test_an_exception_leaves_nothing(tmp_path: Path) -> None:
+def test_an_exception_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="stop"), BagWriter(tmp_path / "bag"):
         raise RuntimeError("stop")
     assert list(tmp_path.iterdir()) == []
@@ -158,7 +158,7 @@ def test_definition_of_an_installed_package_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fail_after", [2, 3, 4, 5, 9])
-def test_full_disk_leaves_a_sound_bag(
+def test_a_full_disk_leaves_a_readable_bag(
     tmp_path: Path, messages: Messages, monkeypatch: pytest.MonkeyPatch, fail_after: int
 ) -> None:
     """The device refuses in the middle of a write; what was on the disk before opens with the ordinary tools."""

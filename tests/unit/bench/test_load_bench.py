@@ -57,7 +57,7 @@ def test_quick_tries_the_promised_limits_only(attempts, tmp_path: Path) -> None:
     assert report.all_met  # a tiny file is held to no target
 
 
-def test_a_death_at_the_promised_limit_is_a_target_missed(attempts, tmp_path: Path, monkeypatch) -> None:
+def test_failing_at_the_promised_limit_misses_the_target(attempts, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(ALIVE_ABOVE, "load", 5.0)
     report = bench_load(Plan("full", None, tmp_path, naive=False, quick=True), lambda text: None)
     unmet = {metric.name for metric in report.metrics if metric.met is False}

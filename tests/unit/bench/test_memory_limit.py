@@ -19,18 +19,18 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return str(request.param)
 
 
-def test_what_fits_lives_and_reports(kind: str) -> None:
+def test_a_command_that_fits_the_limit_reports(kind: str) -> None:
     outcome = run_limited([sys.executable, "-c", EAT, str(20 * MB)], 200 * MB, 0, 30)
     assert outcome.survived
     assert outcome.report == {"size": 20 * MB}
 
 
-def test_what_does_not_fit_dies(kind: str) -> None:
+def test_a_command_beyond_the_limit_is_killed(kind: str) -> None:
     outcome = run_limited([sys.executable, "-c", EAT, str(400 * MB)], 200 * MB, 0, 30)
     assert not outcome.survived
     assert "killed for memory" in outcome.reason or "MemoryError" in outcome.reason
 
 
-def test_what_hangs_is_given_up() -> None:
+def test_a_hanging_command_times_out() -> None:
     outcome = run_limited([sys.executable, "-c", "import time; time.sleep(60)"], 200 * MB, 0, 0.5)
     assert outcome.reason == "not finished after 0 s"

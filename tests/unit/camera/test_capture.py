@@ -33,7 +33,7 @@ def test_missing_device_passes_the_check(fake_time: Any):
     V4l2Source(CameraConfig(source="/dev/video77"), fake_time.clock).check()  # it may be plugged in later
 
 
-def test_forbidden_device_says_the_group(fake_time: Any, monkeypatch: pytest.MonkeyPatch):
+def test_a_device_without_permission_names_its_group(fake_time: Any, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(SourceLost, match="usermod -aG video"):
         V4l2Source(CameraConfig(source=DEVICE), fake_time.clock).open()
@@ -118,7 +118,7 @@ def test_pipeline_without_gstreamer_says_so(fake_time: Any):
         source.check()
 
 
-def test_this_opencv_is_asked_by_default(fake_time: Any):
+def test_gstreamer_support_is_read_from_opencv(fake_time: Any):
     source = GStreamerSource(PIPELINE, fake_time.clock)
     if any("GStreamer" in line and "YES" in line for line in cv2.getBuildInformation().splitlines()):
         source.check()

@@ -144,7 +144,7 @@ def test_a_pixel_is_never_read_farther_than_it_is(row: int, column: int, depth: 
     assert one.ranges[beam] <= math.hypot(x, y) + 1e-5
 
 
-def test_nothing_measured_is_never_clear() -> None:
+def test_unmeasured_directions_are_never_clear() -> None:
     for value in (np.nan, 0.0):
         scene = np.full((LEVEL.height, LEVEL.width), NOTHING)
         scene[:, 20:44] = value
@@ -200,7 +200,7 @@ def test_infinity_is_far_and_farther_than_asked_is_clear() -> None:
     assert np.isposinf(Scanned(metres(np.full((48, 64), 3.1)), range_max_m=3.0).ranges).all()
 
 
-def test_the_sides_of_a_tilted_picture_claim_no_more_than_they_see() -> None:
+def test_the_sides_of_a_tilted_picture_are_limited_to_their_range() -> None:
     camera = Camera(pitch_deg=20.0)
     one = Scanned(metres(np.full((48, 64), np.inf)), camera)
     assert np.isnan(one.ranges[[0, -1]]).all()
@@ -283,7 +283,7 @@ K = LEVEL.intrinsics.k
         (GOOD, LEVEL.intrinsics._replace(k=(*K[:2], 900.0, *K[3:])), "intrinsics", r"centre at \(900, 23.5\), outside"),
     ],
 )
-def test_what_proves_nothing_is_refused_with_a_sentence(
+def test_unusable_pictures_are_refused(
     picture: DepthPicture, intrinsics: Intrinsics | None, code: str, sentence: str
 ) -> None:
     scan = DepthScan(config())
@@ -315,7 +315,9 @@ def test_another_form_mid_stream_is_refused_until_the_first_is_back(camera: Came
         (LEVEL, {"beams": 200}, "200 beams are too many for 64 columns .* lower beams to about 21"),
     ],
 )
-def test_a_mount_that_cannot_guard_is_refused(camera: Camera, values: dict[str, Any], sentence: str) -> None:
+def test_a_mount_that_leaves_low_obstacles_unseen_is_refused(
+    camera: Camera, values: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(DepthError, match=sentence):
         Scanned(metres(np.full((48, 64), 1.0)), camera, **values)
 

@@ -107,7 +107,7 @@ def test_numbers_convert_only_to_as_many_channels():
 
 
 @pytest.mark.parametrize("sensor", SENSORS)
-def test_nothing_becomes_a_sensor_format(sensor: str):
+def test_sensor_formats_are_never_a_target(sensor: str):
     with pytest.raises(ImageError, match="cannot be converted to the sensor format"):
         convert(plain("bgr8"), "bgr8", sensor)
 

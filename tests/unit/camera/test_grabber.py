@@ -93,7 +93,7 @@ def test_no_event_after_stop(scripted: Any, make_frame: Any):
     assert not watched.events.acquire(blocking=False)
 
 
-def test_stop_says_when_a_read_hangs(scripted: Any, make_frame: Any):
+def test_stop_reports_a_hanging_read(scripted: Any, make_frame: Any):
     release = threading.Event()
     source = scripted([])
     source.read = lambda: release.wait(5) and make_frame(1)

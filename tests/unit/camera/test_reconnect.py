@@ -68,7 +68,7 @@ def test_damaged_frames_alone_are_not_running(scripted: Any, fake_time: Any):
     assert reader.state.phase == WAITING
 
 
-def test_end_is_said_and_stays_said(scripted: Any, fake_time: Any, make_frame: Any):
+def test_the_end_of_the_source_is_final(scripted: Any, fake_time: Any, make_frame: Any):
     source = scripted([make_frame(1), EndOfSource("all 1 images were shown")], live=False)
     reader = Reconnecting(source, CONFIG, fake_time.clock)
     reader.read()
@@ -78,7 +78,7 @@ def test_end_is_said_and_stays_said(scripted: Any, fake_time: Any, make_frame: A
     assert (reader.state.phase, reader.state.reason) == (ENDED, "all 1 images were shown")
 
 
-def test_every_loss_closes_the_source(scripted: Any, fake_time: Any, make_frame: Any):
+def test_a_lost_source_is_closed(scripted: Any, fake_time: Any, make_frame: Any):
     source = scripted([SourceLost("gone"), make_frame(1)])
     reader = Reconnecting(source, CONFIG, fake_time.clock)
     reader.read()

@@ -98,7 +98,7 @@ def assert_newest(levels: list[int]):
     assert levels == pytest.approx(LEVELS[-len(levels) :], abs=2)
 
 
-def test_reads_every_picture_then_says_it_was_hung_up(server: str, fake_time: Any):
+def test_reads_every_frame_until_the_server_hangs_up(server: str, fake_time: Any):
     source = source_of(f"{server}/live", fake_time)
     source.open()
     levels, loss = read_until_lost(source)
@@ -126,7 +126,7 @@ def test_frames_beyond_the_rate_are_dropped_without_being_converted(
     assert 10 <= len(frames) <= 13
 
 
-def test_silence_is_given_up_after_stall_s(server: str, fake_time: Any):
+def test_a_silent_stream_times_out_after_stall_s(server: str, fake_time: Any):
     source = source_of(f"{server}/silent", fake_time, stall_s=0.3)
     source.open()
     levels, loss = read_until_lost(source)
@@ -145,7 +145,7 @@ def test_an_answer_that_is_no_video(server: str, fake_time: Any):
         source_of(f"{server}/text", fake_time).open()
 
 
-def test_nobody_listens(fake_time: Any):
+def test_a_closed_port_is_reported(fake_time: Any):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     for scheme in ("http", "rtsp"):

@@ -120,7 +120,7 @@ def test_a_missing_shard(state, tmp_path: Path) -> None:
         open_source(index)
 
 
-def test_a_promise_the_shards_do_not_keep(state, tmp_path: Path) -> None:
+def test_an_index_that_contradicts_its_shards_is_refused(state, tmp_path: Path) -> None:
     index = shard(state, tmp_path, **{"rnn.weight_ih_l9": "model-00001-of-00002.safetensors"})
     with pytest.raises(SourceError, match=r"promises rnn.weight_ih_l9 in model-00001"):
         open_source(index)

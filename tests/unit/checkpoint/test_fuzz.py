@@ -80,7 +80,7 @@ def in_time() -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def test_what_never_ends_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hang_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(globals(), "LONGEST_S", 0.05)
     with pytest.raises(pytest.fail.Exception, match="one file took more than"), in_time():
         while True:
@@ -267,7 +267,7 @@ def endless() -> list[object]:
         ({"bytes": bytearray(b"x")}, "wants to run"),
     ],
 )
-def test_leftovers_are_not_followed(tmp_path: Path, entries: dict, sentence: str) -> None:
+def test_extra_entries_of_a_training_file_are_not_followed(tmp_path: Path, entries: dict, sentence: str) -> None:
     from mobile_vla.engine.report import inspect
 
     path = tmp_path / "p.pth"

@@ -97,12 +97,12 @@ def test_disagreement_names_both_tensors(case: str, shapes: dict[str, tuple[int,
         infer_layout({**shapes, **changes})
 
 
-def test_a_hole_in_a_tower_is_named(shapes: dict[str, tuple[int, ...]]) -> None:
+def test_a_missing_layer_is_named(shapes: dict[str, tuple[int, ...]]) -> None:
     holed = {name: shape for name, shape in shapes.items() if ".encoder.layers.1." not in name}
     with pytest.raises(LayoutError, match=r"layers.1 is missing although"):
         infer_layout(holed)
 
 
-def test_something_else_entirely_is_refused() -> None:
+def test_an_unrelated_file_is_refused() -> None:
     with pytest.raises(LayoutError, match="is this the policy's file"):
         infer_layout({"conv1.weight": (64, 3, 7, 7)})

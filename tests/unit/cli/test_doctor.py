@@ -13,7 +13,7 @@ from mobile_vla.device.checks import CheckStatus
 from mobile_vla_cli import doctor, main
 
 
-def test_says_yes_here(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reports_a_working_machine(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     subjects = {finding["subject"] for finding in report["findings"]}
@@ -36,7 +36,7 @@ def test_a_robot_that_is_not_there_is_named() -> None:
     assert "sim" in finding.text
 
 
-def test_a_broken_configuration_folder_makes_it_say_no(
+def test_a_broken_configuration_folder_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MOBILE_VLA_CONFIG", str(tmp_path))

@@ -80,7 +80,7 @@ def test_a_folder_and_a_name_that_is_too_long_are_refused(bag: Path) -> None:
     check_outputs(args_of(bag, html=OutputInNewFolder(bag / "no" / "x")))
 
 
-def test_the_screen_is_not_a_file() -> None:
+def test_standard_output_is_no_output_file() -> None:
     assert output_or_screen("-") == "-"
     assert not isinstance(output_or_screen("-"), Path)
     assert isinstance(output_or_screen("x.json"), OutputFile)
@@ -97,7 +97,7 @@ def test_eval_writes_no_file_of_its_own_checkpoint(bag: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("flag", ["--html", "--json"])
-def test_eval_leaves_the_bag_and_pipes_alone(bag: Path, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eval_does_not_overwrite_the_bag_or_a_pipe(bag: Path, flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo(bag.parent / "pipe")
     for path in (bag / "good.mcap", bag / "metadata.yaml", bag.parent / "pipe"):
         assert main(["eval", str(bag), flag, str(path)]) == 2

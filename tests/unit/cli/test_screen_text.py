@@ -25,11 +25,11 @@ def test_control_characters_are_written_out() -> None:
 
 
 @given(st.text(max_size=50))
-def test_no_text_fails_or_controls_the_terminal(text: str) -> None:
+def test_any_text_is_printable(text: str) -> None:
     assert all(character.isprintable() or character in "\n\t" for character in printed(text))
 
 
-def test_a_message_is_one_line() -> None:
+def test_a_message_is_shortened_to_one_line() -> None:
     assert message("unknown name 'a\nb\t\x1b\u2028c'") == "unknown name 'a\\nb\\t\\x1b\\u2028c'"
 
 

@@ -52,7 +52,7 @@ def test_every_tensor_is_the_rounded_original(made: Path, converted: Path, dtype
 
 
 @pytest.mark.parametrize("dtype", [*DTYPES, "int8"])
-def test_a_converted_file_proves_itself(converted: Path, dtype: str) -> None:
+def test_a_converted_file_passes_its_probe(converted: Path, dtype: str) -> None:
     result = verified(converted / f"{dtype}.safetensors")
     assert result["sha256"] == "equal to the card's"
     assert result["probe"] == "as recorded"
@@ -72,7 +72,7 @@ def test_a_converted_file_can_be_converted_again(converted: Path, tmp_path: Path
     assert 0.01 < verified(tmp_path / "p.safetensors")["probe_deviation"] < 0.1
 
 
-def test_the_card_comes_along(made: Path, converted: Path) -> None:
+def test_the_card_is_converted_too(made: Path, converted: Path) -> None:
     card = load_card(card_path(converted / "bf16.safetensors"))
     original = load_card(card_path(made / "reconstructed.pth"))
     assert card.weights_sha256 == sha256_of((converted / "bf16.safetensors",))
@@ -158,7 +158,7 @@ def test_a_card_written_by_hand_is_not_overwritten(made: Path, tmp_path: Path) -
     assert load_card(card).weights_sha256
 
 
-def test_a_result_that_is_not_the_source_never_gets_its_name(made: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_conversion_that_fails_its_probe_is_not_published(made: Path, tmp_path: Path, monkeypatch) -> None:
     def forgetful(name: str, tensor: torch.Tensor, path: Path) -> None:
         if name.startswith("rnn.") and "as bf16" in name:
             tensor.zero_()
@@ -186,7 +186,7 @@ def test_too_large_for_fp16_is_named(state, checkpoint, tmp_path: Path) -> None:
     ("destination", "sentence"),
     [("p.pth", "must end in .safetensors"), ("taken.safetensors", "exists; remove it"), ("source", "must end in")],
 )
-def test_destinations_that_would_be_regretted(made: Path, tmp_path: Path, destination: str, sentence: str) -> None:
+def test_unsafe_destinations_are_refused(made: Path, tmp_path: Path, destination: str, sentence: str) -> None:
     (tmp_path / "taken.safetensors").touch()
     with pytest.raises(UserError, match=sentence):
         convert(Job(made / "reconstructed.pth", tmp_path / destination, "bf16"))
@@ -251,14 +251,16 @@ def test_weights_of_another_seed_fail_the_probe(converted: Path, state, checkpoi
     ("columns", "what"),
     [(slice(None), "ignores its picture"), (slice(0, 64), "ignores its instruction")],  # kosmos_text comes first
 )
-def test_the_canary_dies_of_a_policy_that_does_not_look_or_listen(state, checkpoint, columns: slice, what: str) -> None:
+def test_the_canary_fails_for_a_policy_that_ignores_image_or_instruction(
+    state, checkpoint, columns: slice, what: str
+) -> None:
     fusion = state["feature_fusion.weight"].clone()
     fusion[:, columns] = 0
     with pytest.raises(ProbeError, match=what):
         check_canary(policy_of(checkpoint({**state, "feature_fusion.weight": fusion})), "p")
 
 
-def test_a_card_without_a_probe_is_not_proof(made: Path) -> None:
+def test_a_card_without_a_probe_proves_nothing(made: Path) -> None:
     policy = policy_of(made / "documented.safetensors")
     assert check_probe(policy, policy.card, "fp32") is None
 
@@ -277,7 +279,7 @@ def test_diff_names_what_changed(made: Path, state, checkpoint) -> None:
     assert compare(made / "documented.safetensors", made / "documented.safetensors").same
 
 
-def test_the_average_beside_the_weights_is_converted_on_request(made: Path, state, tmp_path: Path, capsys) -> None:
+def test_ema_weights_are_converted_on_request(made: Path, state, tmp_path: Path, capsys) -> None:
     path = tmp_path / "two.pth"
     average = {name: tensor * 0.9 for name, tensor in state.items()}
     torch.save({"model_state_dict": state, "ema_state_dict": average}, path)

@@ -55,7 +55,7 @@ def test_tanh_comes_from_the_card(made: Path) -> None:
 
 
 @pytest.mark.parametrize(("dtype", "word"), [(torch.bfloat16, "bf16"), (torch.float32, "fp32")])
-def test_a_cast_reaches_every_parameter_and_buffer(made: Path, dtype: torch.dtype, word: str) -> None:
+def test_every_parameter_and_buffer_is_cast(made: Path, dtype: torch.dtype, word: str) -> None:
     loaded = load(made / "documented.safetensors", dtype=dtype)
     floating = [t for t in [*loaded.model.parameters(), *loaded.model.buffers()] if t.dtype.is_floating_point]
     assert {tensor.dtype for tensor in floating} == {dtype}

@@ -37,7 +37,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[InferenceConfig]:
     return configs
 
 
-def test_whoever_opens_a_policy_asks_the_registry(opened: list[InferenceConfig]) -> None:
+def test_policies_are_opened_through_the_registry(opened: list[InferenceConfig]) -> None:
     from mobile_vla_nodes.inference import _checked_policy
 
     open_policy(TINY)

@@ -24,7 +24,7 @@ def policy(loaded) -> StreamingPolicy:
     return policy_of(loaded, 1)
 
 
-def test_the_window_forgets_the_oldest() -> None:
+def test_the_window_drops_the_oldest_row() -> None:
     window = Window(3)
     for value in range(5):
         rows = window.push(torch.full((1, 2), float(value)))
@@ -80,7 +80,7 @@ def test_rows_are_the_fused_features(policy: StreamingPolicy, loaded) -> None:
 
 
 @pytest.mark.parametrize("at_once", [2, 5, 16])
-def test_frames_handed_over_together_equal_single_steps(policy: StreamingPolicy, at_once: int) -> None:
+def test_batched_frames_equal_single_steps(policy: StreamingPolicy, at_once: int) -> None:
     """From an empty window, over the moment it fills, and on."""
     pictures = frames(9, 21)
     streamed = [policy.step(picture, TEXT).action for picture in pictures]
@@ -93,14 +93,14 @@ def test_frames_handed_over_together_equal_single_steps(policy: StreamingPolicy,
     assert_same(together, streamed)
 
 
-def test_one_frame_handed_over_is_a_step(policy: StreamingPolicy) -> None:
+def test_a_batch_of_one_equals_a_step(policy: StreamingPolicy) -> None:
     picture = frames(10, 1)[0]
     single = policy.step(picture, TEXT).action
     policy.reset()
     assert_same(policy.steps([policy.prepare(picture)], TEXT)[0].action, single)
 
 
-def test_older_frames_than_the_window_leave_no_trace(policy: StreamingPolicy, loaded) -> None:
+def test_frames_older_than_the_window_have_no_effect(policy: StreamingPolicy, loaded) -> None:
     window = loaded.card.window
     first, second, common = frames(5, 3), frames(6, 3), frames(7, window)
     ends = []
@@ -111,7 +111,7 @@ def test_older_frames_than_the_window_leave_no_trace(policy: StreamingPolicy, lo
     assert differ(ends[0][-2], ends[1][-2])
 
 
-def test_reset_forgets(policy: StreamingPolicy) -> None:
+def test_reset_clears_the_window(policy: StreamingPolicy) -> None:
     picture = frames(8, 2)
     fresh = policy.raw(picture[0], TEXT)
     policy.raw(picture[1], TEXT)

@@ -74,7 +74,7 @@ def run(bag: Path, *policies: Any, options: Options = NONE, **more: Any) -> Any:
     return evaluate([bag], named, ControllerConfig(), options, Selection(), **more)
 
 
-def test_frames_of_one_episode_go_together(tmp_path: Path, messages: Messages) -> None:
+def test_frames_of_one_episode_are_batched(tmp_path: Path, messages: Messages) -> None:
     policy = Ahead()
     evaluation = run(write(tmp_path / "bag", messages, grey(11), {0: "red", 6: "blue"}), policy)
     assert policy.together == [
@@ -88,7 +88,7 @@ def test_frames_of_one_episode_go_together(tmp_path: Path, messages: Messages) -
     np.testing.assert_allclose(np.frombuffer(evaluation.columns.predicted[0][0]), 0.3 * np.arange(11) / 255)
 
 
-def test_a_lost_frame_is_not_handed_over_but_counts(tmp_path: Path, messages: Messages) -> None:
+def test_a_lost_frame_is_counted_and_not_batched(tmp_path: Path, messages: Messages) -> None:
     policy = Ahead(3)
     options = Options(drop=0.5, seed=1)
     evaluation = run(write(tmp_path / "bag", messages, grey(60), {0: "go"}), policy, options=options)
@@ -99,7 +99,7 @@ def test_a_lost_frame_is_not_handed_over_but_counts(tmp_path: Path, messages: Me
     np.testing.assert_allclose(np.frombuffer(evaluation.columns.predicted[0][0]), 0.3 * held / 255)
 
 
-def test_frames_that_do_not_count_are_not_even_decoded(
+def test_frames_that_do_not_count_are_not_decoded(
     tmp_path: Path, messages: Messages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[int] = []

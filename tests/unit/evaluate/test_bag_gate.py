@@ -146,14 +146,14 @@ def test_the_range_guard_slows_and_stops_as_on_the_robot(
     assert f"The range guard held ahead back in {evaluation.columns.guarded[0]} of 80 frames." in evaluation.notes
 
 
-def test_a_scanner_that_falls_silent_stops_the_robot(tmp_path: Path, messages: Messages) -> None:
+def test_a_scan_timeout_stops_the_robot(tmp_path: Path, messages: Messages) -> None:
     bag = write(tmp_path / "bag", messages, ahead_m=lambda t: CLEAR_M if t < 3.0 else None)
     speeds = forward(run(bag, SCANNING))
     assert between(speeds, 2.0, 3.0).min() == pytest.approx(FULL_MPS)
     np.testing.assert_array_equal(between(speeds, 4.2, 8.0), 0.0)
 
 
-def test_a_robot_without_that_sensor_does_not_hear_it(tmp_path: Path, messages: Messages) -> None:
+def test_sensors_that_the_robot_lacks_are_ignored(tmp_path: Path, messages: Messages) -> None:
     bag = write(tmp_path / "bag", messages, ahead_m=lambda t: STOP_M)
     assert between(forward(run(bag, ControllerConfig())), 2.0, 8.0).min() == pytest.approx(FULL_MPS)
     assert forward(run(bag, SCANNING)).max() == 0.0
@@ -185,7 +185,7 @@ def test_two_scanners_matter_only_where_one_is_read(tmp_path: Path, messages: Me
     assert between(forward(run(bag, SCANNING, {"scan": "/scan"})), 2.0, 8.0).min() == pytest.approx(FULL_MPS)
 
 
-def test_odometry_that_falls_silent_stops_a_robot_that_needs_it(tmp_path: Path, messages: Messages) -> None:
+def test_an_odometry_timeout_stops_a_robot_that_requires_odometry(tmp_path: Path, messages: Messages) -> None:
     controller = with_values(ControllerConfig(), {"require.odometry": True})
     bag = write(tmp_path / "bag", messages)
     assert forward(run(bag, controller)).max() == pytest.approx(FULL_MPS)  # the topic is empty: not recorded

@@ -101,7 +101,7 @@ def test_a_bag_that_begins_late_or_was_armed_in_another_time_is_shown_whole(
     assert not any("left out" in sentence for sentence in summary.sentences)
 
 
-def test_the_story_says_what_happened(known_drive: Path, tmp_path: Path) -> None:
+def test_the_description_says_what_happened(known_drive: Path, tmp_path: Path) -> None:
     told = write_demo_report(known_drive, tmp_path, {"restarts": {"camera": 2}}).sentences
     assert told[0] == 'In 4.1 s the robot drove 1.00 m and turned 0 degrees in all. It was told "go to the <red> cone".'
     assert "UNTRAINED" in told[1]
@@ -112,7 +112,7 @@ def test_the_story_says_what_happened(known_drive: Path, tmp_path: Path) -> None
     assert "camera was started again 2 times." in told
 
 
-def test_what_came_of_every_instruction_replaces_the_end(known_drive: Path, tmp_path: Path) -> None:
+def test_task_results_replace_the_final_distance(known_drive: Path, tmp_path: Path) -> None:
     tasks = [{"sentence": "Told A: arrived.", "arrived": True}, {"sentence": "Told B: <not>.", "arrived": False}]
     summary = write_demo_report(known_drive, tmp_path, {"tasks": tasks})
     assert summary.sentences.index("Told A: arrived.") + 1 == summary.sentences.index("Told B: <not>.")

@@ -373,7 +373,7 @@ def test_omni_compares_the_sideways_axis(tmp_path: Path, messages: Messages) -> 
     np.testing.assert_array_equal(np.frombuffer(evaluation.columns.recorded[1]), np.zeros(60))
 
 
-def test_work_done_ahead_keeps_order_and_hands_over_errors() -> None:
+def test_prefetching_keeps_order_and_raises_errors() -> None:
     def slow_when_even(number: int) -> int:
         time.sleep(0.002 * (number % 2 == 0))
         return number
@@ -390,7 +390,7 @@ def test_work_done_ahead_keeps_order_and_hands_over_errors() -> None:
         list(prefetched(broken(), abs))
 
 
-def test_work_is_done_a_bounded_number_of_items_ahead() -> None:
+def test_prefetching_is_bounded() -> None:
     taken: list[int] = []
     items = prefetched((taken.append(i) or i for i in range(1000)), abs, depth=5)
     next(items)

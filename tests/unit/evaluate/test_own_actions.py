@@ -77,7 +77,7 @@ def test_a_copy_of_the_policy_scores_what_the_policy_itself_scores(tmp_path: Pat
     assert not any("self reference" in note for note in evaluation.notes)
 
 
-def test_without_delay_what_is_lost_is_lost_to_the_gate(tmp_path: Path, messages: Messages) -> None:
+def test_without_delay_the_remaining_error_is_due_to_the_gate(tmp_path: Path, messages: Messages) -> None:
     bag = write(tmp_path / "bag", messages, late_frames=0, gate=lambda speed: float(np.clip(speed, -0.1, 0.1)))
     for axis in run(bag).results[0].axes:
         assert axis.itself is not None
@@ -86,7 +86,7 @@ def test_without_delay_what_is_lost_is_lost_to_the_gate(tmp_path: Path, messages
         assert axis.itself.r2_lost_to_gate > 0.1
 
 
-def test_another_policy_is_told_from_the_one_that_drove(tmp_path: Path, messages: Messages) -> None:
+def test_another_policy_scores_differently_from_the_driving_one(tmp_path: Path, messages: Messages) -> None:
     class Stubborn(Reader):
         def step(self, frame_rgb: np.ndarray, instruction: str) -> Any:
             return super().step(200 - frame_rgb, instruction)

@@ -71,7 +71,7 @@ def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None
     assert plots.ticks(low, high, 5) == pytest.approx(expected)
 
 
-def test_nothing_to_draw_is_said() -> None:
+def test_an_empty_plot_says_so() -> None:
     assert "No data" in plots.line_plot([], "x", "y")
     assert "No path" in plots.path_plot([])
 

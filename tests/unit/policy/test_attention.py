@@ -23,7 +23,7 @@ def features(loaded) -> torch.Tensor:
         return loaded.model.kosmos_model.image_to_text_projection(rows)[0]
 
 
-def test_the_installed_transformers_needs_no_help_or_gets_it(loaded) -> None:
+def test_the_installed_transformers_is_correct_or_patched(loaded) -> None:
     notes = ensure_correct_attention(loaded.model)
     reference = copy.deepcopy(loaded)
     reference.model.kosmos_model.image_to_text_projection.x_attn.config._attn_implementation = "eager"
@@ -44,7 +44,7 @@ def test_the_causal_defect_is_noticed_and_fixed(loaded) -> None:
     assert text.config._attn_implementation == "sdpa"
 
 
-def test_nan_is_no_reason_to_go_on(loaded) -> None:
+def test_nan_outputs_are_an_error(loaded) -> None:
     latents = loaded.model.kosmos_model.image_to_text_projection.latent_query
     latents.data = torch.full_like(latents, float("nan"))
     with pytest.raises(UserError, match="gives NaN for small inputs"):

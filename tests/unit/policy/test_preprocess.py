@@ -79,7 +79,7 @@ def test_torchvisions_processor_is_a_grey_level_away_at_most(shape: tuple[int, i
     assert np.abs(levels).max() <= allowed + 255 * ROUNDING
 
 
-def test_one_grey_level_would_be_seen() -> None:
+def test_the_comparison_detects_one_grey_level() -> None:
     """The tolerance above is far below one step of an 8-bit pixel."""
     assert 1 / 255 / max(MEAN_STD["clip"][1]) / 1000 > ROUNDING
 
@@ -158,7 +158,7 @@ def test_preparations_are_equal_where_the_cards_are() -> None:
 
 @pytest.mark.parametrize("shapes", [[(480, 640), (48, 64), (480, 640), (64, 48)], [(480, 640)] * 12])
 @pytest.mark.parametrize("threads", [1, 4])
-def test_a_frame_leaves_no_trace_in_another(shapes: list[tuple[int, int]], threads: int) -> None:
+def test_frames_do_not_affect_each_other(shapes: list[tuple[int, int]], threads: int) -> None:
     """Pillow's copy of a frame is kept and written over, by each thread its own."""
     pictures = [frame(*shape, seed) for seed, shape in enumerate(shapes)]
     tower = Preprocess(CROP)

@@ -23,7 +23,7 @@ print(CLIPModel.__name__)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("torchvision") is None, reason="no torchvision here, nothing to cure")
+@pytest.mark.skipif(find_spec("torchvision") is None, reason="no torchvision here, nothing to patch")
 def test_transformers_imports_whatever_torchvision_is_there() -> None:
     done = subprocess.run([sys.executable, "-c", TRY], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -127,7 +127,7 @@ def test_a_change_discards_the_step_under_way(bench: Bench, change: str) -> None
     assert bench.policy.steps[-1] == ("stop at the door" if change == "instruct" else "go to the ball")
 
 
-def test_no_instruction_no_action() -> None:
+def test_no_action_without_an_instruction() -> None:
     bench = Bench()
     bench.worker.start()
     bench.offer()
@@ -138,7 +138,7 @@ def test_no_instruction_no_action() -> None:
 
 
 @pytest.mark.parametrize(("age_s", "counter"), [(0.5, "too_old"), (-0.5, "unhealthy")])
-def test_frames_from_another_time_are_dropped(bench: Bench, age_s: float, counter: str) -> None:
+def test_stale_and_future_frames_are_dropped(bench: Bench, age_s: float, counter: str) -> None:
     bench.offer(age_s)
     bench.until(lambda: getattr(bench.counters, counter) == 1)
     assert bench.policy.steps == []

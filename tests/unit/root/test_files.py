@@ -56,7 +56,9 @@ def test_bytes_and_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit, GeneratorExit])
 @pytest.mark.parametrize("writer", [replacing, atomic_binary, atomic_text, replacing_folder])
-def test_whatever_ends_the_block_nothing_is_left(tmp_path: Path, writer: Writer, error: type[BaseException]) -> None:
+def test_no_temporary_file_is_left_after_an_exception(
+    tmp_path: Path, writer: Writer, error: type[BaseException]
+) -> None:
     with pytest.raises(error), writer(tmp_path / "new/folder/thing") as temporary:
         if isinstance(temporary, Path):
             (temporary / "inside").touch() if temporary.is_dir() else temporary.touch()
@@ -65,7 +67,7 @@ def test_whatever_ends_the_block_nothing_is_left(tmp_path: Path, writer: Writer,
 
 
 @pytest.mark.parametrize("writer", [replacing, atomic_binary, atomic_text])
-def test_what_was_there_stays_after_an_error(tmp_path: Path, writer: Writer) -> None:
+def test_the_old_file_is_kept_after_an_error(tmp_path: Path, writer: Writer) -> None:
     path = tmp_path / "file"
     path.write_text("old")
     with pytest.raises(KeyboardInterrupt), writer(path):
@@ -95,7 +97,7 @@ def test_a_link_is_replaced_and_its_target_stays(tmp_path: Path) -> None:
     assert (tmp_path / "target").read_text() == "old"
 
 
-def test_what_is_no_file_is_refused_and_stays(tmp_path: Path) -> None:
+def test_anything_but_a_regular_file_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("pipe")
     (tmp_path / "loop").symlink_to("loop")
@@ -134,7 +136,7 @@ def test_a_refusal_of_the_system_is_one_sentence(tmp_path: Path) -> None:
     assert raised.value.reason == "No space left on device"
 
 
-def test_an_error_about_another_file_is_not_blamed_on_this_one(tmp_path: Path) -> None:
+def test_errors_of_other_files_pass_through(tmp_path: Path) -> None:
     for writer in (replacing, replacing_folder):
         with pytest.raises(FileNotFoundError) as raised, writer(tmp_path / "output"):
             (tmp_path / "input").read_bytes()

@@ -26,7 +26,7 @@ def test_met(value: float | None, better: str, target: float | None, met: bool |
     assert Metric("f", value, "ms", better, target=target).met is met  # type: ignore[arg-type]
 
 
-def test_samples_become_a_median_with_spread() -> None:
+def test_samples_give_median_and_spread() -> None:
     metric = Metric.of_samples("f", [3.0, 1.0, 2.0], "ms")
     assert (metric.value, metric.n, metric.spread) == (2.0, 3, (1.0, 3.0, 3.0))
 

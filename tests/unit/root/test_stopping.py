@@ -22,7 +22,7 @@ def signals() -> Iterator[StopSignals]:
 
 
 @pytest.mark.parametrize("name", SENT_BY_PEOPLE)
-def test_signals_only_answer_the_question(signals: StopSignals, name: str) -> None:
+def test_signals_set_a_flag(signals: StopSignals, name: str) -> None:
     number = signal.Signals[f"SIG{name}"]
     signals.listen()
     assert not signals.asked()
@@ -35,11 +35,11 @@ def test_every_real_time_signal_is_heard() -> None:
     assert set(range(signal.SIGRTMIN, signal.SIGRTMAX + 1)) <= ending_signals()
 
 
-def test_faults_and_children_are_left_alone() -> None:
+def test_fault_and_child_signals_are_not_handled() -> None:
     assert not {signal.SIGSEGV, signal.SIGBUS, signal.SIGCHLD, signal.SIGCONT, signal.SIGKILL} & ending_signals()
 
 
-def test_what_nohup_ignores_stays_ignored_but_a_launcher_is_heard(signals: StopSignals) -> None:
+def test_sighup_ignored_by_nohup_stays_ignored(signals: StopSignals) -> None:
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     signals.listen()

@@ -29,7 +29,7 @@ def test_only_the_newest_are_kept_but_all_are_counted() -> None:
     assert timings.summary().total == 3
 
 
-def test_nothing_yet_is_all_zero() -> None:
+def test_empty_timings_are_zero() -> None:
     assert set(Timings().summary()) == {0.0}
 
 

@@ -77,7 +77,7 @@ def standard() -> World:
 
 
 @pytest.mark.parametrize("seed", range(1_000_000, 1_000_012))
-def test_the_expert_arrives_without_a_touch(standard: World, seed: int) -> None:
+def test_the_expert_arrives_without_a_collision(standard: World, seed: int) -> None:
     standard.reset(seed)
     result = drive(standard, Expert(RULES.scale))
     assert (result.outcome, result.contact) == (ARRIVED, "")
@@ -86,7 +86,7 @@ def test_the_expert_arrives_without_a_touch(standard: World, seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", ["open_floor", "door", "clutter", "corridor_person"])
-def test_the_expert_masters_every_scenario(name: str) -> None:
+def test_the_expert_succeeds_in_every_scenario(name: str) -> None:
     world = World(with_values(SimulatorConfig(), {"scenario": name}), 0)
     assert drive(world, Expert(RULES.scale)).outcome == ARRIVED
 
@@ -138,7 +138,7 @@ def test_stopping_at_another_object_is_told_apart(world: Make) -> None:
     assert result.stopped_at == "red cube"
 
 
-def test_passing_by_is_not_arriving(world: Make) -> None:
+def test_driving_past_the_goal_is_not_success(world: Make) -> None:
     one = world()
     one.reset(0, dataclasses.replace(one.scene, start=Pose(-3.0, 0.45, 0.0)))
     assert drive(one, Straight()).outcome == COLLIDED  # it went past the ball into the wall
@@ -162,7 +162,7 @@ def test_a_delayed_action_acts_later(world: Make) -> None:
     assert moved_after(Rules(action_delay_s=0.5), 1.0) > 0.05
 
 
-def test_a_lost_frame_asks_nobody(world: Make) -> None:
+def test_a_lost_frame_calls_no_driver(world: Make) -> None:
     asked: list[float] = []
 
     def count(time_s: float) -> Action:
@@ -251,7 +251,7 @@ def test_a_policy_sees_the_camera_hears_the_instruction_and_decides_at_its_rate(
         assert result.told == world.scene.target.name
 
 
-def test_blind_deaf_and_absent_differ_in_what_is_shown_and_told() -> None:
+def test_blind_deaf_and_absent_change_image_or_instruction() -> None:
     with World(with_values(SimulatorConfig(), {"camera.width_px": 64, "camera.height_px": 48}), 3) as world:
         there = {thing.name for thing in world.scene.things}
         told = {}
@@ -315,7 +315,7 @@ def test_a_goal_that_is_hidden_in_part_is_in_sight(world: Make) -> None:
     assert not in_sight(dataclasses.replace(scene, things=(*scene.things, *beside)), start, 0)
 
 
-def test_a_teacher_forgets_its_goal_when_its_pupil_does(world: Make) -> None:
+def test_the_expert_resets_its_goal_with_the_student(world: Make) -> None:
     def actions_after_losing_it(remembers_s: float, lost: Pose) -> list[Action]:
         one = world()
         one.reset(0)
@@ -334,7 +334,7 @@ def test_a_teacher_forgets_its_goal_when_its_pupil_does(world: Make) -> None:
     assert before_a_wall[22:] == [(0.0, 0.6)] * 8
 
 
-def test_a_teacher_sees_no_farther_than_its_pupil_and_is_not_told_the_way(world: Make) -> None:
+def test_the_expert_sees_no_farther_than_its_student(world: Make) -> None:
     def turns_at(remembers_s: float, start: Pose, times: int = 1) -> list[Action]:
         one = world()
         one.reset(0)

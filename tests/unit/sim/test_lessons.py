@@ -300,7 +300,7 @@ def test_some_instructions_name_only_a_colour_or_only_a_kind(teach: Callable[[st
     assert only_kind > 2
 
 
-def test_what_is_alike_is_said_for_each_word_by_itself(teach: Callable[[str], Lessons]) -> None:
+def test_similarity_labels_are_per_word(teach: Callable[[str], Lessons]) -> None:
     lessons = teach(POSES)
     labels = {name: values[:24] for name, values in lessons._data.labels.items()}
     visible = labels["thing_seen"] >= SEEN_SHARE

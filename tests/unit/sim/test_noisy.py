@@ -39,7 +39,7 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-def test_the_expert_helps_a_stuck_policy_for_four_seconds_and_then_lets_it_try_again(drive: Any) -> None:
+def test_the_expert_takes_over_a_stuck_policy_for_four_seconds(drive: Any) -> None:
     helped = [by_expert for _, by_expert in drive(0.0, 20.0)]
     starts = [tick for tick in range(1, len(helped)) if helped[tick] and not helped[tick - 1]]
     assert 5 <= starts[0] <= 41
@@ -50,13 +50,13 @@ def test_the_expert_helps_a_stuck_policy_for_four_seconds_and_then_lets_it_try_a
     assert all(5 <= wait <= 42 for wait in waits)
 
 
-def test_a_stuck_policy_is_left_to_itself_for_different_times(drive: Any) -> None:
+def test_the_time_before_a_correction_varies(drive: Any) -> None:
     helped = [by_expert for _, by_expert in drive(0.0, 40.0)]
     starts = [tick for tick in range(1, len(helped)) if helped[tick] and not helped[tick - 1]]
     assert len({second - first for first, second in pairwise(starts)}) > 1
 
 
-def test_the_expert_waits_for_up_to_twice_the_memory_but_less_than_a_drive_lasts(drive: Any) -> None:
+def test_the_time_before_a_correction_is_bounded(drive: Any) -> None:
     def longest(remembers_s: float) -> int:
         helped = [by_expert for _, by_expert in drive(0.0, 600.0, remembers_s=remembers_s)]
         starts = [tick for tick in range(1, len(helped)) if helped[tick] and not helped[tick - 1]]
@@ -66,6 +66,6 @@ def test_the_expert_waits_for_up_to_twice_the_memory_but_less_than_a_drive_lasts
     assert 75 < longest(math.inf) < 100
 
 
-def test_a_policy_that_moves_or_wants_to_stand_is_left_alone(drive: Any) -> None:
+def test_a_policy_that_moves_or_stops_on_purpose_is_not_corrected(drive: Any) -> None:
     assert set(drive(0.2, 5.0)) == {(FORWARD, False)}
     assert set(drive(0.0, 5.0, action=(0.0, 0.0))) == {((0.0, 0.0), False)}

@@ -56,7 +56,7 @@ def test_only_objects_change_their_colour(picture: np.ndarray, monkeypatch: pyte
     assert all(abs(hue - 62) >= 9 for hue in hues)  # never green: a green ball is kept for the test
 
 
-def test_grey_objects_have_no_hue(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_grey_objects_are_not_recoloured(picture: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recolour, "NAMELESS_SHARE", 1.0)
     monkeypatch.setattr(recolour, "GREY_SHARE", 1.0)
     changed, _ = recoloured(picture[None], KINDS[:1], COLOURS[:1], np.random.default_rng(0))
@@ -75,7 +75,7 @@ def test_pictures_that_are_not_chosen_stay_as_they_are(picture: np.ndarray, monk
 
 
 @pytest.mark.parametrize("unseen", sorted(UNSEEN_PAIRS))
-def test_no_turn_makes_a_pair_that_is_kept(unseen: tuple[str, str]) -> None:
+def test_recolouring_makes_no_held_out_pair(unseen: tuple[str, str]) -> None:
     colour, kind = unseen
     for other in set(EVERY_COLOUR) - {colour, "white", "black"}:
         turn = recolour._HUE[colour] - recolour._HUE[other]
@@ -83,7 +83,7 @@ def test_no_turn_makes_a_pair_that_is_kept(unseen: tuple[str, str]) -> None:
         assert makes_unseen_pair([("white", "ball"), (other, kind)], turn + 9)
 
 
-def test_most_rooms_can_be_turned() -> None:
+def test_most_rooms_can_be_recoloured() -> None:
     rng = np.random.default_rng(0)
     trained = [pair for pair in EVERY_PAIR if pair not in UNSEEN_PAIRS]
     rooms = [[trained[index] for index in rng.integers(len(trained), size=4)] for _ in range(200)]

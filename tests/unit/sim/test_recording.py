@@ -74,7 +74,7 @@ def test_the_pictures_are_those_of_the_room(recorded: tuple[Path, list[Result]])
     assert np.abs(images.rgb(first).astype(int) - expected).mean() < 4.0
 
 
-def test_pushes_differ_from_what_the_expert_says() -> None:
+def test_a_pushed_action_differs_from_the_label() -> None:
     world = World(SimulatorConfig(), 0)
     driver = NoisyExpert(ActionScale(), 1.0, remembers_s=2.0)
     driver.begin(world)

@@ -61,7 +61,7 @@ def test_every_room_has_a_way_to_the_goal_and_a_free_start(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 12, 13, 14, 26, 27])
-def test_crowded_rooms_without_a_way_are_thrown_away(seed: int) -> None:
+def test_rooms_without_a_path_are_rejected(seed: int) -> None:
     """The first layout of each of these seeds has no way to the goal."""
     crowded = RoomConfig(size_min_m=3.4, size_max_m=3.8, crates=7, objects=3, goal_min_m=1.2, look_alikes=False)
     assert goal_reachable(random_scene(crowded, BASE, seed), BASE)
@@ -78,7 +78,7 @@ def test_no_step_of_a_route_jumps_over_a_thin_wall() -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_look_alikes_share_the_colour_and_the_kind_of_the_goal(seed: int) -> None:
+def test_distractors_share_colour_and_kind_of_the_goal(seed: int) -> None:
     scene = random_scene(RoomConfig(), BASE, seed)
     others = [thing for thing in scene.things if thing is not scene.target]
     assert any(thing.colour == scene.target.colour for thing in others)
@@ -149,7 +149,7 @@ def test_unseen_sentences_are_new_but_their_words_are_not() -> None:
     assert {word for sentence in UNSEEN for word in sentence.replace(":", "").split()} <= known
 
 
-def test_lessons_know_more_sentences_of_the_same_words_and_none_that_is_kept() -> None:
+def test_lessons_use_more_wordings_without_held_out_ones() -> None:
     taught = sentences("red", "ball")
     assert {sentence.format(colour="red", kind="ball") for sentence in (*TRAINED, *LESSONS_ONLY)} <= set(taught)
     assert not {sentence.format(colour="red", kind="ball") for sentence in UNSEEN} & set(taught)
@@ -271,7 +271,7 @@ def test_an_open_floor_route_is_the_straight_line() -> None:
     assert route.path(2.0, 0.4) == [(2.0, 0.4)]
 
 
-def test_there_is_no_route_out_of_a_closed_room() -> None:
+def test_a_closed_room_has_no_route() -> None:
     scene = scene_from(GOOD, "here", BASE, 0)
     closed = Block(0.6, 0.0, 0.0, 0.05, 2.6, 2.0, wall=True)
     walled = dataclasses.replace(scene, blocks=(closed,), start=Pose(-1.0, 0.0, 0.0))

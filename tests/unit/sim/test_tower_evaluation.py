@@ -49,7 +49,7 @@ class Language:
         return torch.zeros(3, dtype=torch.long), torch.tensor(2)
 
 
-def test_each_metric_is_about_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_metric_counts_its_own_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     places = iter([Pose(1.0, 0.0, 0.0)] * 4 + [Pose(1.0, 0.0, math.pi)] * 2)
     monkeypatch.setattr(module, "random_pose", lambda world, rng: next(places))
     towers: Any = Towers()
@@ -62,7 +62,7 @@ def test_each_metric_is_about_what_it_says(monkeypatch: pytest.MonkeyPatch) -> N
     assert "colour of goals right in 1.00 and kind in 0.00" in str(found)
 
 
-def test_a_share_of_nothing_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_share_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "random_pose", lambda world, rng: Pose(1.0, 0.0, math.pi))
     towers: Any = Towers()
     language: Any = Language()

@@ -22,7 +22,7 @@ def test_standing_counts_from_the_first_moment_without_motion() -> None:
     assert StandstillTimer().seconds(5.0, BodyVelocity(0.0, 0.0, 0.2)) == 0.0
 
 
-def test_the_truth_survives_diagnostics(world: Make) -> None:
+def test_ground_truth_survives_diagnostics(world: Make) -> None:
     one = world()
     things = (*one.scene.things, Thing("cube", "red", -1.5, 0.0), Thing("cube", "red", 1.5, 2.0))
     one.reset(3, dataclasses.replace(one.scene, things=things))
@@ -44,7 +44,7 @@ def test_a_touch_is_told_with_its_time(world: Make, drive: Callable[..., None]) 
     assert values["contact"].startswith("blue ball 0 at 1")
 
 
-def test_stopped_needs_nearness_and_a_second() -> None:
+def test_stopped_requires_nearness_and_one_second() -> None:
     truth = GroundTruth(0, 9.0, "", {"red ball": 0.56, "blue cube": 2.0}, 1.2, 3.0, "")
     assert truth.stopped_at() == "red ball"
     assert truth.stopped_at(0.5) == "", "still since before the moment that counts"
@@ -52,6 +52,6 @@ def test_stopped_needs_nearness_and_a_second() -> None:
     assert truth._replace(objects={"red ball": 0.58}).stopped_at() == ""
 
 
-def test_no_simulator_says_no_truth() -> None:
+def test_without_a_simulator_there_is_no_ground_truth() -> None:
     assert read_truth({}) is None
     assert read_truth({"ready": "true"}) is None

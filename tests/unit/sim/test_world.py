@@ -135,7 +135,7 @@ def test_a_wall_holds_the_robot_and_is_reported(world: Make, drive: Drive) -> No
     assert one.velocity.linear_mps == pytest.approx(0.0, abs=0.01)
 
 
-def test_touching_nothing_is_no_collision(world: Make, drive: Drive) -> None:
+def test_driving_freely_is_no_collision(world: Make, drive: Drive) -> None:
     one = world()
     drive(one, 3.0, 0.5, 0.0)
     assert not one.collided

@@ -52,7 +52,7 @@ def test_a_tap_ends_after_the_first_hold() -> None:
     assert typist.asked(5699) == FORWARD
 
 
-def test_zeros_until_hand_back_and_silence_before_the_first_key() -> None:
+def test_zeros_until_hand_back_and_nothing_before_the_first_key() -> None:
     typist = Typist()
     assert typist.asked(0) is None
     typist.press("w", 0)
@@ -158,14 +158,14 @@ def test_decoding(data: bytes, keys: list[str]) -> None:
     assert [key for byte in data for key in decoder.feed(bytes([byte]), 0)] == keys
 
 
-def test_a_lone_escape_swallows_nothing_later() -> None:
+def test_a_lone_escape_does_not_swallow_later_keys() -> None:
     decoder = KeyDecoder()
     assert decoder.feed(b"\x1b", 0) == []
     assert decoder.feed(b"w", 500 * MS) == ["w"]
 
 
 @given(st.lists(st.tuples(st.binary(max_size=8), st.integers(0, 2000)), max_size=30))
-def test_any_bytes_keep_every_promise(pieces: list[tuple[bytes, int]]) -> None:
+def test_any_bytes_keep_the_invariants(pieces: list[tuple[bytes, int]]) -> None:
     decoder, typist, now_ms = KeyDecoder(), Typist(), 0
     spaces = stops = 0
     for data, later_ms in pieces:
@@ -179,11 +179,11 @@ def test_any_bytes_keep_every_promise(pieces: list[tuple[bytes, int]]) -> None:
     assert typist.asked(now_ms + 701) in (None, STILL)
 
 
-def test_no_key_means_two_things() -> None:
+def test_every_key_has_one_meaning() -> None:
     assert not set(MOTIONS) & set(ACTIONS)
 
 
-def test_keys_typed_while_the_process_did_not_run_move_nothing_but_stop() -> None:
+def test_keys_typed_during_a_suspend_stop_but_do_not_move() -> None:
     typist = Typist()
     for at_ms in range(0, 1000, 100):
         typist.pilot.running(at_ms * MS)

@@ -30,7 +30,7 @@ def test_all_common_pads_have_one() -> None:
     assert set(named_files("teleop")) >= {"xbox", "playstation", "f710", "switch_pro", "game_controller"}
 
 
-def test_the_least_a_mapping_needs(tmp_path: Path) -> None:
+def test_a_minimal_mapping(tmp_path: Path) -> None:
     path = tmp_path / "pad.yaml"
     path.write_text(GOOD)
     assert set(load_mapping(str(path)).axes()) == {"forward", "turn"}

@@ -100,7 +100,7 @@ def test_sticks_turbo_and_dead_zone(hands: Hands) -> None:
     assert 0 < hands.drive(50)[0].forward < 0.01
 
 
-def test_motion_is_stamped_when_the_pad_last_spoke(hands: Hands) -> None:
+def test_commands_carry_the_stamp_of_the_last_pad_message(hands: Hands) -> None:
     driving(hands)
     hands.wait(200)
     command = hands.pad.command(hands.now)
@@ -113,7 +113,7 @@ def test_motion_is_stamped_when_the_pad_last_spoke(hands: Hands) -> None:
 
 
 @pytest.mark.parametrize("silence", ["nothing", "repeated stamps", "zero stamps", "NaN", "empty", "too few axes"])
-def test_a_pad_without_news_is_gone_and_must_be_let_go(hands: Hands, silence: str) -> None:
+def test_a_pad_that_times_out_needs_a_deadman_release(hands: Hands, silence: str) -> None:
     driving(hands)
     last_ms, good = hands.ms, list(hands.axes)
     for _ in range(6):
@@ -165,14 +165,14 @@ def test_a_pad_whose_values_never_change_is_frozen(hands: Hands) -> None:
     assert hands.drive(100) == [None] * 2
 
 
-def test_a_live_stick_trembles_and_is_not_frozen(hands: Hands) -> None:
+def test_a_stick_with_jitter_is_not_frozen(hands: Hands) -> None:
     driving(hands)
     for step in range(200):
         hands.axes[1] = 0.9 + 0.001 * (step % 2)
         assert hands.drive(50)[0] is not None
 
 
-def test_holding_still_is_no_frozen_pad(hands: Hands) -> None:
+def test_a_stick_at_rest_is_not_frozen(hands: Hands) -> None:
     hands.hold("deadman")
     assert hands.drive(20_000) == [STILL] * 400
 
@@ -328,7 +328,7 @@ STATES = st.tuples(
 
 @settings(max_examples=examples(100))
 @given(st.lists(STATES, max_size=30))
-def test_any_states_keep_every_promise(states: list[Any]) -> None:
+def test_any_states_keep_the_invariants(states: list[Any]) -> None:
     hands = Hands()
     heard_ms = None
     for axes, buttons, stamp, later_ms in states:

@@ -45,7 +45,7 @@ def test_keys_come_at_once_and_the_mode_is_put_back(pair: tuple[int, int]) -> No
     assert termios.tcgetattr(theirs) == before
 
 
-def test_a_terminal_that_goes_away_is_an_empty_piece() -> None:
+def test_a_closed_terminal_reads_as_empty() -> None:
     ours, theirs = pty.openpty()
     terminal = Terminal(theirs)
     gone = threading.Event()
@@ -57,7 +57,7 @@ def test_a_terminal_that_goes_away_is_an_empty_piece() -> None:
     os.close(theirs)
 
 
-def test_a_stuck_terminal_blocks_nobody(pair: tuple[int, int]) -> None:
+def test_a_stuck_terminal_does_not_block(pair: tuple[int, int]) -> None:
     terminal = Terminal(pair[1])
     for _ in range(2000):  # nobody reads: the buffer of the terminal is full after a few kilobytes
         terminal.show("x" * 70)
@@ -73,7 +73,7 @@ def test_the_live_line_fits_the_window(pair: tuple[int, int]) -> None:
     terminal.restore()
 
 
-def test_no_terminal_is_a_sentence() -> None:
+def test_a_missing_terminal_is_an_error() -> None:
     reading, writing = os.pipe()
     with pytest.raises(UserError, match="needs a terminal"):
         Terminal(reading)

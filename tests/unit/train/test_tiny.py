@@ -172,7 +172,7 @@ def test_towers_learn_where_something_is(made: Made, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_unknown_is_not_learnt(made: Made) -> None:
+def test_unknown_labels_do_not_contribute(made: Made) -> None:
     net, batch = net_of(made), batch_at(0)
     colours = torch.randint(3, batch.patch_colour.shape)
     colours[:8] = -1
@@ -185,7 +185,7 @@ def test_what_is_unknown_is_not_learnt(made: Made) -> None:
     assert nothing == 0.0
 
 
-def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_an_interrupted_run_resumes_identically(tmp_path: Path) -> None:
     whole = fit(net_of(make(tmp_path)), 40, tmp_path / "whole.pt").state_dict()
     config = TowerConfig(steps=40, warm_up=5, save_every=20)
 
@@ -216,7 +216,7 @@ def test_the_rate_warms_up_and_ends_at_zero() -> None:
     assert rate_at(100, config) == pytest.approx(0.0, abs=1e-9)
 
 
-def test_near_places_have_like_codes() -> None:
+def test_nearby_positions_have_similar_codes() -> None:
     codes = torch.nn.functional.normalize(column_code(8, 32), dim=1)
     likeness = codes @ codes.T
     assert bool((likeness.argmax(1) == torch.arange(8)).all())
@@ -239,7 +239,7 @@ def test_joined_drives_keep_their_starts() -> None:
     assert joined([two, joined([one, two]), one]).starts.tolist() == [0, 0, 0, 3, 3, 5, 5, 5, 8, 8]
 
 
-def test_noise_keeps_a_robot_that_stands_still_looking_still() -> None:
+def test_noise_varies_more_between_windows_than_within() -> None:
     noise = noise_like(torch.zeros(400, 10, 8), torch.Generator().manual_seed(0))
     between_frames, between_windows = noise.std(1).mean(), noise.mean(1).std(0).mean()
     assert 0.2 < between_frames < 0.4

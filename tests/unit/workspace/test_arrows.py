@@ -135,7 +135,7 @@ else:
     assert "torch" not in loaded(code)
 
 
-def test_the_watch_itself_sees_a_heavy_module() -> None:
+def test_the_import_check_detects_a_heavy_module() -> None:
     assert loaded("import cv2") == {"cv2"}
 
 

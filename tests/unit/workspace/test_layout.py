@@ -36,7 +36,7 @@ def tracked(root: Path) -> list[Path]:
     return [root / name for name in result.stdout.split("\0") if name]
 
 
-def test_every_room_is_there(root: Path) -> None:
+def test_every_top_level_folder_exists(root: Path) -> None:
     assert {name for name in TOP_LEVEL if not (root / name).exists()} == set()
 
 
@@ -49,16 +49,16 @@ def test_helper_modules_of_tests_have_unique_names(root: Path) -> None:
     assert [name for name, count in Counter(helpers).items() if count > 1] == []
 
 
-def test_nothing_that_a_build_makes_is_committed(root: Path) -> None:
+def test_no_build_output_is_committed(root: Path) -> None:
     made = {"__pycache__", "build", "install", "log", ".venv", ".mypy_cache", "node_modules"}
     assert [str(path) for path in tracked(root) if made & set(path.relative_to(root).parts)] == []
 
 
-def test_no_committed_file_is_larger_than_the_shipped_policy_may_be(root: Path) -> None:
+def test_committed_files_stay_below_the_size_limit(root: Path) -> None:
     assert [str(path) for path in tracked(root) if path.is_file() and path.stat().st_size > LARGEST_FILE_BYTES] == []
 
 
-def test_no_source_file_grows_beyond_what_one_person_can_hold_in_mind(root: Path) -> None:
+def test_source_files_stay_below_the_length_limit(root: Path) -> None:
     sources = [*root.glob("ros2_ws/src/*/mobile_vla*/**/*.py"), *root.glob("tools/**/*.py")]
     assert len(sources) > 50
     assert [

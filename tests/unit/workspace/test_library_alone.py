@@ -42,5 +42,5 @@ def test_every_file_of_the_command_path_is_imported_without_any_extra(module: st
 
 
 @pytest.mark.parametrize("module", ["torch", "rclpy", "cv2"])
-def test_the_watch_itself_refuses(module: str) -> None:
+def test_the_import_check_detects_an_extra(module: str) -> None:
     assert "ModuleNotFoundError" in alone(f"import {module}").stderr

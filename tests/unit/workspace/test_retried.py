@@ -17,7 +17,7 @@ def test_a_try_that_succeeds_counts() -> None:
     assert retried(attempt, "the machine is shared") == 0.1
 
 
-def test_what_is_always_late_fails_with_reason_and_metrics() -> None:
+def test_a_measurement_that_is_always_late_fails() -> None:
     def attempt() -> None:
         pytest.fail("0.3 s")
 

@@ -29,7 +29,7 @@ def test_the_same_interpreter_and_kind_is_kept(venv: Path) -> None:
     assert can_be_kept(venv, system_site_packages=False)
 
 
-def test_another_kind_version_place_or_a_ruin_is_not(venv: Path) -> None:
+def test_another_kind_version_or_place_or_a_broken_environment_is_replaced(venv: Path) -> None:
     assert not can_be_kept(venv, system_site_packages=True)
     config = venv / "pyvenv.cfg"
     whole = config.read_text()

@@ -11,7 +11,7 @@ def test_packages_that_others_need_come_first(workspace: Path) -> None:
     assert [package.name for package in packages(workspace)] == ["z_lower", "a_upper"]
 
 
-def test_a_circle_of_packages_ends(workspace: Path) -> None:
+def test_a_dependency_cycle_terminates(workspace: Path) -> None:
     path = workspace / "ros2_ws" / "src" / "z_lower" / "setup.cfg"
     path.write_text(path.read_text().replace("numpy>=1.26", "a_upper==0.1.0"))
     assert sorted(package.name for package in packages(workspace)) == ["a_upper", "z_lower"]

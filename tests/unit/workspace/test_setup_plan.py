@@ -18,7 +18,7 @@ def everything(plan: Plan) -> str:
     return "\n".join(" ".join(step.arguments) for step in plan.steps)
 
 
-def test_without_a_wish_one_step_installs_everything_pinned(workspace: Path, host: MakeHost) -> None:
+def test_the_default_installs_everything_pinned_in_one_step(workspace: Path, host: MakeHost) -> None:
     plan = make_plan(workspace, "dev", workspace / ".venv", host())
     assert [step.title for step in plan.steps] == ["the packages of this checkout and what they need"]
     assert "torch==2.13.0 ; python_full_version < '3.14'" in plan.constraints
@@ -76,7 +76,7 @@ def test_an_unsupported_python_is_named_with_the_remedy(
         make_plan(workspace, "dev", workspace / ".venv", host(python_version=version))
 
 
-def test_a_torch_of_ones_own_frees_it_and_its_cuda_from_the_pins(workspace: Path, host: MakeHost) -> None:
+def test_torch_from_another_index_removes_its_pins(workspace: Path, host: MakeHost) -> None:
     plan = make_plan(
         workspace,
         "dev",

@@ -25,7 +25,7 @@ def test_a_failed_command_shows_what_it_said(capfd: pytest.CaptureFixture[str]) 
     assert "no such release" in capfd.readouterr().out
 
 
-def test_another_environment_leaks_nothing_into_a_new_one() -> None:
+def test_variables_of_another_environment_are_removed() -> None:
     kept = clean_environment(
         {"PATH": "/bin", "PYTHONHOME": "x", "VIRTUAL_ENV": "y", "LD_LIBRARY_PATH": "/usr/lib/mine"}
     )

@@ -37,7 +37,7 @@ def test_of_pyproject_only_the_dependencies_count(workspace: Path) -> None:
 
 
 @pytest.mark.parametrize("name", stamp.VARIABLES)
-def test_a_wish_makes_it_stale(workspace: Path, name: str) -> None:
+def test_a_changed_option_makes_it_stale(workspace: Path, name: str) -> None:
     assert fingerprint(workspace, **{name: "other"}) != fingerprint(workspace)
 
 

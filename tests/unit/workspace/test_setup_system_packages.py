@@ -25,7 +25,7 @@ def test_egl_with_a_driver_or_osmesa_is_enough(vendors: tuple[Path, ...], tmp_pa
     assert system_packages.missing_renderer(only("libOSMesa.so.6"), (tmp_path / "none",)) == []
 
 
-def test_libraries_are_really_looked_for() -> None:
+def test_libraries_are_loaded_to_be_found() -> None:
     assert system_packages.loadable("libc.so.6")
     assert not system_packages.loadable("libdoes-not-exist.so.1")
 

@@ -172,7 +172,7 @@ def test_the_time_of_a_decision_is_measured_on_a_full_window() -> None:
     assert policy.resets == 2
 
 
-def test_a_teacher_drives_with_the_memory_of_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_expert_uses_the_window_of_the_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     from mobile_vla.engine.config import InferenceConfig
 
     remembered = []

@@ -103,7 +103,7 @@ def test_it_learns_what_is_in_the_pictures(base: Path, data: Manifest, work: Pat
     ]
 
 
-def test_the_towers_stay_and_a_random_policy_stays_marked(
+def test_towers_are_frozen_and_random_towers_stay_marked(
     base: Path, data: Manifest, work: Path, tmp_path: Path
 ) -> None:
     result = train_head(
@@ -122,9 +122,7 @@ def test_the_towers_stay_and_a_random_policy_stays_marked(
 
 
 @pytest.mark.slow
-def test_going_on_after_a_kill_is_the_same_as_never_stopping(
-    base: Path, data: Manifest, work: Path, tmp_path: Path
-) -> None:
+def test_resuming_after_a_kill_gives_the_same_weights(base: Path, data: Manifest, work: Path, tmp_path: Path) -> None:
     def run(state: Path, stop_after: int | None) -> tuple[list[Epoch], torch.Tensor]:
         loaded = loaded_from(base)
         cache = FeatureCache(loaded, sha256_of((base,)), work / "features")
@@ -147,7 +145,7 @@ def test_going_on_after_a_kill_is_the_same_as_never_stopping(
     assert_same(again, predicted, within=AFTER_TRAINING)
 
 
-def test_a_state_of_other_settings_is_refused(base: Path, data: Manifest, work: Path, tmp_path: Path) -> None:
+def test_a_saved_state_with_other_settings_is_refused(base: Path, data: Manifest, work: Path, tmp_path: Path) -> None:
     options = {"work": work}
     train_head(base, data, tmp_path / "a.safetensors", ROBOT, dataclasses.replace(QUICK, epochs=1), **options)
     (tmp_path / "a.safetensors").unlink()
