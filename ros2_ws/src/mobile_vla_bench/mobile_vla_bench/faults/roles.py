@@ -26,7 +26,7 @@ BEAMS = 180
 DEADMAN, FORWARD_AXIS, TREMBLING_AXIS = 4, 1, 2
 
 
-class Policy(Velocities):
+class PolicyRole(Velocities):
     """Inference as the controller sees it: actions, a ready status, the reset service."""
 
     name = "policy"
@@ -53,7 +53,7 @@ class Policy(Velocities):
         self._status.publish(DiagnosticArray(status=[status]))
 
 
-class Pad(Velocities):
+class GamepadRole(Velocities):
     """What the gamepad node sends."""
 
     name = "pad"
@@ -62,7 +62,7 @@ class Pad(Velocities):
     period_s = 0.05
 
 
-class Keyboard(Velocities):
+class KeyboardRole(Velocities):
     """What the keyboard node sends."""
 
     name = "keyboard"
@@ -70,7 +70,7 @@ class Keyboard(Velocities):
     topic = topics.TELEOP_KEYBOARD
 
 
-class Web(Velocities):
+class WebRole(Velocities):
     """What a browser page sends."""
 
     name = "web"
@@ -78,7 +78,7 @@ class Web(Velocities):
     topic = topics.TELEOP_WEB
 
 
-class Scanner(Role):
+class ScannerRole(Role):
     """A laser scanner in a wide room."""
 
     name = "scan"
@@ -107,7 +107,7 @@ class Scanner(Role):
         return message
 
 
-class Distance(Role):
+class RangeRole(Role):
     """A forward range sensor with nothing near."""
 
     name = "range"
@@ -121,7 +121,7 @@ class Distance(Role):
         return message
 
 
-class Base(Role):
+class OdometryRole(Role):
     """The base's odometry."""
 
     name = "odom"
@@ -135,7 +135,7 @@ class Base(Role):
         return message
 
 
-class Camera(Role):
+class CameraRole(Role):
     """A small camera with noise; `value` is not used."""
 
     name = "camera"
@@ -229,7 +229,7 @@ class SecondPolicy(Velocities):
         self.value = (1.0, 0.0)
 
 
-class SecondScanner(Scanner):
+class SecondScanner(ScannerRole):
     """Another scanner that sees a wide room, when told so."""
 
     name = "second_scan"
@@ -272,14 +272,14 @@ class StopPanel(StopDevice):
 ROLES: dict[str, Callable[[], Role]] = {
     role.name: role
     for role in (
-        Policy,
-        Pad,
-        Keyboard,
-        Web,
-        Scanner,
-        Distance,
-        Base,
-        Camera,
+        PolicyRole,
+        GamepadRole,
+        KeyboardRole,
+        WebRole,
+        ScannerRole,
+        RangeRole,
+        OdometryRole,
+        CameraRole,
         JoyDriver,
         WallClock,
         Intruder,
