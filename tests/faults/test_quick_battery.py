@@ -1,4 +1,4 @@
-"""A few faults of every family against real processes; and proof that the battery can say no."""
+"""Some faults of every family against real processes, and a check that the battery detects violations."""
 
 from __future__ import annotations
 

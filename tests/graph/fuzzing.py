@@ -1,4 +1,4 @@
-"""Messages, requests and bytes that no honest sender sends, for every topic and service that a running node has."""
+"""Fuzzed messages, requests and bytes for every topic and service of a running node."""
 
 from __future__ import annotations
 

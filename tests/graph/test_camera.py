@@ -1,4 +1,4 @@
-"""The camera node as a real process: the contract of its topics, and what it says when there is nothing to show."""
+"""The camera node as a real process: the contract of its topics, and its errors."""
 
 from __future__ import annotations
 

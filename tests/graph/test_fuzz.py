@@ -1,4 +1,4 @@
-"""Every topic and every service of every node gets what no honest sender sends: none ends, each still answers.
+"""Fuzzing of every topic and service of every node: no node ends, each still answers.
 
 Bounded here: 3 s a node. `make fuzz` does the same for FUZZ_S seconds a node (60 unless given).
 """

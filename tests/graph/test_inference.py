@@ -1,4 +1,4 @@
-"""What the policy's node says about itself while no camera speaks."""
+"""Status of the inference node without camera images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must be heard in time shares no memory with others, and a process that hangs while it writes silences nobody."""
+"""Time-critical processes use no shared memory, so that a process that hangs while writing blocks no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""YAML files that a reader must refuse in one sentence, soon, whatever they were meant to be."""
+"""Hostile YAML files that every reader must refuse quickly and with one sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts about this machine and the person's wishes, gathered once so that the plan is a pure function of them."""
+"""Facts about this machine and the user's options, collected once; the plan is a pure function of them."""
 
 from __future__ import annotations
 

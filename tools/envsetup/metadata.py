@@ -1,4 +1,4 @@
-"""What the packages of the workspace ask for, read from their setup.cfg: the one place where it is said."""
+"""Requirements of the workspace's packages, read from their setup.cfg."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has to be done on this machine, decided without touching it."""
+"""The steps needed on this machine, computed without side effects."""
 
 from __future__ import annotations
 

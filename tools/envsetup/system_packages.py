@@ -1,4 +1,4 @@
-"""Libraries that no wheel carries: MuJoCo's software renderer (EGL first, OSMesa second) and python3-venv on Debian."""
+"""System libraries outside wheels: MuJoCo's software renderer (EGL first, OSMesa second), python3-venv on Debian."""
 
 from __future__ import annotations
 

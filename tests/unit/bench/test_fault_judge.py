@@ -1,4 +1,4 @@
-"""The battery's judge must see what is wrong, and must not see what is not."""
+"""The battery's judge: no missed violation, no false one."""
 
 from __future__ import annotations
 

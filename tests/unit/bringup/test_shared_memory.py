@@ -1,4 +1,4 @@
-"""Sweeping up after killed processes must never touch what a living one holds."""
+"""Cleaning up shared memory of killed processes leaves that of running ones alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes are started, restarted, given up with their sentence, and always ended."""
+"""Processes are started, restarted, given up with an error message, and always ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices that are missing, forbidden, busy or pulled out; pipelines that cannot run here."""
+"""Devices that are missing, without permission, busy or unplugged; pipelines that cannot run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person writes as source, and what it becomes."""
+"""The setting `source`, and the source object made of it."""
 
 from __future__ import annotations
 

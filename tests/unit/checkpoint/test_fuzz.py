@@ -1,4 +1,4 @@
-"""Random damage to containers, names and cards: an answer or one sentence, never a traceback, never for long.
+"""Fuzzing of containers, names and cards: a result or one sentence, never a traceback, in bounded time.
 
 Bounded: LONGEST_S of processor time for one file, WHOLE_S for one test. `make fuzz` tries ten times as many examples,
 `MOBILE_VLA_FUZZ=100 pytest tests/unit/checkpoint/test_fuzz.py` a hundred times as many.

@@ -1,4 +1,4 @@
-"""The doctor names the remedy, and only what everyone needs makes it say no."""
+"""The doctor names the remedy, and fails only for what everyone needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The committed reference page says what the code says."""
+"""The committed reference page equals the generated one."""
 
 from __future__ import annotations
 

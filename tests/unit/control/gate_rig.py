@@ -1,4 +1,4 @@
-"""A gate with a hand on its clocks and inputs."""
+"""A gate with controllable clocks and inputs."""
 
 from __future__ import annotations
 

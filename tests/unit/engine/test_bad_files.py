@@ -1,4 +1,4 @@
-"""Everything that can be handed to the loader instead of a checkpoint: one sentence each, nothing run, nothing left."""
+"""Invalid checkpoint files: one sentence each, no code run, no file left."""
 
 from __future__ import annotations
 

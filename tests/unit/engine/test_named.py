@@ -1,4 +1,4 @@
-"""What may stand for a checkpoint in a setting."""
+"""Names of checkpoints in settings."""
 
 from __future__ import annotations
 

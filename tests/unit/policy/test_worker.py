@@ -1,4 +1,4 @@
-"""The thread that owns the policy: newest frame only, nothing outdated leaves it."""
+"""The inference worker: newest frame only, no outdated action."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files are there complete or not at all: whatever ends the block, what was there before stays and nothing is left."""
+"""Atomic files and folders: after an exception the old content is kept and no temporary file is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signals as a question: none interrupts, and the first one is enough."""
+"""Termination signals as a flag."""
 
 from __future__ import annotations
 

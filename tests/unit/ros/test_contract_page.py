@@ -1,4 +1,4 @@
-"""The committed contract page says what the code says."""
+"""The committed contract page equals the generated one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An expert beside a policy: when it takes over, and what it says."""
+"""Expert corrections of a policy: when they start, and their labels."""
 
 from __future__ import annotations
 

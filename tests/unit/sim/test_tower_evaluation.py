@@ -1,4 +1,4 @@
-"""What towers are said to understand, asked of towers whose answers are known."""
+"""Evaluation of towers with known outputs."""
 
 from __future__ import annotations
 

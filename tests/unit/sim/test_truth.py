@@ -1,4 +1,4 @@
-"""What the simulator says about the truth, and how long standing still counts."""
+"""Ground truth messages and standstill detection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the simulated base does: it follows, it lags, it slips, it stops, it bumps."""
+"""The simulated base: tracking, lag, slip, watchdog, collisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gamepad, alive and otherwise."""
+"""A gamepad: commands, timeouts, frozen and reconnected pads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which libraries of the system are missing, and the one line that says so."""
+"""Missing system libraries, and the install command for them."""
 
 from __future__ import annotations
 

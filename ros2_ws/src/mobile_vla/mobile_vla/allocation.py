@@ -1,4 +1,4 @@
-"""How this process gets its memory. Costs a call of the C library, and nothing where there is no glibc."""
+"""Settings of the C allocator; no effect without glibc."""
 
 from __future__ import annotations
 

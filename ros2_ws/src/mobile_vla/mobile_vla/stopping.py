@@ -1,4 +1,4 @@
-"""The signals that end a process as a question that a loop asks, for whoever has something to end in order."""
+"""Termination signals as a flag that a loop polls, for processes with an orderly shutdown."""
 
 from __future__ import annotations
 

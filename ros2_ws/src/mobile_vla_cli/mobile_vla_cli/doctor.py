@@ -1,4 +1,4 @@
-"""`vla doctor`: what works on this machine."""
+"""`vla doctor`: checks of this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command table, the parser and the one place where errors become exit codes."""
+"""The command table, the parser, and the mapping of errors to exit codes."""
 
 from __future__ import annotations
 

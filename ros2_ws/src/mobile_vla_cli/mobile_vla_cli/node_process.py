@@ -1,4 +1,4 @@
-"""Become one node: this process turns into the node's, so that signals, output and exit code are the node's."""
+"""Replaces this process by a node (exec), so that signals, output and exit code are the node's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a command may write: never over what it reads, never to a device, pipe or folder, each file once.
+"""Checks of output paths: never an input file, a device, a pipe or a folder; each file once.
 
 A flag that names a file to write has the type `OutputFile`; every other path on the command line counts as read.
 `main` checks them all before the command runs.

@@ -1,4 +1,4 @@
-"""Texts from files and people as a terminal may show them."""
+"""Escapes untrusted text for the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drive: from a commanded velocity to what wheels do and what the body then does. Pure; time is an argument."""
+"""Drivetrain model: from commanded velocity to wheel and body velocity. Pure; time is an argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who decides what the simulated robot does in an episode: a policy, or something to compare it with.
+"""Drivers of an episode: a policy, or a baseline to compare it with.
 
 Every driver gives normalised actions in [-1, 1], as `policy/action` carries them.
 """

@@ -1,4 +1,4 @@
-"""One drive from start to stop, contact or the end of patience, and what came of it."""
+"""One episode: from the start to a stop, a collision or the time limit, and its result."""
 
 from __future__ import annotations
 

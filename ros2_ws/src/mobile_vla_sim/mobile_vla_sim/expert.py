@@ -1,4 +1,4 @@
-"""A driver with full knowledge of the room: plans a way, follows it, stops at the goal.
+"""Expert driver with ground truth: plans a path, follows it, stops at the goal.
 
 It looks for its goal as a robot with a camera must (turn left until it is in view), so that a policy that only sees
 the camera can learn from it. People are not planned around but waited for.

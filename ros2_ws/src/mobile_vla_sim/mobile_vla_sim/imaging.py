@@ -1,4 +1,4 @@
-"""What is wrong with a camera image: brightness, blur, noise. Deterministic for a generator."""
+"""Image degradation: brightness, blur, noise. Deterministic for a given generator."""
 
 from __future__ import annotations
 

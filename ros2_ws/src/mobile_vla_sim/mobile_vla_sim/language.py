@@ -1,4 +1,4 @@
-"""What the robot is told: wordings that training sees, and wordings kept back to test understanding.
+"""Instructions: wordings for training, and wordings held out for evaluation.
 
 The unseen wordings use words that training sees, in sentences that it does not.
 """

@@ -1,4 +1,4 @@
-"""From labelled pictures to what the towers are taught: batches with instructions, some about absent objects."""
+"""Training batches for the towers from labelled images, with instructions, some about absent objects."""
 
 from __future__ import annotations
 

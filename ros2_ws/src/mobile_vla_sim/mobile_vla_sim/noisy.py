@@ -1,4 +1,4 @@
-"""Drives worth learning from: an expert that is pushed, and a policy that an expert corrects.
+"""Training drives: an expert with pushes, and a policy with expert corrections (DAgger).
 
 Both must be told how long the expert remembers (`Expert`): as long as the policy that is to learn from it.
 """

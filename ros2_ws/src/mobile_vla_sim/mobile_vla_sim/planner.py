@@ -1,4 +1,4 @@
-"""Where the robot fits and how it gets to a place, with full knowledge of the room."""
+"""Path planning on the room's ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a room: plain data, made by a seed or a scenario file, read by physics, renderer and planner.
+"""Scene description as plain data, from a seed or a scenario file; read by physics, renderer and planner.
 
 Metres and radians in the room's frame: the origin is the middle of the floor, x and y along its sides, z up.
 """

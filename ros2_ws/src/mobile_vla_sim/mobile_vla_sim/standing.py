@@ -1,4 +1,4 @@
-"""Standing still, as every judge of a drive counts it."""
+"""Standstill detection, shared by everything that judges a drive."""
 
 from __future__ import annotations
 

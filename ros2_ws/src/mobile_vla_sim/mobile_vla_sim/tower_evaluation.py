@@ -1,4 +1,4 @@
-"""What freshly trained towers say about pictures that they never saw: is the goal in view, and where.
+"""Evaluates trained towers on unseen images: is the goal in view, and at which bearing.
 
 It tells whether a policy that does not arrive fails to see, to understand, or to drive.
 """

@@ -1,4 +1,4 @@
-"""What the simulator knows and a real robot does not: written to /diagnostics, read again by whoever judges a drive."""
+"""Ground truth of the simulator: published on /diagnostics, read by evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a recorder's bags go, what they are called, which topics they know, and how much room is left.
+"""Where a recorder's bags go: names, topics, free space.
 
 Any thread may call: the recorder's worker and a save of the ring both open bags.
 """

@@ -1,4 +1,4 @@
-"""Whether a bag can be made in a place, before anything is made there. Light to import."""
+"""Checks that a bag can be created at a path, before anything is written."""
 
 from __future__ import annotations
 

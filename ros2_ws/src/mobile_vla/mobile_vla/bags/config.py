@@ -1,4 +1,4 @@
-"""Settings of the recorder and of replaying. Light to import: nothing but the configuration schema."""
+"""Settings of the recorder and of replaying. Imports only the configuration schema."""
 
 from __future__ import annotations
 

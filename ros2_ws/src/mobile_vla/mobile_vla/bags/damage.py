@@ -1,4 +1,4 @@
-"""How much of a damaged bag was lost, in figures and in sentences."""
+"""How much of a damaged bag was lost, as counts and as text."""
 
 from __future__ import annotations
 

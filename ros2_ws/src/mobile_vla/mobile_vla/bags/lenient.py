@@ -1,4 +1,4 @@
-"""Storage files that no ordinary reader opens: what can be read is read, the rest is counted."""
+"""Reads damaged storage files: returns what is readable and counts the rest."""
 
 from __future__ import annotations
 

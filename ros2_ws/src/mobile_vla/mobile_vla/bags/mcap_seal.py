@@ -1,4 +1,4 @@
-"""Give an mcap file that was never finished its end: cut what is incomplete, append the index.
+"""Complete an unfinished mcap file: cut the incomplete record, append the index.
 
 In place and without copying, so it works on a full disk (with a little reserve) and on files of any length.
 """

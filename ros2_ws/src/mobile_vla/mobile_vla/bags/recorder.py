@@ -1,4 +1,4 @@
-"""Raw messages to disk without ever holding up whoever delivers them.
+"""Raw messages to disk without blocking the caller.
 
 Thread contract: `announce`, `offer`, `save` and `state` may be called from any thread and only store or copy. The
 worker thread alone owns the bag and the ring; what is saved of the ring is handed to a thread of its own, so that the

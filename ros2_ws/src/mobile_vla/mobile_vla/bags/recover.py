@@ -1,4 +1,4 @@
-"""Finish a bag that its recorder could not finish."""
+"""Complete a bag after its recorder was killed."""
 
 from __future__ import annotations
 

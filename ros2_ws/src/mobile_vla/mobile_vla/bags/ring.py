@@ -1,4 +1,4 @@
-"""The newest seconds of everything, in memory, for "save what just happened"."""
+"""Ring buffer of the last seconds of all topics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ring held, on its way into a bag, while the recorder goes on.
+"""Saves the ring buffer into a bag while the recorder continues.
 
 Thread contract: a save's own thread owns the bag and what is not written yet. Everybody else may read `bytes_left`,
 `running`, and `path` once `opened` is set; the rest once the thread has ended.

@@ -1,4 +1,4 @@
-"""Intrinsics of a camera: the YAML that ROS's camera_calibration writes, or an honest guess.
+"""Camera intrinsics: the YAML that ROS's camera_calibration writes, or a pinhole estimate marked as such.
 
 All lengths in pixels of the published image; matrices row by row, as in sensor_msgs/CameraInfo.
 """

@@ -1,4 +1,4 @@
-"""Is a frame that arrived in time a true look at the world? Frozen, black, changed in form, out of order.
+"""Image health: frozen, black, changed format, out of order.
 
 Cheap enough for every frame (a sample of about 5000 pixels is hashed, tens of microseconds) and free of threads:
 one caller. What is not ok must be treated as if it had not come.

@@ -1,4 +1,4 @@
-"""From the text a person writes as `source` to the object that delivers frames."""
+"""From the setting `source` to the object that delivers frames."""
 
 from __future__ import annotations
 

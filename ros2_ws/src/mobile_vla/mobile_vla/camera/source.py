@@ -1,4 +1,4 @@
-"""The one interface of everything frames come from.
+"""The interface of every frame source.
 
 Threads: a source is opened, read and closed by one thread. Clocks: `Clock.stamp_ns` is the time that stamps frames
 (ROS time on a robot), `Clock.steady_ns` never jumps and paces files and back-off. All times are int nanoseconds.

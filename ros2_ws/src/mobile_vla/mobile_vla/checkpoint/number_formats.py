@@ -1,4 +1,4 @@
-"""Which part of a file that mixes number formats is cast, as a sentence."""
+"""Describes which tensors of a file with mixed dtypes are cast."""
 
 from __future__ import annotations
 

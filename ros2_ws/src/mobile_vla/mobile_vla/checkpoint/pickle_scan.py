@@ -1,4 +1,4 @@
-"""What a checkpoint's pickle would do, found by reading its operations; nothing is executed.
+"""Scans a checkpoint's pickle opcodes without executing them.
 
 PyTorch's `weights_only` reader runs no code of a file's choice, but it still builds what it is told: 40 tuples that
 each hold the last one twice take for ever as a dictionary's key, `bytearray(10**11)` takes the machine's memory. What

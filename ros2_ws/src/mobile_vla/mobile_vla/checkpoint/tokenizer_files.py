@@ -1,4 +1,4 @@
-"""Bringing a card's tokenizers along: the files of a tokenizer and nothing else that lies beside them."""
+"""Copies the tokenizer files that a card names, and no other file beside them."""
 
 from __future__ import annotations
 

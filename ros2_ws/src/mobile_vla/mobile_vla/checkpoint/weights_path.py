@@ -1,4 +1,4 @@
-"""A path that should be a file of weights, and is not: what to say of it. Loads no torch."""
+"""Error messages for paths that are not files of weights. Loads no torch."""
 
 from __future__ import annotations
 

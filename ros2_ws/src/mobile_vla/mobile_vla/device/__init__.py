@@ -1,1 +1,1 @@
-"""The computer the policy runs on: what works there, what fits, how it feels."""
+"""Checks of the computer that the policy runs on."""

@@ -1,4 +1,4 @@
-"""Proof that a loaded policy is the recorded one (probe) and that it looks and listens at all (canary)."""
+"""Probe: the loaded policy gives the recorded outputs. Canary: its output depends on image and instruction."""
 
 from __future__ import annotations
 

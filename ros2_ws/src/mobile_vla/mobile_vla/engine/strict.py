@@ -1,4 +1,4 @@
-"""The comparison that decides whether a file is the policy: every tensor accounted for, in both directions."""
+"""Strict comparison of a file with the module tree: every tensor must match, in both directions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that is checked before a policy may be trusted, as one call."""
+"""Full verification of a policy in one call."""
 
 from __future__ import annotations
 

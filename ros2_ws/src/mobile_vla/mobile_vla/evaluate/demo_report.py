@@ -1,4 +1,4 @@
-"""A recorded drive as a folder one can look at: report.html, video.mp4, metrics.json."""
+"""Report of a recorded drive: report.html, video.mp4, metrics.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened during one recorded drive, as plain columns over time. Pictures are not decoded here."""
+"""One recorded drive as columns over time. Images are not decoded."""
 
 from __future__ import annotations
 

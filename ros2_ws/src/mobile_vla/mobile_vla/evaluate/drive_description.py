@@ -1,4 +1,4 @@
-"""What happened and why, in sentences made of what the bag says."""
+"""A recorded drive described in sentences."""
 
 from __future__ import annotations
 

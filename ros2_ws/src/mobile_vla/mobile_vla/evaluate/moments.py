@@ -1,4 +1,4 @@
-"""What happens to counted frames besides figures: the worst are kept as pictures, all can become a video."""
+"""Frames for the report: the worst are kept as images, all can be written as a video."""
 
 from __future__ import annotations
 

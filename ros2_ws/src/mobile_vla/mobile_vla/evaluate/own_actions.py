@@ -1,4 +1,4 @@
-"""What the policy that drove while a bag was recorded would score on its own drive, by the actions that it published.
+"""Self reference: the score of the driving policy on its own recording, from its published actions.
 
 An action answers the image whose stamp it carries. At each frame two of them matter: the newest one that answers this
 frame or an earlier one is what an exact copy of that policy would be scored with; the newest one that had been logged

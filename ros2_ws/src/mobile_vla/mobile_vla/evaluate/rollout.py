@@ -1,4 +1,4 @@
-"""A policy driven by a bag instead of a camera: the same steps, no graph, no clock, the same result every time.
+"""Open-loop rollout of a policy on a bag: same steps as live, no graph, no clock, deterministic.
 
 Per frame: what the policy would have commanded (held, delayed and dropped as asked) beside what was recorded. With
 `gate`, the action goes through the controller's gate on the bag's time. One thread owns a rollout; frames are decoded

@@ -1,4 +1,4 @@
-"""Guard against a silent wrong answer: Kosmos-2's image latents under the default attention.
+"""Detects and fixes wrong image latents of Kosmos-2 under the default attention.
 
 transformers 4.52 to 5.22 treat the cross-attention of `image_to_text_projection` as causal under SDPA. Names and shapes
 agree, outputs differ by about a third. So the installed code is asked, not its version: the same small input through

@@ -1,4 +1,4 @@
-"""The one door to `transformers`: opened after torchvision was made importable, so the order cannot go wrong."""
+"""The only import of `transformers`; torchvision is made importable first."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How people drive: keys and sticks in, velocities out. Pure: no rclpy, the clock is an argument."""
+"""Teleoperation: keys and sticks to velocities. No rclpy; the clock is an argument."""

@@ -1,4 +1,4 @@
-"""A gamepad's states to commands: deadman, turbo, buttons, and whether the pad still lives.
+"""Gamepad states to commands: deadman, turbo, buttons, and detection of a lost or frozen pad.
 
 A driver goes on repeating the last state of a pad that is gone, so that a message alone proves nothing: the stamp has
 to advance and, while driving, the values have to change now and then. A motion command carries the time at which the

@@ -1,4 +1,4 @@
-"""The terminal as a keyboard: keys at once and without echo, one live line, everything put back at the end.
+"""Raw keyboard input from a terminal: keys without delay or echo, one status line, settings restored at the end.
 
 Ctrl-Z, Ctrl-S and Ctrl-\\ are off meanwhile: a suspended or blocked program would let go of the robot without a word.
 Everything written is dropped rather than waited for, so that a stuck terminal cannot stop the caller.

@@ -1,4 +1,4 @@
-"""The steps that every fit takes."""
+"""Optimiser step and learning rate, shared by every fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The towers with heads that say what a picture shows: how small towers learn to look and to listen.
+"""The towers with auxiliary heads for supervised pretraining.
 
 The heads and their labels exist in training only. Every head reads exactly what the policy's own head will read
 later (patches, image latents, the last token), so what they teach is where the policy needs it.

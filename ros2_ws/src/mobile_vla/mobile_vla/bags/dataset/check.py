@@ -1,4 +1,4 @@
-"""What is wrong with a data set before anybody trains on it."""
+"""Checks a data set before training."""
 
 from __future__ import annotations
 

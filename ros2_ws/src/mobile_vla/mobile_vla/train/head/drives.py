@@ -1,4 +1,4 @@
-"""What a head is fitted on: features of whole drives, and the windows over them that the policy has while it drives."""
+"""Training data of a head: features of whole drives, and the windows over them."""
 
 from __future__ import annotations
 

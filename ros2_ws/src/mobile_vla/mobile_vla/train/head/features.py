@@ -1,4 +1,4 @@
-"""What the frozen towers see in every frame of a data set, computed once and kept on disk.
+"""Features of the frozen towers for every frame of a data set, computed once and cached on disk.
 
 The cache's name is made of everything a feature depends on: the weights, the card's image and text settings, and the
 episode's bytes. So a changed checkpoint never meets old features, and an interrupted run goes on where it stopped.
