@@ -12,7 +12,8 @@ KEPT_FREE = 64 * 1024 * 1024
 
 def keep_large_blocks() -> bool:
     """Use freed blocks of megabytes again instead of giving each back: the kernel clears what it gives anew, which
-    costs a recorder of raw pictures as much as compressing them. False where the C library knows no such setting."""
+    costs a recorder of raw pictures as much as compressing them. False where the C library knows no such setting.
+    """
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):

@@ -38,7 +38,8 @@ def publishers_of_cmd_vel(namespace: str, domain_id: int) -> list[str]:
 @contextmanager
 def publish_instruction(text: str, domain_id: int | None = None, namespace: str = "") -> Iterator[None]:
     """Publish once, latched: the publisher has to live for readers that come later, so that a recording holds it, too.
-    `domain_id` None: the environment's."""
+    `domain_id` None: the environment's.
+    """
     with _node("instructor", namespace, domain_id) as node:
         INSTRUCTION.publisher(node).publish(String(data=text))
         yield

@@ -199,7 +199,8 @@ def _refuse_unreadable_files(graph: Graph) -> None:
 
 def _refuse_unfit_policy(graph: Graph, robot: str) -> None:
     """The inference node would refuse an untrained policy, and the controller every action of another action space; a
-    person should hear it before anything starts."""
+    person should hear it before anything starts.
+    """
     inference, controller = graph.node("inference").config, graph.node("controller").config
     assert isinstance(inference, InferenceConfig)
     assert isinstance(controller, ControllerConfig)

@@ -34,7 +34,8 @@ def check_outputs(
     args: argparse.Namespace, also_read: Iterable[Path] = (), also_written: Iterable[OutputFile] = ()
 ) -> None:
     """Refuse an output that is no place for a file, an input, or another output. `also_read`, `also_written`: what no
-    flag names as a path."""
+    flag names as a path.
+    """
     outputs = [*_paths(args, written=True), *also_written]
     inputs = [file for path in (*_paths(args, written=False), *also_read) for file in _files_of(path)]
     for place, output in enumerate(outputs):

@@ -31,7 +31,8 @@ def wide_console(stderr: bool = False) -> Console:
 @contextmanager
 def stages() -> Iterator[Callable[[str, int, int], None]]:
     """A callback `(stage, done bytes, total bytes)` that draws one bar per stage on stderr; total 0 means unknown.
-    Silent where stderr is no terminal."""
+    Silent where stderr is no terminal.
+    """
     columns = (TextColumn("{task.description:>8}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

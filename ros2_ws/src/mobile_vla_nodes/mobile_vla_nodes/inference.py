@@ -162,7 +162,8 @@ class InferenceNode(ContainedLifecycleNode):
 
     def _on_instruction(self, message: String) -> None:
         """A transient-local writer is heard twice: the worker takes the same sentence again for nothing new. One
-        that is too long changes nothing, and is said once."""
+        that is too long changes nothing, and is said once.
+        """
         if problem := too_long(message.data):
             if not self._refused_instruction:
                 self.get_logger().warning(problem)

@@ -71,7 +71,7 @@ class TeleopLink:
         self._publisher.publish(message)
 
     def now(self) -> Now:
-        """This instant on both clocks."""
+        """The current time on both clocks."""
         return Now(steady_ns(), int(self._node.get_clock().now().nanoseconds))
 
     # calls

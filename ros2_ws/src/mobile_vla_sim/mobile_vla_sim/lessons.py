@@ -169,7 +169,7 @@ class Lessons:
     def _asked(
         self, labels: dict[str, np.ndarray], row: int, rng: np.random.Generator, *, nameless: bool = False
     ) -> list[tuple[Asked, int]]:
-        """Three instructions: the goal, another object of the room, an object that is not there. (-1: not there.)
+        """Three instructions: the goal, another object of the room, an object that is not there (-1).
 
         The second and the third often name only a colour or only a kind: of several objects that fit, the one that
         fills most of the picture is meant. Where colours have no name, all three name only a kind.

@@ -41,7 +41,8 @@ def barn_file() -> Path | None:
 
 def layouts(count: int, body_m: float) -> list[Layout]:
     """The BARN layouts that are there, in their order, and generated ones up to `count`. `body_m`: the robot's reach
-    from its origin, which is free of posts where it starts."""
+    from its origin, which is free of posts where it starts.
+    """
     found = barn_file()
     grids: list[tuple[str, Points]] = []
     if found is not None:

@@ -29,7 +29,7 @@ class SourceLost(Exception):
 
 
 class DamagedFrame(Exception):
-    """This one frame cannot be decoded; the source goes on with the next. The text is a sentence."""
+    """A frame that cannot be decoded; the source goes on with the next. The text is a sentence."""
 
 
 class EndOfSource(Exception):

@@ -1,5 +1,6 @@
 """The card: what a checkpoint's tensors cannot say. Read strictly: nothing unknown, nothing missing, no defaults
-where a robot would have to guess (action space, features, windows, image geometry)."""
+where a robot would have to guess (action space, features, windows, image geometry).
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ _LOCK = "lock"
 @contextmanager
 def conversion_folder(target: Path) -> Iterator[Path]:
     """An empty folder on the target's file system, this process's own until the end of the block. Folders that were
-    made above it are removed again after an exception."""
+    made above it are removed again after an exception.
+    """
     folder = target.parent / f"{PREFIX}{target.name}"
     with ExitStack() as stack:
         try:

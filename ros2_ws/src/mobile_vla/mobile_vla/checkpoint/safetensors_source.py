@@ -1,5 +1,6 @@
 """safetensors files, single or sharded. The header is read here, because the library lets the last of two equal keys
-win and maps a file by its name; what it refuses is refused too."""
+win and maps a file by its name; what it refuses is refused too.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ class SafetensorsSource:
 
     def __init__(self, path: Path, shards: Mapping[str, set[str] | None], opened: Mapping[str, HeldFile]) -> None:
         """`shards`: file name -> names that the index promises in it, None where there is no index. `opened`: files
-        that are open already, by the same names."""
+        that are open already, by the same names.
+        """
         self.path = path
         self.held = tuple(opened[name] if name in opened else _shard(path.parent / name) for name in shards)
         self._placed: dict[str, _Placed] = {}

@@ -39,7 +39,8 @@ class Copy(NamedTuple):
 
 def tokenizer_copies(card: Card, base: Path, destination: Path) -> list[Copy]:
     """The copies that let a card moved from `base` to `destination` find its tokenizers; refuses what would
-    overwrite another tokenizer, or lies where no copy can."""
+    overwrite another tokenizer, or lies where no copy can.
+    """
     copies: dict[Path, Copy] = {}
     for tower, name in (("kosmos", card.tokenizers.kosmos), ("clip", card.tokenizers.clip)):
         folder = base / name

@@ -75,7 +75,8 @@ def data_start(file: HeldFile, entry: zipfile.ZipInfo) -> int:
 
 def write_crc32(path: Path, target: BinaryIO, written: Mapping[str, int]) -> None:
     """Put the CRC32 of records that were written in place where the archive keeps it. Other data records that have
-    none are taken for zeros."""
+    none are taken for zeros.
+    """
     file = HeldFile(path)
     records = read_records(file)
     with zipfile.ZipFile(path) as archive:

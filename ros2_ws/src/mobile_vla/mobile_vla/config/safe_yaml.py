@@ -35,7 +35,8 @@ class YamlError(UserError):
 
 def load_yaml(text: str, max_bytes: int = MAX_BYTES) -> Any:
     """Mappings, lists and scalars. Refused, with the line: duplicate keys, aliases, tags, merge keys, a second
-    document, deep nesting, long texts and long integers. Dates, `yes`, `on` and `1:30` stay texts."""
+    document, deep nesting, long texts and long integers. Dates, `yes`, `on` and `1:30` stay texts.
+    """
     if len(text) > max_bytes:
         raise YamlError(f"the text is {len(text)} characters long, at most {max_bytes} are read; name another file")
     with _as_yaml_error():
@@ -44,7 +45,8 @@ def load_yaml(text: str, max_bytes: int = MAX_BYTES) -> Any:
 
 def check_bounds(text: str, max_bytes: int, max_events: int) -> None:
     """Raise `YamlError` for a text that another library must not be given: too long, too deep, too many values, or
-    with aliases, which may expand without end. Reads as fast as libyaml does."""
+    with aliases, which may expand without end. Reads as fast as libyaml does.
+    """
     if len(text) > max_bytes:
         raise YamlError(f"the text is {len(text)} characters long, at most {max_bytes} are read")
     depth = 0

@@ -132,7 +132,8 @@ def _bound(velocity: float, dt_s: float, limits: AxisLimits) -> float:
 
 def stopping_distance_m(speed_mps: float, reaction_s: float, limits: AxisLimits) -> float:
     """Way to standstill from constant speed: v t + v^2 / 2a + v a / 2j (the last from the jerk limit, which may also
-    keep braking from ever reaching `decel`)."""
+    keep braking from ever reaching `decel`).
+    """
     decel = min(limits.decel, math.sqrt(speed_mps * limits.jerk))
     if decel == 0.0:
         return 0.0

@@ -45,7 +45,8 @@ UNSEEN = Sides(None, None, None, None)
 
 class Seen(NamedTuple):
     """One scan: ways to the nearest measured obstacles, ways up to which nothing can hide (None: never looked at by
-    this geometry), what was measured within reach, and where something can hide near the body, in the robot's frame."""
+    this geometry), what was measured within reach, and where something can hide near the body, in the robot's frame.
+    """
 
     clear: Sides
     covered: Sides
@@ -115,7 +116,8 @@ class ScanReducer:
 
     def _measured(self, ranges: Sequence[float], geometry: ScanGeometry) -> tuple[list[Point], list[int]]:
         """Measured points within reach, and which beams measured nothing. What is nearer than the scanner can measure
-        is taken to be at the body's edge and at `range_min`."""
+        is taken to be at the body's edge and at `range_min`.
+        """
         guard, nearest = self._guard, geometry.range_min_m
         reach = min(self._reach_m, geometry.range_max_m)
         x, y = guard.scan_x_m, guard.scan_y_m

@@ -22,7 +22,8 @@ _MOST_COMBINATIONS = 6
 
 def draft(checkpoint: Path, progress: Callable[[int, int], None] = lambda done, total: None) -> tuple[str, list[str]]:
     """The text of a new card with the file's sha256, and the fields a person has to fill in. Refuses a file that could
-    not be loaded. `progress` gets the bytes hashed so far and all of them."""
+    not be loaded. `progress` gets the bytes hashed so far and all of them.
+    """
     source = open_source(checkpoint)
     layout, _ = require(Contents(source))
     known = _known(layout, checkpoint.stem)

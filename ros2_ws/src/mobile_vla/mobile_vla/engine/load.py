@@ -41,7 +41,8 @@ RESERVE_BYTES = 1_000_000_000
 
 class Loaded(NamedTuple):
     """A model with its card. `dtype` is computed in, `stored` is in the file; `notes` are sentences a person should
-    see (fallbacks taken)."""
+    see (fallbacks taken).
+    """
 
     model: PolicyModel
     card: Card
@@ -85,7 +86,8 @@ def load(
     accept: Callable[[Card], None] = lambda card: None,
 ) -> Loaded:
     """Load strictly. `dtype` None keeps the file's own; `progress` gets the bytes of the tensors placed so far;
-    `accept` may refuse the card by an exception before any weight is read."""
+    `accept` may refuse the card by an exception before any weight is read.
+    """
     source = open_source(checkpoint)
     card, base = find_card(source, card_file)
     accept(card)
@@ -141,7 +143,8 @@ def place(
     own: bool = False,
 ) -> bool:
     """Replace every meta parameter by the file's tensor, checked for NaN and infinity on the way. True when a tensor
-    lies in the file's pages now."""
+    lies in the file's pages now.
+    """
     done, in_pages = 0, False
     for name in [name for name, _ in model.named_parameters()]:
         stored = contents.copy(name) if own else contents.read(name)

@@ -44,7 +44,8 @@ def card_beside(name: str, card: str = "") -> Card | None:
 
 def refuse_untrained(name: str, card: Card | None, *, allowed: bool) -> None:
     """Refuse random weights where they are not asked for. `card` None: it has not been read yet, so only what the
-    name says counts."""
+    name says counts.
+    """
     untrained = card.untrained if card is not None else name.startswith(SYNTHETIC)
     if untrained and not allowed:
         raise UserError(

@@ -31,7 +31,8 @@ _SHOWN, _ENTRIES, _SHORT_LIST = 100, 100, 8
 @dataclasses.dataclass(frozen=True)
 class Inspection:
     """A file's structure, and its card where there is one. `card_error` is the sentence that keeps the card out;
-    `contradiction` says that it is a complete card of another policy."""
+    `contradiction` says that it is a complete card of another policy.
+    """
 
     contents: Contents
     examined: Examined

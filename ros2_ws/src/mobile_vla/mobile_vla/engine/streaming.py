@@ -98,7 +98,8 @@ class StreamingPolicy:
 
     def raw_sequence(self, frames: Sequence[NDArray[np.uint8]], instruction: str) -> list[tuple[float, float]]:
         """The unscaled outputs of a short recording from an empty window: all frames at once, so every weight is read
-        one time, which counts where 7 GB come from a disk. Leaves an empty window; what is not finite is returned."""
+        one time, which counts where 7 GB come from a disk. Leaves an empty window; what is not finite is returned.
+        """
         self._executor.reset()
         rows = self._executor.encode([self.prepare(frame) for frame in frames], instruction)
         outputs = self._executor.act(rows)

@@ -1,5 +1,6 @@
 """The controller's gate on the time of a bag: limits, ramps, staleness and range guard act as on the robot, nothing
-waits."""
+waits.
+"""
 
 from __future__ import annotations
 

@@ -82,7 +82,8 @@ class PolicyModel(nn.Module):
 
     def act_along(self, fused: Tensor, count: int) -> Tensor:
         """LSTM inputs (1, frames, rnn_in) from a zero state to raw outputs (count, 2): one for each of the last frames,
-        as if the recording had ended there."""
+        as if the recording had ended there.
+        """
         states, _ = self.rnn(fused)
         output: Tensor = self.actions(states[0, -count:])
         return output

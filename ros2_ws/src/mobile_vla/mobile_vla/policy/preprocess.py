@@ -105,7 +105,8 @@ def _geometry(spec: ImageSpec) -> tuple[int, str, str]:
 
 def _as_image(frame_rgb: NDArray[np.uint8]) -> Image.Image:
     """Pillow's copy of a frame, valid until this thread's next one: memory that is new each time costs more to touch
-    than the pixels to copy."""
+    than the pixels to copy.
+    """
     if frame_rgb.dtype != np.uint8 or frame_rgb.ndim != 3 or frame_rgb.shape[2] != 3 or 0 in frame_rgb.shape:
         raise StepError(f"a frame must be uint8 height x width x 3, got {frame_rgb.dtype} {frame_rgb.shape}")
     size = (frame_rgb.shape[1], frame_rgb.shape[0])

@@ -1,6 +1,6 @@
 """Raw keyboard input from a terminal: keys without delay or echo, one status line, settings restored at the end.
 
-Ctrl-Z, Ctrl-S and Ctrl-\\ are off meanwhile: a suspended or blocked program would let go of the robot without a word.
+The keys Ctrl-Z, Ctrl-S and Ctrl-Backslash are disabled: a suspended program would stop sending commands.
 Everything written is dropped rather than waited for, so that a stuck terminal cannot stop the caller.
 """
 

@@ -177,7 +177,7 @@ class TowerNet(nn.Module):
         return losses
 
     def _pair_loss(self, batch: Batch, pair_tokens: Tensor) -> Tensor:
-        """CLIP's loss for pictures with several objects: which of the names are in the picture?"""
+        """CLIP loss for pictures with several objects: which of the names are in the picture."""
         clip = self.policy.clip_model
         picture = clip.visual_projection(clip.vision_model(pixel_values=batch.pixels).pooler_output)
         names = clip.text_projection(clip.text_model(input_ids=pair_tokens).pooler_output)

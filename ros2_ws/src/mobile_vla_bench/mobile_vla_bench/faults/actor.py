@@ -59,7 +59,8 @@ class Actor:
 
     def kill(self) -> int:
         """SIGKILL; the steady time just before. Waits for nothing: the end of a process can take a while, and who
-        waits for it does not see in time what the controller does. `end` removes what it leaves behind."""
+        waits for it does not see in time what the controller does. `end` removes what it leaves behind.
+        """
         self._left_behind = segments_of(self.pid)
         injected_ns = time.monotonic_ns()
         self._process.kill()

@@ -196,7 +196,8 @@ class Rig(Observer):
 
     def _settle(self) -> None:
         """Let actions live no longer than the promises count on: with a latency of 0.1 s at most. The first steps of a
-        process that starts beside many others are slower. On a machine that stays too busy the trial goes on."""
+        process that starts beside many others are slower. On a machine that stays too busy the trial goes on.
+        """
         shortest_s = with_values(ControllerConfig(), self._parameters("controller")).staleness.action_min_s
         with suppress(PromiseBroken):
             self.until(lambda: self.action_lifetime_s <= shortest_s, SETTLED_S, "a latency of 0.1 s at most")
