@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", default="", metavar="C", help="policy for the speed of evaluation (default: the shipped one)"
     )
-    parser.add_argument("--quick", action="store_true", help="shorter bags: for a look, not for a verdict")
+    parser.add_argument("--quick", action="store_true", help="shorter bags: rough figures")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

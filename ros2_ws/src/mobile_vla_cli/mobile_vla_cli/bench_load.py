@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", type=checkpoint, metavar="FILE", help="a real .pth with its card, instead of a generated one"
     )
     parser.add_argument("--no-naive", action="store_true", help="leave out the naive recipe (needs 16 GB at full size)")
-    parser.add_argument("--quick", action="store_true", help="only the promised limits, not how far down it goes")
+    parser.add_argument("--quick", action="store_true", help="only the promised limits, no search below them")
     parser.add_argument("--work", type=Path, metavar="DIR", help="folder for the files (default: a temporary one)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--out", type=OutputFile, metavar="FILE", help="also write the JSON to a file")

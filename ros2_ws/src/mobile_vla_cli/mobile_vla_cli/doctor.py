@@ -12,7 +12,7 @@ from mobile_vla.device.checks import CHECKS, CheckResult, CheckStatus
 from mobile_vla.errors import UserError
 from mobile_vla_cli.render import print_json
 
-HELP = """Say what works on this machine and what to do about the rest: ROS and its transports, torch and CUDA,
+HELP = """Check what works on this machine and name the remedy for the rest: ROS and its transports, torch and CUDA,
 camera, gamepad, permissions, the simulator's renderer; and how far a robot, as configured, goes on before it stands.
 Exit code 1 when something needed is broken."""
 EPILOG = "vla doctor\nvla doctor --robot diff --base-latency 0.15\nvla doctor --json"

@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--gate",
         action="store_true",
-        help="send the actions through the controller's gate, which hears the recorded scan, range and odometry",
+        help="send the actions through the controller's gate, which gets the recorded scan, range and odometry",
     )
     what.add_argument("--closed", dest="gate", action="store_true", help=argparse.SUPPRESS)  # its earlier name
     what.add_argument("--latency-ms", type=float, default=0.0, metavar="X", help="simulated time from image to action")

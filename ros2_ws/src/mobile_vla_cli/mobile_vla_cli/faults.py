@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mobile_vla_bench.faults.fault import Fault
     from mobile_vla_bench.faults.trial import Result
 
-HELP = """Break everything around the controller on purpose, again and again, and judge every command it gives.
+HELP = """Inject faults around the controller, repeatedly, and judge every command that it publishes.
 
 Real controller, inference, gamepad and recorder processes over real DDS, each fault on a domain of its own and on
 this host only; cameras, sensors, pads and the policy are stand-in processes. Exit code 1 when a promise is not kept.

@@ -124,7 +124,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
         epilog="vla demo --seconds 20\nvla up --robot sim --instruction 'go to the red cube'",
         formatter_class=RawDescriptionRichHelpFormatter,
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="say which version this is, and stop")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
     if wanted is not None and wanted not in COMMANDS:

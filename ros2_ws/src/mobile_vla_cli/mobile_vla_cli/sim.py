@@ -6,7 +6,7 @@ import argparse
 
 from mobile_vla_cli.subcommands import add_module_commands
 
-HELP = "Drive simulated rooms, faster than real time, and count what came of it."
+HELP = "Drive simulated rooms, faster than real time, and report the results."
 EPILOG = "vla sim bench --policy small --episodes 20\nvla sim bench --drivers expert,straight,random --episodes 200"
 COMMANDS = {
     "bench": "closed-loop benchmark",

@@ -1,4 +1,4 @@
-"""`vla sim bench`: what a policy does in rooms that it has never seen, beside what others do there."""
+"""`vla sim bench`: closed-loop benchmark of a policy in unseen rooms, beside baselines."""
 
 from __future__ import annotations
 

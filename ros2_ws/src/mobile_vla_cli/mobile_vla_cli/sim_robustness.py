@@ -1,4 +1,4 @@
-"""`vla sim robustness`: success while one thing gets worse."""
+"""`vla sim robustness`: success rate against one disturbance at a time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mobile_vla_cli.simulation import (
     progress_bar,
 )
 
-HELP = """Success against latency, dropped frames, camera noise, blur and brightness, control rate and precision.
+HELP = """Success rate against latency, dropped frames, camera noise, blur and brightness, control rate and precision.
 
 The same rooms at every point, so that neighbouring points compare room by room. Can be interrupted: finished points
 stay in DIR, and the same command goes on. Writes robustness.json and robustness.html there."""

@@ -1,4 +1,4 @@
-"""`vla sim trace`: drives written down moment by moment, to see why one failed."""
+"""`vla sim trace`: every decision of a drive as a table and a page."""
 
 from __future__ import annotations
 

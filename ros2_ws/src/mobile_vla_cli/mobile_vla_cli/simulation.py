@@ -55,7 +55,7 @@ def add_room_flags(parser: argparse.ArgumentParser, episodes: int) -> None:
     parser.add_argument(
         "--rate-hz", type=float, default=0.0, metavar="X", help="decisions per second (default: the policy's)"
     )
-    parser.add_argument("--limit-s", type=float, default=60.0, metavar="X", help="patience per episode (default: 60)")
+    parser.add_argument("--limit-s", type=float, default=60.0, metavar="X", help="time limit per episode (default: 60)")
     add_set_flag(parser)
 
 

@@ -12,7 +12,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.train.config import RecipeConfig
 from mobile_vla_cli.flags import add_config_flags, config_from
 
-HELP = """Train the small policy from nothing: make rooms and drives, teach the towers to look and to listen,
+HELP = """Train the small policy from nothing: make rooms and drives, pretrain the towers,
 teach the head to drive, let it drive and correct it, write checkpoint and card.
 
 Needs the simulator and no data. Can be interrupted: the same command goes on where it stopped. Measure the result

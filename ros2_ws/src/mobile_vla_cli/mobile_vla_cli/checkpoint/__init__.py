@@ -6,7 +6,7 @@ import argparse
 
 from mobile_vla_cli.subcommands import add_module_commands
 
-HELP = "Look into, prove, convert and compare the files that policies come in. Nothing is ever loaded loosely."
+HELP = "Inspect, verify, convert and compare checkpoint files. Loading is strict."
 EPILOG = """vla checkpoint inspect policy.pth
 vla checkpoint convert policy.pth policy-bf16.safetensors --dtype bf16
 vla checkpoint verify policy-bf16.safetensors"""

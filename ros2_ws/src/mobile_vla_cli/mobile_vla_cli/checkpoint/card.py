@@ -16,7 +16,7 @@ from mobile_vla_cli.outputs import OutputInNewFolder
 from mobile_vla_cli.render import stages, wide_console
 from mobile_vla_cli.screen_text import plain
 
-HELP = "Write or check the card: what a checkpoint's tensors cannot say, and a robot must not guess."
+HELP = "Write or check the card: the facts about a policy that its tensors do not contain."
 EPILOG = """vla checkpoint card new policy.pth
 vla checkpoint card check policy.pth.card.yaml --checkpoint policy.pth"""
 _CARD = re.compile(r"^format\s*:", re.MULTILINE)

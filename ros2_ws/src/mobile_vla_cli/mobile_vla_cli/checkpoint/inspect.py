@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from mobile_vla.engine.report import Inspection
 
-HELP = """Say what is in a checkpoint and whether it could be loaded. Reads no weights and needs no card.
+HELP = """Show what is in a checkpoint and whether it can be loaded. Reads no weights and needs no card.
 
 Exit code 0: its structure loads strictly; 1: it does not; 2: it cannot be read as a checkpoint."""
 EPILOG = """vla checkpoint inspect policy.pth

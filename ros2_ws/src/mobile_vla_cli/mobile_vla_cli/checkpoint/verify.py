@@ -10,7 +10,7 @@ from mobile_vla_cli.flags import checkpoint, threads
 from mobile_vla_cli.render import print_json, stages, wide_console
 from mobile_vla_cli.screen_text import plain
 
-HELP = """Load a checkpoint as a robot would, and prove it: strict names and shapes, finite, sha256, probe, canary.
+HELP = """Load a checkpoint as a robot would, and verify it: strict names and shapes, finite, sha256, probe, canary.
 
 Exit code 0: sound (and proven, where the card has a probe); 1: it loads, but does not do what was recorded or
 ignores its input; 2: it does not load."""
