@@ -17,7 +17,7 @@ from mobile_vla.control import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection
-from mobile_vla.evaluate.rollout import Options
+from mobile_vla.evaluate.rollout import EvaluationOptions
 from mobile_vla_bench.eval_bench import Still
 
 pytestmark = pytest.mark.slow
@@ -45,4 +45,4 @@ def test_every_message_is_read_and_quickly(bag: Path) -> None:
 
 def test_it_says_that_there_is_nothing_to_evaluate(bag: Path) -> None:
     with pytest.raises(UserError, match=r"has no camera topic .*, its topics: /sensor/ins_d/pva"):
-        evaluate([bag], [NamedPolicy("still", Still())], ControllerConfig(), Options(), Selection())
+        evaluate([bag], [NamedPolicy("still", Still())], ControllerConfig(), EvaluationOptions(), Selection())

@@ -66,10 +66,10 @@ def test_failing_at_the_promised_limit_misses_the_target(attempts, tmp_path: Pat
 
 
 def _tiny_files(folder: Path) -> dict[str, Path]:
-    from mobile_vla.engine.synthetic import Order, synthesize
+    from mobile_vla.engine.synthetic import SyntheticSpec, synthesize
 
     path = folder / "p.pth"
-    synthesize(path, Order("tiny", "reconstructed", training_container=True))
+    synthesize(path, SyntheticSpec("tiny", "reconstructed", training_container=True))
     return {"pth": path, "bf16": path, "int8": path, "made": folder / "made.pth"}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mobile_vla.camera.grabber import Counts, Grabber
+from mobile_vla.camera.grabber import FrameCounts, Grabber
 from mobile_vla.camera.source import EndOfSource, SourceLost, Stopped
 
 
@@ -39,7 +39,7 @@ def test_live_source_keeps_only_the_newest(scripted: Any, make_frame: Any):
     watched.wait(4)
     assert watched.grabber.take() == make_frame(3)
     assert watched.grabber.take() is None
-    assert watched.grabber.counts == Counts(read=3, taken=1, dropped=2)
+    assert watched.grabber.counts == FrameCounts(read=3, taken=1, dropped=2)
 
 
 def test_file_source_waits_for_its_reader(scripted: Any, make_frame: Any):
@@ -54,7 +54,7 @@ def test_file_source_waits_for_its_reader(scripted: Any, make_frame: Any):
     watched.wait(1)
     assert watched.grabber.ended
     assert watched.grabber.take() is None
-    assert watched.grabber.counts == Counts(20, 20, 0)
+    assert watched.grabber.counts == FrameCounts(20, 20, 0)
 
 
 def test_not_ended_while_the_last_frame_waits(scripted: Any, make_frame: Any):

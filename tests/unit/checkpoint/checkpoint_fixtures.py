@@ -12,7 +12,7 @@ from torch import Tensor
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.engine.load import Loaded, load
-from mobile_vla.engine.synthetic import Order, synthesize
+from mobile_vla.engine.synthetic import SyntheticSpec, synthesize
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -24,9 +24,9 @@ def one_thread() -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One tiny file per layout, in different formats. Tests read it and write elsewhere."""
     folder = tmp_path_factory.mktemp("made")
-    synthesize(folder / "documented.safetensors", Order("tiny", "documented"))
-    synthesize(folder / "reconstructed.pth", Order("tiny", "reconstructed", training_container=True))
-    synthesize(folder / "tanh.pt", Order("tiny", "tanh"))
+    synthesize(folder / "documented.safetensors", SyntheticSpec("tiny", "documented"))
+    synthesize(folder / "reconstructed.pth", SyntheticSpec("tiny", "reconstructed", training_container=True))
+    synthesize(folder / "tanh.pt", SyntheticSpec("tiny", "tanh"))
     return folder
 
 
@@ -59,7 +59,7 @@ def checkpoint(made: Path, state: dict[str, Tensor], tmp_path: Path):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tiny") / "policy.safetensors"
-    synthesize(path, Order("tiny", "documented"))
+    synthesize(path, SyntheticSpec("tiny", "documented"))
     return path
 
 

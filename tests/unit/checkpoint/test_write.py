@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, safe_open
 
 from mobile_vla.checkpoint import write as writing
-from mobile_vla.checkpoint.write import ALIGNMENT, Entry, aligned_order, write_safetensors
+from mobile_vla.checkpoint.write import ALIGNMENT, TensorEntry, aligned_order, write_safetensors
 from mobile_vla.engine.convert import Job, convert
 from mobile_vla.engine.load import load
 from mobile_vla.resources import shipped_policies
@@ -22,7 +22,7 @@ def misaligned(file: Path) -> set[str]:
 
 
 def written(path: Path, dtype: torch.dtype) -> Path:
-    entries = [Entry(name, dtype, shape) for name, shape in ODD.items()]
+    entries = [TensorEntry(name, dtype, shape) for name, shape in ODD.items()]
     shapes = {entry.name: entry.shape for entry in entries}
     write_safetensors(path, entries, lambda name: torch.full(shapes[name], 3.0).to(dtype), {"note": "x" * 7})
     return path
@@ -33,7 +33,7 @@ def test_every_tensor_starts_at_a_multiple_of_its_own_roundness(tmp_path: Path, 
     path = written(tmp_path / "p.safetensors", dtype)
     with safe_open(str(path), "pt") as opened:
         for name, shape in ODD.items():
-            assert opened.get_tensor(name).data_ptr() % Entry(name, dtype, shape).alignment == 0
+            assert opened.get_tensor(name).data_ptr() % TensorEntry(name, dtype, shape).alignment == 0
 
 
 def test_the_safetensors_library_reads_it_back(tmp_path: Path) -> None:
@@ -43,10 +43,10 @@ def test_the_safetensors_library_reads_it_back(tmp_path: Path) -> None:
 
 
 def test_equally_round_tensors_keep_their_order() -> None:
-    entries = [Entry(name, torch.float32, (16,)) for name in ("z", "a", "m")]
-    assert aligned_order([Entry("scale", torch.float32, ()), *entries]) == [
+    entries = [TensorEntry(name, torch.float32, (16,)) for name in ("z", "a", "m")]
+    assert aligned_order([TensorEntry("scale", torch.float32, ()), *entries]) == [
         *entries,
-        Entry("scale", torch.float32, ()),
+        TensorEntry("scale", torch.float32, ()),
     ]
 
 

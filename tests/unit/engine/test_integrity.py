@@ -14,7 +14,7 @@ from mobile_vla.checkpoint.card import card_path
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import SourceError
-from mobile_vla.checkpoint.write import DATA_SHA256, Entry, write_safetensors
+from mobile_vla.checkpoint.write import DATA_SHA256, TensorEntry, write_safetensors
 from mobile_vla.engine.load import load
 from mobile_vla.errors import UserError
 
@@ -182,7 +182,7 @@ def test_a_header_length_beyond_the_file(tmp_path: Path, length: int) -> None:
 def test_written_files_carry_the_hash_of_their_data(tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
     values = torch.arange(100.0)
-    write_safetensors(path, [Entry("a", torch.float32, (100,))], lambda name: values, {"x": "y"})
+    write_safetensors(path, [TensorEntry("a", torch.float32, (100,))], lambda name: values, {"x": "y"})
     source = open_source(path)
     assert source.container.metadata["x"] == "y"
     assert len(source.container.metadata[DATA_SHA256]) == 64

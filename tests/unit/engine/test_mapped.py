@@ -19,7 +19,7 @@ from mobile_vla.engine.load import load
 from mobile_vla.engine.mapped import MappedWeights
 from mobile_vla.engine.probe import INSTRUCTION, frames
 from mobile_vla.engine.streaming import StreamingPolicy
-from mobile_vla.engine.synthetic import Order, synthesize
+from mobile_vla.engine.synthetic import SyntheticSpec, synthesize
 from mobile_vla.engine.torch_engine import policy_of
 from mobile_vla.policy.interface import StepError, weights_error
 
@@ -144,7 +144,7 @@ for line in sys.stdin:
 def test_a_running_policy_survives_what_happens_to_its_file(file: Path, tmp_path: Path, mode: str, deed: str) -> None:
     """A real process steps while a real `cp`, `mv` or `truncate` meets its file: it lives, and never acts otherwise."""
     other = tmp_path / "other.safetensors"
-    synthesize(other, Order("tiny", "documented", seed=1))
+    synthesize(other, SyntheticSpec("tiny", "documented", seed=1))
     words = {
         "truncate": ["truncate", "-s", "0", file],
         "cp of another policy": ["cp", other, file],

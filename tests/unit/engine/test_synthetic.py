@@ -15,7 +15,7 @@ from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.pth import ALLOWED_GLOBALS
 from mobile_vla.checkpoint.tiny_tokenizer import SPECIAL, WORDS, write_tokenizer
 from mobile_vla.engine import synthetic
-from mobile_vla.engine.synthetic import Order, cached, random_tensor, synthesize
+from mobile_vla.engine.synthetic import SyntheticSpec, cached, random_tensor, synthesize
 from mobile_vla.errors import UserError
 from mobile_vla_cli.main import main
 
@@ -28,7 +28,7 @@ def test_a_tensor_depends_on_its_name_and_seed_only() -> None:
 
 
 def test_the_same_seed_gives_the_same_bytes(made: Path, tmp_path: Path) -> None:
-    synthesize(tmp_path / "again.safetensors", Order("tiny", "documented"))
+    synthesize(tmp_path / "again.safetensors", SyntheticSpec("tiny", "documented"))
     assert (tmp_path / "again.safetensors").read_bytes() == (made / "documented.safetensors").read_bytes()
 
 
@@ -43,7 +43,7 @@ def test_a_training_container_is_an_ordinary_torch_file(made: Path) -> None:
 
 def test_the_formats_hold_the_same_weights(tmp_path: Path) -> None:
     for name in ("a.safetensors", "a.pt"):
-        synthesize(tmp_path / name, Order("tiny", "tanh", seed=4))
+        synthesize(tmp_path / name, SyntheticSpec("tiny", "tanh", seed=4))
     one, other = (Contents(open_source(tmp_path / name)) for name in ("a.safetensors", "a.pt"))
     assert set(one.tensors) == set(other.tensors)
     assert all(torch.equal(one.read(name), other.read(name)) for name in one.tensors)
@@ -88,16 +88,16 @@ def test_unknown_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: st
 
 def test_formats_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"must end in .pth or .pt; rename it"):
-        synthesize(tmp_path / "a.safetensors", Order("tiny", "tanh", training_container=True))
+        synthesize(tmp_path / "a.safetensors", SyntheticSpec("tiny", "tanh", training_container=True))
     with pytest.raises(UserError, match=r"or .safetensors; rename it"):
-        synthesize(tmp_path / "a.bin", Order("tiny", "tanh"))
+        synthesize(tmp_path / "a.bin", SyntheticSpec("tiny", "tanh"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_permission(tmp_path: Path) -> None:
     tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
     with pytest.raises(UserError, match="Permission denied"):
-        synthesize(tmp_path / "a.safetensors", Order("tiny", "tanh"))
+        synthesize(tmp_path / "a.safetensors", SyntheticSpec("tiny", "tanh"))
 
 
 def test_every_known_word_is_one_token_and_every_text_survives(tmp_path: Path) -> None:
@@ -130,17 +130,17 @@ def test_a_card_and_a_tokenizer_of_somebody_else_are_kept(tmp_path: Path, capsys
 def test_a_place_that_cannot_be_a_folder_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"cannot be written \((File exists|Not a directory)\); choose another place"):
-        synthesize(tmp_path / "file/p.safetensors", Order("tiny", "tanh"))
+        synthesize(tmp_path / "file/p.safetensors", SyntheticSpec("tiny", "tanh"))
 
 
 def test_a_full_disk_is_said_in_a_unit_that_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 987_000}))
     with pytest.raises(UserError, match=r"987\.0 kB free, [0-9.]+ MB are needed; free some, or choose another place"):
-        synthesize(tmp_path / "a.safetensors", Order("tiny", "documented"))
+        synthesize(tmp_path / "a.safetensors", SyntheticSpec("tiny", "documented"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_made_for_a_file_that_was_refused_are_removed(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="must end in"):
-        synthesize(tmp_path / "a" / "b" / "p.bin", Order("tiny", "tanh"))
+        synthesize(tmp_path / "a" / "b" / "p.bin", SyntheticSpec("tiny", "tanh"))
     assert list(tmp_path.iterdir()) == []

@@ -21,13 +21,13 @@ from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection
 from mobile_vla.evaluate.rollout import RolloutFrame
-from mobile_vla.evaluate.schedule import Options
+from mobile_vla.evaluate.schedule import EvaluationOptions
 from mobile_vla.policy.interface import Step
 
 # of full speed; towers over several frames round differently than over one
 ROUNDING = 1e-5
 FULL = np.array([0.3, 0.8])
-NONE = Options()
+NONE = EvaluationOptions()
 
 
 class Ahead:
@@ -69,7 +69,7 @@ def grey(count: int) -> list[np.ndarray]:
     return [np.full((24, 32, 3), i, np.uint8) for i in range(count)]
 
 
-def run(bag: Path, *policies: Any, options: Options = NONE, **more: Any) -> Any:
+def run(bag: Path, *policies: Any, options: EvaluationOptions = NONE, **more: Any) -> Any:
     named = [NamedPolicy(name, policy) for name, policy in zip("AB"[: len(policies)], policies, strict=True)]
     return evaluate([bag], named, ControllerConfig(), options, Selection(), **more)
 
@@ -90,7 +90,7 @@ def test_frames_of_one_episode_are_batched(tmp_path: Path, messages: Messages) -
 
 def test_a_lost_frame_is_counted_and_not_batched(tmp_path: Path, messages: Messages) -> None:
     policy = Ahead(3)
-    options = Options(drop=0.5, seed=1)
+    options = EvaluationOptions(drop=0.5, seed=1)
     evaluation = run(write(tmp_path / "bag", messages, grey(60), {0: "go"}), policy, options=options)
     seen = [level for _, levels in policy.together for level in levels]
     held = np.array([max((level for level in seen if level <= i), default=0) for i in range(60)])

@@ -19,7 +19,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection
 from mobile_vla.evaluate.results import Evaluation
-from mobile_vla.evaluate.schedule import Options
+from mobile_vla.evaluate.schedule import EvaluationOptions
 from mobile_vla.policy.interface import Step
 
 TICK_NS = 100_000_000
@@ -117,7 +117,7 @@ def write(
 
 def run(bag: Path, controller: ControllerConfig, chosen: dict[str, str] | None = None) -> Evaluation:
     named = [NamedPolicy("ahead", Ahead())]
-    return evaluate([bag], named, controller, Options(gate=True), Selection(), chosen=chosen)
+    return evaluate([bag], named, controller, EvaluationOptions(gate=True), Selection(), chosen=chosen)
 
 
 def forward(evaluation: Evaluation) -> np.ndarray:
@@ -165,7 +165,7 @@ def test_a_sensor_that_was_not_recorded_is_said(tmp_path: Path, messages: Messag
     evaluation = run(bag, controller)
     assert between(forward(evaluation), 2.0, 8.0).min() == pytest.approx(FULL_MPS)
     assert "bag has no scan and no odometry: the gate ran without, the robot would not." in evaluation.notes
-    open_loop = evaluate([bag], [NamedPolicy("ahead", Ahead())], controller, Options(), Selection())
+    open_loop = evaluate([bag], [NamedPolicy("ahead", Ahead())], controller, EvaluationOptions(), Selection())
     assert not any("gate" in note for note in open_loop.notes)
 
 

@@ -29,13 +29,13 @@ from mobile_vla.evaluate.frames import Selection, prefetched
 from mobile_vla.evaluate.moments import WorstMoments
 from mobile_vla.evaluate.results import Evaluation
 from mobile_vla.evaluate.rollout import RolloutFrame
-from mobile_vla.evaluate.schedule import Options
+from mobile_vla.evaluate.schedule import EvaluationOptions
 from mobile_vla.policy.interface import Step
 from mobile_vla_cli import main
 from mobile_vla_cli.eval import add_arguments
 
 FULL = (0.3, 0.8)
-AS_IT_IS = Options()
+AS_IT_IS = EvaluationOptions()
 ALL_OF_IT = Selection()
 CONTROLLER = ControllerConfig()
 
@@ -106,7 +106,7 @@ def write(
 
 
 def run(
-    bag: Path, *policies: Reader, options: Options = AS_IT_IS, selection: Selection = ALL_OF_IT, **more: Any
+    bag: Path, *policies: Reader, options: EvaluationOptions = AS_IT_IS, selection: Selection = ALL_OF_IT, **more: Any
 ) -> Evaluation:
     readers = policies or (Reader(),)
     named = [NamedPolicy(name, policy) for name, policy in zip("AB"[: len(readers)], readers, strict=True)]
@@ -126,7 +126,7 @@ def test_a_policy_that_agrees_is_perfect(tmp_path: Path, messages: Messages) -> 
 
 def test_same_bytes_in_same_bytes_out(tmp_path: Path, messages: Messages) -> None:
     bag = write(tmp_path / "bag", messages)
-    options = Options(latency_ms=120, drop=0.3, seed=5, gate=True)
+    options = EvaluationOptions(latency_ms=120, drop=0.3, seed=5, gate=True)
     first, second = (metric_report(run(bag, options=options), "vla eval", {}).to_dict() for _ in range(2))
     assert first["executed"]["predictions"] == second["executed"]["predictions"]
     drop = "times_real_time"
@@ -137,14 +137,14 @@ def test_same_bytes_in_same_bytes_out(tmp_path: Path, messages: Messages) -> Non
 
 def test_latency_shows_as_lag(tmp_path: Path, messages: Messages) -> None:
     bag = write(tmp_path / "bag", messages)
-    late = run(bag, options=Options(latency_ms=200.0)).results[0].axes[0]
+    late = run(bag, options=EvaluationOptions(latency_ms=200.0)).results[0].axes[0]
     assert late.lag_ms == pytest.approx(-200.0)  # the recording is 200 ms earlier than the delayed policy
     assert late.policy.mae > 0.02
 
 
 def test_dropped_frames_hold_the_last_action(tmp_path: Path, messages: Messages) -> None:
     policy = Reader()
-    evaluation = run(write(tmp_path / "bag", messages), policy, options=Options(drop=0.5, seed=1))
+    evaluation = run(write(tmp_path / "bag", messages), policy, options=EvaluationOptions(drop=0.5, seed=1))
     assert evaluation.columns.dropped == 60 - len(policy.seen)
     assert 15 < evaluation.columns.dropped < 45
     assert len(evaluation.columns.t) == 60
@@ -167,18 +167,18 @@ def test_only_frames_while_armed_count_unless_asked(tmp_path: Path, messages: Me
     evaluation = run(bag)
     assert (len(evaluation.columns.t), evaluation.columns.not_counted) == (30, 30)
     assert "30 of 60 frames were recorded while the robot was not armed: not counted." in evaluation.notes
-    assert len(run(bag, options=Options(every_frame=True)).columns.t) == 60
+    assert len(run(bag, options=EvaluationOptions(every_frame=True)).columns.t) == 60
 
 
 def test_an_instruction_of_the_callers(tmp_path: Path, messages: Messages) -> None:
     policy = Reader()
-    run(write(tmp_path / "bag", messages), policy, options=Options(instruction="other"))
+    run(write(tmp_path / "bag", messages), policy, options=EvaluationOptions(instruction="other"))
     assert {text for _, text in policy.seen} == {"other"}
 
 
 def test_with_the_gate_the_limits_of_the_robot_hold(tmp_path: Path, messages: Messages) -> None:
     bag = write(tmp_path / "bag", messages, frames=100)
-    columns = run(bag, options=Options(gate=True)).columns
+    columns = run(bag, options=EvaluationOptions(gate=True)).columns
     forward = np.frombuffer(columns.predicted[0][0])
     assert forward.max() > 0.1
     assert forward.min() >= -CONTROLLER.limits.linear.reverse_mps - 1e-9
@@ -254,27 +254,27 @@ def test_the_worst_moments_are_the_worst(tmp_path: Path, messages: Messages) -> 
 @pytest.mark.parametrize(
     ("bag", "options", "sentence"),
     [
-        ({"instruct": ()}, Options(), "no instruction; give one with --instruction"),
-        ({"mode": lambda i: "disarmed"}, Options(), "was the robot driven; count all with --every-frame"),
+        ({"instruct": ()}, EvaluationOptions(), "no instruction; give one with --instruction"),
+        ({"mode": lambda i: "disarmed"}, EvaluationOptions(), "was the robot driven; count all with --every-frame"),
         (
             {"size": lambda i: (24, 32) if i < 30 else (48, 64)},
-            Options(),
+            EvaluationOptions(),
             r"bag: the camera picture changes from 32x24 to 64x48 at 3\.0 s",
         ),
         (
             {"stamp": lambda i: START_NS + (i if i < 30 else i - 20) * 100_000_000},
-            Options(),
+            EvaluationOptions(),
             r"bag: the camera's clock goes back 1\.90 s at 1\.0 s",
         ),
         (
             {"encoding": "purple8"},
-            Options(),
+            EvaluationOptions(),
             r"none of 60 messages on /camera/image_raw can be .* at 0\.0 s: unknown image encoding 'purple8'",
         ),
     ],
 )
 def test_bags_that_cannot_be_evaluated(
-    tmp_path: Path, messages: Messages, bag: dict, options: Options, sentence: str
+    tmp_path: Path, messages: Messages, bag: dict, options: EvaluationOptions, sentence: str
 ) -> None:
     with pytest.raises(UserError, match=sentence):
         run(write(tmp_path / "bag", messages, **bag), options=options)
@@ -368,7 +368,7 @@ def test_the_wrong_robot_is_refused(tmp_path: Path, messages: Messages) -> None:
 def test_omni_compares_the_sideways_axis(tmp_path: Path, messages: Messages) -> None:
     controller = with_values(ControllerConfig(), {"base.kind": "omni", "action.space": "omni"})
     named = [NamedPolicy("A", Reader("omni"))]
-    evaluation = evaluate([write(tmp_path / "bag", messages)], named, controller, Options(), Selection())
+    evaluation = evaluate([write(tmp_path / "bag", messages)], named, controller, EvaluationOptions(), Selection())
     assert evaluation.axes == ("linear", "lateral")
     np.testing.assert_array_equal(np.frombuffer(evaluation.columns.recorded[1]), np.zeros(60))
 
@@ -449,7 +449,7 @@ def test_a_needed_topic_of_nothing_but_damage_is_one_sentence(
     with pytest.raises(UserError, match=f"{bag}: {sentence}"):
         run(bag)
     if topic == "/instruction":
-        assert run(bag, options=Options("go")).columns.frames == 60
+        assert run(bag, options=EvaluationOptions("go")).columns.frames == 60
 
 
 def test_damaged_commands_alone_do_not_end_an_evaluation(tmp_path: Path, messages: Messages) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mobile_vla.camera.calibration import pinhole_guess
 from mobile_vla.camera.config import DepthScanConfig
-from mobile_vla.camera.depth import DepthPicture, DepthScan, Intrinsics, View
+from mobile_vla.camera.depth import DepthPicture, DepthScan, DepthView, Intrinsics
 from mobile_vla_sim.scene import Pose
 from mobile_vla_sim.sensors import RayFan
 from mobile_vla_sim.world import World
@@ -21,7 +21,7 @@ TOLERANCE_M = 0.02
 RAYS_IN_A_BEAM = 7
 
 
-def scan_of(world: World) -> tuple[NDArray[np.float32], View]:
+def scan_of(world: World) -> tuple[NDArray[np.float32], DepthView]:
     camera = world.config.camera
     calibration = pinhole_guess(camera.width_px, camera.height_px, camera.horizontal_fov_deg)
     depth = np.ascontiguousarray(world.render_depth())

@@ -21,7 +21,7 @@ from mobile_vla.train.config import TinySize
 from mobile_vla.train.tiny import TOKENIZER, card_of, layout_of, write_tokenizer
 from mobile_vla_sim import dataset, lessons, recolour
 from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND, SimulatorConfig
-from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, SEEDS, Data, DatasetSpec, Shard, make, make_shard
+from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, SEEDS, DatasetSpec, Shard, Shards, make, make_shard
 from mobile_vla_sim.labels import CRATE, FAR_M, FLOOR, MOST_THINGS, NO_COLOUR, NOTHING, SECTORS, WALL, Labeller
 from mobile_vla_sim.lessons import SEEN_SHARE, TRAINED_PAIRS, Asked, Language, Lessons, _alike
 from mobile_vla_sim.scene import UNSEEN_PAIRS, Block, Pose
@@ -95,11 +95,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_shards_hold_pictures_with_labels(folder: Path) -> None:
-    poses = Data(folder, [Shard(POSES, 0)])
+    poses = Shards(folder, [Shard(POSES, 0)])
     assert len(poses) == 24
     assert np.isnan(poses.labels["action"]).all()
-    both = Data(folder, [Shard(POSES, 0), Shard(EPISODES, 0)])
-    episode = Data(folder, [Shard(EPISODES, 0)])
+    both = Shards(folder, [Shard(POSES, 0), Shard(EPISODES, 0)])
+    episode = Shards(folder, [Shard(EPISODES, 0)])
     assert len(both) == 24 + len(episode)
     assert np.isfinite(episode.labels["action"]).all()
     assert set(episode.labels["seed"]) == {SEEDS[EPISODES].start}
@@ -161,7 +161,7 @@ def language(tmp_path_factory: pytest.TempPathFactory) -> Language:
 def teach(folder: Path, language: Language) -> Callable[[str], Lessons]:
     def of(kind: str) -> Lessons:
         return Lessons(
-            Data(folder, [Shard(kind, 0)]), language, batch=16, seed=0, mean=torch.zeros(3), std=torch.ones(3)
+            Shards(folder, [Shard(kind, 0)]), language, batch=16, seed=0, mean=torch.zeros(3), std=torch.ones(3)
         )
 
     return of
@@ -327,7 +327,7 @@ def test_sentences_of_a_pair_end_with_their_last_word(language: Language) -> Non
 
 
 def test_pairs_in_the_picture_are_those_that_are_large_enough(folder: Path) -> None:
-    labels = Data(folder, [Shard(POSES, 0)]).labels
+    labels = Shards(folder, [Shard(POSES, 0)]).labels
     answer = lessons._pairs_seen(labels)
     assert {-1.0, 0.0, 1.0} >= set(np.unique(answer))
     for row in range(len(answer)):

@@ -11,7 +11,7 @@ import pytest
 
 from mobile_vla_sim import noisy
 from mobile_vla_sim.drivers import ActionScale
-from mobile_vla_sim.noisy import Corrected
+from mobile_vla_sim.noisy import CorrectedPolicy
 
 FORWARD, RIGHT = (0.8, 0.0), (0.0, -1.0)
 
@@ -26,7 +26,7 @@ def drive(monkeypatch: pytest.MonkeyPatch) -> Any:
         speed_mps: float, seconds: float, action: tuple[float, float] = FORWARD, remembers_s: float = 2.0
     ) -> list[tuple[Any, bool]]:
         policy: Any = SimpleNamespace(begin=lambda world: None, act=lambda world: action)
-        driver = Corrected(policy, ActionScale(), expert_share=0.0, remembers_s=remembers_s)
+        driver = CorrectedPolicy(policy, ActionScale(), expert_share=0.0, remembers_s=remembers_s)
         world: Any = SimpleNamespace(seed=1, time_s=0.0, velocity=SimpleNamespace(linear_mps=speed_mps))
         driver.begin(world)
         happened = []

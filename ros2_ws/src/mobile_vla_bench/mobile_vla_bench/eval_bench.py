@@ -23,7 +23,7 @@ from mobile_vla.bags.writer import BagWriter
 from mobile_vla.control import ControllerConfig
 from mobile_vla.evaluate.evaluation import NamedPolicy, evaluate
 from mobile_vla.evaluate.frames import Selection
-from mobile_vla.evaluate.schedule import Options
+from mobile_vla.evaluate.schedule import EvaluationOptions
 from mobile_vla.metrics import Metric
 from mobile_vla.policy.interface import Policy, Step
 
@@ -79,7 +79,7 @@ def times_real_time(bag: Path, seconds: float, policy: Policy, name: str) -> lis
     rates, costs = [], []
     for _ in range(_EVALUATIONS):
         began_s = time.process_time()
-        evaluation = evaluate([bag], [NamedPolicy(name, policy)], ControllerConfig(), Options(), Selection())
+        evaluation = evaluate([bag], [NamedPolicy(name, policy)], ControllerConfig(), EvaluationOptions(), Selection())
         costs.append(1e3 * (time.process_time() - began_s) / evaluation.columns.frames)
         rates.append(seconds / evaluation.wall_s)
     base = f"policy {name}"
@@ -102,7 +102,7 @@ def memory_growth(folder: Path, short_s: int = SHORT_S, long_s: int = LONG_S) ->
 
 def peak_mb(bag: Path) -> float:
     """Evaluate a bag with a policy that costs nothing; peak resident memory of this process image."""
-    evaluate([bag], [NamedPolicy("still", Still())], ControllerConfig(), Options(), Selection())
+    evaluate([bag], [NamedPolicy("still", Still())], ControllerConfig(), EvaluationOptions(), Selection())
     status = Path("/proc/self/status").read_text()  # getrusage would count the parent's memory before exec
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.engine.load import find_card
-from mobile_vla.engine.synthetic import Order, synthesize
+from mobile_vla.engine.synthetic import SyntheticSpec, synthesize
 from mobile_vla.errors import UserError
 from mobile_vla.metrics import Metric, MetricReport, executed
 from mobile_vla_bench.memory_limit import Outcome, forget_pages, limiter, run_limited
@@ -109,7 +109,7 @@ def _files(plan: Plan, say: Callable[[str], None]) -> dict[str, Path]:
     if source is None:
         source = plan.work / "policy.pth"
         say(f"generating {source.name}, size {plan.size}, in the shape of a training script's file")
-        synthesize(source, Order(plan.size, "reconstructed", training_container=True))
+        synthesize(source, SyntheticSpec(plan.size, "reconstructed", training_container=True))
     files = {"pth": source, "made": plan.work / "made.pth"}
     for dtype in ("bf16", "int8"):
         files[dtype] = plan.work / f"policy-{dtype}.safetensors"

@@ -47,7 +47,7 @@ def synthesize(file: Path, size: str) -> dict[str, Any]:
     """A generated file in the shape of a training script's."""
     from mobile_vla.engine import synthetic
 
-    synthetic.synthesize(file, synthetic.Order(size, "reconstructed", training_container=True))
+    synthetic.synthesize(file, synthetic.SyntheticSpec(size, "reconstructed", training_container=True))
     return {"bytes_out": file.stat().st_size, **own_memory()}
 
 

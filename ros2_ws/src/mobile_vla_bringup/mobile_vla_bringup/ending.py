@@ -44,7 +44,8 @@ def written_bytes(pid: int) -> int:
 
 class Ending:
     """One process after SIGINT: SIGTERM when it has written nothing for `SIGINT_PATIENCE_S`, SIGKILL when for
-    `SIGTERM_PATIENCE_S` after that; both also when `WRITING_PATIENCE_S` are over, whatever it writes."""
+    `SIGTERM_PATIENCE_S` after that; both also when `WRITING_PATIENCE_S` are over, whatever it writes.
+    """
 
     def __init__(self, process: Endable, asked_s: float, written: int, say: Callable[[str, str], None]) -> None:
         self.process = process

@@ -104,10 +104,10 @@ def run(args: argparse.Namespace) -> int:
     from mobile_vla.evaluate.frames import Selection
     from mobile_vla.evaluate.moments import EvaluationVideo, WorstMoments
     from mobile_vla.evaluate.rollout import RolloutFrame, full_speed
-    from mobile_vla.evaluate.schedule import Options
+    from mobile_vla.evaluate.schedule import EvaluationOptions
 
     controller = controller_of(args.robot)
-    options = Options(args.instruction, args.latency_ms, args.drop, args.seed, args.gate, args.every_frame)
+    options = EvaluationOptions(args.instruction, args.latency_ms, args.drop, args.seed, args.gate, args.every_frame)
     selection = Selection(args.start_s, args.end_s, args.delay_ms, args.tolerance_ms)
     chosen = {role: name for role in ROLES if (name := vars(args)[f"{role}_topic"])}
     check_bags(args.bags, controller, options, selection, chosen)  # a policy takes longer to load than a bag to open

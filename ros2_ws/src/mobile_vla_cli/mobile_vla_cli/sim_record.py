@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _recorded_driver(args: argparse.Namespace, inference: Any, scale: Any) -> Any:
     """The pushed expert, or a policy from which the expert takes over now and then."""
-    from mobile_vla_sim.noisy import Corrected, NoisyExpert
+    from mobile_vla_sim.noisy import CorrectedPolicy, NoisyExpert
 
     if not args.policy:
         return NoisyExpert(scale, args.push_share, remembers_s=args.remembers_s)
@@ -90,4 +90,4 @@ def _recorded_driver(args: argparse.Namespace, inference: Any, scale: Any) -> An
     from mobile_vla_sim.drivers import PolicyDriver
 
     policy = PolicyDriver(open_policy(inference))
-    return Corrected(policy, scale, args.expert_share, remembers_s=args.remembers_s)
+    return CorrectedPolicy(policy, scale, args.expert_share, remembers_s=args.remembers_s)

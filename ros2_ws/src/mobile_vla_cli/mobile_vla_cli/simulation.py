@@ -106,7 +106,8 @@ def listed(text: str | None, known: Iterable[str], flag: str) -> list[str]:
 
 def make_job(args: argparse.Namespace, driver: str, needs_policy: bool) -> tuple[Any, dict[str, Any]]:
     """The job that the flags describe, and what to say about it. A policy is loaded once here: what is wrong with it
-    is said before anything drives."""
+    is said before anything drives.
+    """
     from mobile_vla_bench.closed_loop.benchmark import Job, open_for
     from mobile_vla_sim.episode import Rules
 

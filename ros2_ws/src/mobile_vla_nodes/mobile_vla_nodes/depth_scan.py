@@ -17,7 +17,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, LaserScan
 
 from mobile_vla.camera.config import DepthScanConfig
-from mobile_vla.camera.depth import DepthError, DepthPicture, DepthScan, Intrinsics, Ranges, View
+from mobile_vla.camera.depth import DepthError, DepthPicture, DepthScan, DepthView, Intrinsics, Ranges
 from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_nodes.input_publishers import incompatible_inputs, names_of_publishers
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
@@ -110,7 +110,7 @@ class DepthScanNode(Node):
         return OK, "running"
 
 
-def _message(picture: Image, ranges: Ranges, view: View, config: DepthScanConfig) -> LaserScan:
+def _message(picture: Image, ranges: Ranges, view: DepthView, config: DepthScanConfig) -> LaserScan:
     """A scan with the picture's stamp: its age counts from when the camera looked."""
     message = LaserScan()
     message.header.stamp, message.header.frame_id = picture.header.stamp, config.frame_id

@@ -81,7 +81,8 @@ class PolledSubscriptions:
         self, message_class: type, name: str, callback: Callable[[bytes, Any], None], qos: QoSProfile
     ) -> Subscription:
         """Subscribe to any topic; the callback gets the messages as they were on the wire, and what `take` says about
-        each."""
+        each.
+        """
         made = self._node.create_subscription(message_class, name, callback, qos, raw=True, **self._options)
         return self._keep(made, callback)
 

@@ -30,7 +30,7 @@ from mobile_vla_sim.drivers import Action, ActionScale, Driver, PolicyDriver
 from mobile_vla_sim.episode import Actuator, Direct, Rules, run_episode
 from mobile_vla_sim.gated import Gated
 from mobile_vla_sim.labels import Labeller, clear_of_all
-from mobile_vla_sim.noisy import Corrected, NoisyExpert
+from mobile_vla_sim.noisy import CorrectedPolicy, NoisyExpert
 from mobile_vla_sim.scene import Block, Pose, Thing
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
 from mobile_vla_sim.world import World
@@ -45,7 +45,7 @@ SEEDS = {
 _POSE_ROOMS_PER_SHARD, _EPISODES_PER_SHARD = 80, 10
 
 
-class Labelled(Driver, Protocol):
+class LabelledDriver(Driver, Protocol):
     """A driver that also says what the expert would have done."""
 
     @property
@@ -80,12 +80,12 @@ class Correction:
     expert_share: float
     gate: ControllerConfig
 
-    def driver(self, spec: DatasetSpec) -> Labelled:
+    def driver(self, spec: DatasetSpec) -> LabelledDriver:
         """The policy with an expert beside it, opened in this process."""
         from mobile_vla.engine import open_policy
 
         policy = open_policy(InferenceConfig(checkpoint=str(self.checkpoint), threads=1))
-        return Corrected(PolicyDriver(policy), spec.scale, self.expert_share, remembers_s=spec.remembers_s)
+        return CorrectedPolicy(PolicyDriver(policy), spec.scale, self.expert_share, remembers_s=spec.remembers_s)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +157,7 @@ def make_shard(
     return folder / shard.name
 
 
-class Data:
+class Shards:
     """Shards, one after the other: labels in memory, pictures where the disk's cache has them."""
 
     def __init__(self, folder: Path, shards: Sequence[Shard]) -> None:
@@ -195,7 +195,7 @@ def _poses(shard: Shard, spec: DatasetSpec, image: Preprocess) -> Iterator[dict[
 
 
 def _episodes(
-    shard: Shard, spec: DatasetSpec, image: Preprocess, driver: Labelled, actuator: Actuator
+    shard: Shard, spec: DatasetSpec, image: Preprocess, driver: LabelledDriver, actuator: Actuator
 ) -> Iterator[dict[str, Any]]:
     rules = Rules(scale=spec.scale, limit_s=45.0)
     with World(spec.rooms(shard), shard.seeds[0]) as world:

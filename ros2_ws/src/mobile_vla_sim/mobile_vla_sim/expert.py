@@ -53,7 +53,7 @@ class Expert:
         self._goal = (scene.target.x, scene.target.y)
         body = world.config.base.radius_m
         self._route = Route(
-            self._floor, self._goal, _GOAL_RING_M, body + _NEEDED_M, wish_m=body + _WISHED_M, dislike=_DISLIKE
+            self._floor, self._goal, _GOAL_RING_M, body + _NEEDED_M, preferred_m=body + _WISHED_M, penalty=_DISLIKE
         )
         self._start_search(world)
         self._arrived = False

@@ -15,7 +15,7 @@ from mobile_vla_sim.rendering import Image
 _SPARE_PX = 64
 
 
-class Sensor:
+class ImageDegradation:
     """Turns a perfect picture into what a worse camera would give. One per episode."""
 
     def __init__(self, rng: np.random.Generator) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from mobile_vla.policy.tokens import Tokens
 from mobile_vla.train.tower_net import Batch, Sizes
 from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND
-from mobile_vla_sim.dataset import Data
+from mobile_vla_sim.dataset import Shards
 from mobile_vla_sim.labels import FAR_M, MOST_THINGS, SECTORS, SURFACES
 from mobile_vla_sim.language import sentences
 from mobile_vla_sim.recolour import recoloured
@@ -86,7 +86,7 @@ def words() -> set[str]:
 class Lessons:
     """Batches from a data set. The same step gives the same batch."""
 
-    def __init__(self, data: Data, language: Language, *, batch: int, seed: int, mean: Tensor, std: Tensor) -> None:
+    def __init__(self, data: Shards, language: Language, *, batch: int, seed: int, mean: Tensor, std: Tensor) -> None:
         self._data, self._language = data, language
         self._batch, self._seed = batch, seed
         self._mean, self._std = mean[:, None, None], std[:, None, None]

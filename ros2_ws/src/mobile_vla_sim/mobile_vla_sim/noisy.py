@@ -44,7 +44,7 @@ class NoisyExpert:
         return max(0.0, min(1.0, linear)), max(-1.0, min(1.0, turn))
 
 
-class Corrected:
+class CorrectedPolicy:
     """A policy drives; the expert, who sees everything, says at every moment what would have been right.
 
     With `expert_share` the expert takes over for a moment now and then (`by_expert`), so that the drives get further.

@@ -99,15 +99,19 @@ class Route:
         radius_m: float,
         needed_m: float,
         *,
-        wish_m: float = 0.0,
-        dislike: float = 0.0,
+        preferred_m: float = 0.0,
+        penalty: float = 0.0,
     ) -> None:
-        """`needed_m` of clearance is a must; a metre with less than `wish_m` costs up to `1 + dislike` metres."""
+        """`needed_m` of clearance is a must; a metre with less than `preferred_m` costs up to `1 + penalty` metres."""
         self.floor = floor
         self.goal = goal
         self.needed_m = needed_m
-        shortage = np.clip((wish_m - floor.clearance) / max(wish_m - needed_m, 1e-6), 0.0, 1.0) if wish_m > 0.0 else 0.0
-        price = np.where(floor.clearance >= needed_m, 1.0 + dislike * shortage, np.inf)
+        shortage = (
+            np.clip((preferred_m - floor.clearance) / max(preferred_m - needed_m, 1e-6), 0.0, 1.0)
+            if preferred_m > 0.0
+            else 0.0
+        )
+        price = np.where(floor.clearance >= needed_m, 1.0 + penalty * shortage, np.inf)
         self.cost = _cost_to_go(price, floor.near(*goal, radius_m) & np.isfinite(price))
 
     def path(self, x: float, y: float) -> list[tuple[float, float]]:

@@ -20,7 +20,17 @@ from mobile_vla.train.recipe import Recipe, Say
 from mobile_vla.train.tiny import Design, design
 from mobile_vla.train.tower_net import Batch, TowerNet
 from mobile_vla_sim.config import EVERY_COLOUR, EVERY_KIND, SimulatorConfig
-from mobile_vla_sim.dataset import CORRECTED, EPISODES, POSES, Correction, Data, DatasetSpec, Shard, make, small_camera
+from mobile_vla_sim.dataset import (
+    CORRECTED,
+    EPISODES,
+    POSES,
+    Correction,
+    DatasetSpec,
+    Shard,
+    Shards,
+    make,
+    small_camera,
+)
 from mobile_vla_sim.drivers import ActionScale
 from mobile_vla_sim.lessons import SIZES, Language, Lessons, words
 from mobile_vla_sim.tower_evaluation import evaluate_towers
@@ -126,14 +136,14 @@ class SimulatedLessons:
         return joined([self._seen[shard] for shard in shards])
 
     def _lessons(self, shards: Sequence[Shard]) -> Lessons:
-        config, data = self._config.towers, Data(self._work / "data", shards)
+        config, data = self._config.towers, Shards(self._work / "data", shards)
         return Lessons(data, self._language, batch=config.batch, seed=config.seed, mean=self._mean, std=self._std)
 
     @torch.inference_mode()
     def _features(self, net: TowerNet, shard: Shard) -> Drives:
         """Features of every frame of a shard under one sentence per episode."""
         mean, std = self._mean[:, None, None], self._std[:, None, None]
-        data = Data(self._work / "data", [shard])
+        data = Shards(self._work / "data", [shard])
         seeds, goal = data.labels["seed"], data.labels["goal"]
         starts = np.flatnonzero(np.r_[True, seeds[1:] != seeds[:-1]])
         start_of = np.repeat(starts, np.diff(np.r_[starts, len(seeds)]))

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from mobile_vla_sim import model as room_model
 from mobile_vla_sim.base import BodyVelocity, Drivetrain
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.imaging import Sensor
+from mobile_vla_sim.imaging import ImageDegradation
 from mobile_vla_sim.rendering import Image, Renderer
 from mobile_vla_sim.scenario import scene_for
 from mobile_vla_sim.scene import Pose, Scene
@@ -49,7 +49,7 @@ class World:
         self.lidar = Lidar(self.config.lidar, ranging)
         self.range_finder = RangeFinder(self.config.range, self.config.base.radius_m, ranging)
         self._odometry = WheelOdometry(self.config.odometry, odometry)
-        self._sensor = Sensor(imaging)
+        self._sensor = ImageDegradation(imaging)
         self._walked_m = [0.0] * len(self.scene.walkers)
         self._walking = [False] * len(self.scene.walkers)
         self._steps = 0

@@ -74,7 +74,7 @@ class DepthScan:
         self._config = config
         self._form: PictureFormat | None = None
         self._frozen = _Frozen(config.frozen_after_s)
-        self.view: View | None = None
+        self.view: DepthView | None = None
 
     @property
     def form(self) -> PictureFormat | None:
@@ -86,7 +86,7 @@ class DepthScan:
         form = self._checked(picture, intrinsics)
         pixels = _pixels(picture)
         if self.view is None or self._form is None:
-            self.view = View(self._config, form)
+            self.view = DepthView(self._config, form)
             self._form = form
         self._frozen.refuse(pixels, stamp_ns)
         return self.view.ranges(pixels)
@@ -135,7 +135,7 @@ class _Frozen:
             raise DepthError("frozen", f"depth camera frozen: {self._same} identical pictures; restart its driver")
 
 
-class View:
+class DepthView:
     """What each pixel of one camera can see of the space in which obstacles are."""
 
     def __init__(self, config: DepthScanConfig, form: PictureFormat) -> None:

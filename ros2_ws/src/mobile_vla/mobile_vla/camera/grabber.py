@@ -14,7 +14,7 @@ from mobile_vla.camera.source import CameraFrame, EndOfSource, FrameSource, Stop
 
 
 @dataclass(frozen=True)
-class Counts:
+class FrameCounts:
     """Frames read from the source, handed out, and replaced by a newer one before anyone took them."""
 
     read: int
@@ -49,10 +49,10 @@ class Grabber:
             return self._ended and self._frame is None
 
     @property
-    def counts(self) -> Counts:
+    def counts(self) -> FrameCounts:
         """How many frames went where."""
         with self._slot:
-            return Counts(self._read, self._taken, self._dropped)
+            return FrameCounts(self._read, self._taken, self._dropped)
 
     def start(self) -> None:
         """Begin reading."""

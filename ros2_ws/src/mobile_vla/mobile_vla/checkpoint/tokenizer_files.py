@@ -30,18 +30,18 @@ MAX_BYTES = 64 << 20
 OPEN_CLIP = "open_clip"
 
 
-class Copy(NamedTuple):
+class FileCopy(NamedTuple):
     """One file to be copied."""
 
     original: Path
     target: Path
 
 
-def tokenizer_copies(card: Card, base: Path, destination: Path) -> list[Copy]:
+def tokenizer_copies(card: Card, base: Path, destination: Path) -> list[FileCopy]:
     """The copies that let a card moved from `base` to `destination` find its tokenizers; refuses what would
     overwrite another tokenizer, or lies where no copy can.
     """
-    copies: dict[Path, Copy] = {}
+    copies: dict[Path, FileCopy] = {}
     for tower, name in (("kosmos", card.tokenizers.kosmos), ("clip", card.tokenizers.clip)):
         folder = base / name
         if (tower == "clip" and name == OPEN_CLIP) or Path(name).is_absolute() or not folder.is_dir():
@@ -58,14 +58,14 @@ def tokenizer_copies(card: Card, base: Path, destination: Path) -> list[Copy]:
     return list(copies.values())
 
 
-def copy_tokenizers(copies: list[Copy]) -> None:
+def copy_tokenizers(copies: list[FileCopy]) -> None:
     """Make the copies, each complete or not at all."""
     for copy in copies:
         with atomic_binary(copy.target, sync=True) as file:
             file.write(copy.original.read_bytes())
 
 
-def _copies(folder: Path, target: Path) -> Iterator[Copy]:
+def _copies(folder: Path, target: Path) -> Iterator[FileCopy]:
     names = NAMES if (folder / FAST).is_file() else (*NAMES, MODEL_CONFIG)
     for name in names:
         original, copy = folder / name, target / name
@@ -74,6 +74,6 @@ def _copies(folder: Path, target: Path) -> Iterator[Copy]:
         if (size := original.stat().st_size) > MAX_BYTES:
             raise UserError(f"{original} has {size / 1e6:.0f} MB, too much for a tokenizer; is it another file?")
         if not copy.exists():
-            yield Copy(original, copy)
+            yield FileCopy(original, copy)
         elif not filecmp.cmp(original, copy, shallow=False):
             raise UserError(f"{copy} exists and is another tokenizer; convert into a folder of its own")

@@ -42,7 +42,7 @@ _LENGTH = 8
 _CHUNK = 16 << 20
 
 
-class Entry(NamedTuple):
+class TensorEntry(NamedTuple):
     """One tensor to be written: its number format and shape are promised before its data exists."""
 
     name: str
@@ -63,14 +63,14 @@ class Entry(NamedTuple):
         return math.gcd(self.nbytes, ALIGNMENT)
 
 
-def aligned_order(entries: Iterable[Entry]) -> list[Entry]:
+def aligned_order(entries: Iterable[TensorEntry]) -> list[TensorEntry]:
     """The order without holes in which every tensor starts at a multiple of its own `alignment`; otherwise as given."""
     return sorted(entries, key=lambda entry: -entry.alignment)
 
 
 def write_safetensors(
     path: Path,
-    entries: Iterable[Entry],
+    entries: Iterable[TensorEntry],
     tensors: Callable[[str], Tensor],
     metadata: Mapping[str, str],
     progress: Callable[[int], None] = lambda done: None,

@@ -22,7 +22,8 @@ class Pressed(NamedTuple):
 @dataclass
 class _Device:
     """One writer. `states` has the last value through each of the controller's subscriptions: a transient-local one is
-    heard through two, each in its own order, and released only once both have heard the release."""
+    heard through two, each in its own order, and released only once both have heard the release.
+    """
 
     name: str = ""
     states: dict[int, bool] = field(default_factory=dict)

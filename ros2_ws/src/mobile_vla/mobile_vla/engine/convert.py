@@ -27,7 +27,7 @@ from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.reduce import ReducedContents, describe_reduction, kept_layers
 from mobile_vla.checkpoint.source import SourceError, sha256_of
 from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
-from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors
+from mobile_vla.checkpoint.write import TensorEntry, refuse_little_space, write_safetensors
 from mobile_vla.engine import probe as probes
 from mobile_vla.engine.load import check_finite, check_sha256, find_card, load_contents
 from mobile_vla.engine.strict import require
@@ -174,10 +174,10 @@ def _write(
     return errors
 
 
-def _entries(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> Iterator[Entry]:
+def _entries(shapes: Mapping[str, tuple[int, ...]], dtype: str) -> Iterator[TensorEntry]:
     for name, shape in shapes.items():
         if dtype == "int8" and is_quantisable(name, shape):
-            yield Entry(name, torch.int8, shape)
-            yield Entry(f"{name}{SCALE_SUFFIX}", torch.float32, shape[:1])
+            yield TensorEntry(name, torch.int8, shape)
+            yield TensorEntry(f"{name}{SCALE_SUFFIX}", torch.float32, shape[:1])
         else:
-            yield Entry(name, FORMATS[dtype], shape)
+            yield TensorEntry(name, FORMATS[dtype], shape)

@@ -24,7 +24,8 @@ def own_memory() -> dict[str, int]:
 
 def available_memory() -> int:
     """Bytes that this process may still take: the machine's free and reclaimable memory, and what the limits of its
-    control groups and its own leave."""
+    control groups and its own leave.
+    """
     machine = _kilobytes(Path("/proc/meminfo").read_text(encoding="ascii"), "MemAvailable")
     limits = [machine, *_left_in_groups()]
     soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
@@ -51,7 +52,8 @@ def _left_in_groups() -> Iterator[int]:
 
 def control_groups() -> Iterator[tuple[Path, tuple[str, ...], str]]:
     """Folders of the memory control groups to look in: the own one, then the mount; the names of their limit files; and
-    which kind they are."""
+    which kind they are.
+    """
     lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     v1 = next((line.split(":", 2)[2] for line in lines if line.split(":")[1] == "memory"), None)
     v2 = next((line.split(":", 2)[2] for line in lines if line.startswith("0::")), None)

@@ -21,7 +21,7 @@ from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path, refuse_lo
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.sizes import synthetic_card, synthetic_layout
 from mobile_vla.checkpoint.synthetic_pth import write_pth
-from mobile_vla.checkpoint.write import Entry, refuse_little_space, write_safetensors
+from mobile_vla.checkpoint.write import TensorEntry, refuse_little_space, write_safetensors
 from mobile_vla.errors import UserError
 from mobile_vla.files import FileError, WriteError, made_parents, replacing_folder, write_text
 from mobile_vla.policy.model import expected_shapes
@@ -50,7 +50,7 @@ def random_tensor(name: str, shape: tuple[int, ...], seed: int) -> Tensor:
     return tensor.mul_(gain * math.prod(shape[1:]) ** -0.5)
 
 
-class Order(NamedTuple):
+class SyntheticSpec(NamedTuple):
     """What is to be generated."""
 
     size: str
@@ -60,7 +60,7 @@ class Order(NamedTuple):
 
 
 def synthesize(
-    destination: Path, order: Order, progress: Callable[[int, int], None] = lambda done, total: None
+    destination: Path, order: SyntheticSpec, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Card:
     """Write a .safetensors, .pth or .pt file, its card, and its tokenizer folder beside it."""
     refuse_long_name(destination)
@@ -71,7 +71,7 @@ def synthesize(
         raise WriteError(destination, error) from None
 
 
-def _synthesize(destination: Path, order: Order, progress: Callable[[int, int], None]) -> Card:
+def _synthesize(destination: Path, order: SyntheticSpec, progress: Callable[[int, int], None]) -> Card:
     layout, card = synthetic_layout(order.size, order.head), synthetic_card(order.size, order.head)
     shapes = expected_shapes(layout)
     total = sum(4 * math.prod(shape) for shape in shapes.values())
@@ -89,7 +89,7 @@ def _synthesize(destination: Path, order: Order, progress: Callable[[int, int], 
             destination, shapes, tensor, training_container=order.training_container, seed=order.seed, progress=report
         )
     elif destination.suffix == ".safetensors" and not order.training_container:
-        entries = [Entry(name, torch.float32, shape) for name, shape in shapes.items()]
+        entries = [TensorEntry(name, torch.float32, shape) for name, shape in shapes.items()]
         note = f"random weights, seed {order.seed}"
         metadata = {"format": "pt", "mobile_vla.synthetic": note, CARD_METADATA: embedded(card)}
         write_safetensors(destination, entries, tensor, metadata, report)
@@ -114,7 +114,7 @@ def cached(name: str) -> Path:
         return checkpoint
     try:
         with replacing_folder(folder) as unfinished:
-            synthesize(unfinished / checkpoint.name, Order(size, head))
+            synthesize(unfinished / checkpoint.name, SyntheticSpec(size, head))
     except FileError:
         if not checkpoint.exists():  # another process may have been faster, nothing else is fine
             raise

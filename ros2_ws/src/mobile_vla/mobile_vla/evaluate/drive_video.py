@@ -26,7 +26,8 @@ def write_drive_video(
     rate_hz: float = MAX_RATE_HZ,
 ) -> int:
     """Write `path` from the drive's start on; how many frames went in. Frames between two shown ones are skipped, the
-    times stay true."""
+    times stay true.
+    """
     overlay = Overlay(_limits(drive), list(zip(drive.track.x, drive.track.y, strict=True)))
     due_s = -1.0
     with VideoWriter(path, rate_hz) as writer:

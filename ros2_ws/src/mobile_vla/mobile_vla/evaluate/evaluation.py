@@ -32,7 +32,7 @@ from mobile_vla.evaluate.results import (
     notes_on,
 )
 from mobile_vla.evaluate.rollout import UNITS, Rollout, RolloutFrame
-from mobile_vla.evaluate.schedule import Options
+from mobile_vla.evaluate.schedule import EvaluationOptions
 from mobile_vla.policy.interface import Policy
 
 _TURNING = 0.15
@@ -50,7 +50,7 @@ def evaluate(
     bags: Sequence[Path],
     policies: Sequence[NamedPolicy],
     controller: ControllerConfig,
-    options: Options,
+    options: EvaluationOptions,
     selection: Selection,
     *,
     chosen: Mapping[str, str] | None = None,
@@ -93,7 +93,7 @@ def evaluate(
 def check_bags(
     bags: Sequence[Path],
     controller: ControllerConfig,
-    options: Options,
+    options: EvaluationOptions,
     selection: Selection,
     chosen: Mapping[str, str] | None = None,
 ) -> None:
@@ -106,7 +106,7 @@ def check_bags(
 def _roles(
     reader: BagReader,
     chosen: Mapping[str, str] | None,
-    options: Options,
+    options: EvaluationOptions,
     controller: ControllerConfig,
     selection: Selection,
 ) -> Roles:
@@ -124,7 +124,7 @@ def _roles(
     return roles
 
 
-def _refuse_undecodable(path: Path, undecodable: UndecodableCount, roles: Roles, options: Options) -> None:
+def _refuse_undecodable(path: Path, undecodable: UndecodableCount, roles: Roles, options: EvaluationOptions) -> None:
     """A bag of which no frame counts, because nothing of a topic it takes could be decoded."""
     if roles.image is not None and undecodable.skipped[roles.image]:
         raise UserError(

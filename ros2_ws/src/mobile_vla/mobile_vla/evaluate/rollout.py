@@ -25,7 +25,7 @@ from mobile_vla.errors import UserError
 from mobile_vla.evaluate.bag_gate import GateOnBagTime
 from mobile_vla.evaluate.columns import Columns
 from mobile_vla.evaluate.frames import prefetched
-from mobile_vla.evaluate.schedule import ONE_SIDE, FrameSchedule, Options, Planned
+from mobile_vla.evaluate.schedule import ONE_SIDE, EvaluationOptions, FrameSchedule, PlannedFrame
 from mobile_vla.policy.interface import AheadPolicy, Policy, Step, StepError
 
 UNITS = {"linear": "m/s", "lateral": "m/s", "angular": "rad/s"}
@@ -48,7 +48,7 @@ class RolloutFrame(NamedTuple):
 class _Ready(NamedTuple):
     """A frame with its pixels, and what each policy's `prepare` made of them where the policy sees it."""
 
-    planned: Planned
+    planned: PlannedFrame
     rgb: Pixels
     prepared: dict[Callable[[Pixels], Any], Any]
 
@@ -63,7 +63,7 @@ class _Damaged(NamedTuple):
 class Rollout:
     """Runs policies over bags and collects. `feed` one bag after the other."""
 
-    def __init__(self, policies: list[Policy], controller: ControllerConfig, options: Options) -> None:
+    def __init__(self, policies: list[Policy], controller: ControllerConfig, options: EvaluationOptions) -> None:
         self.space = ACTION_SPACES[controller.action.space]
         for policy in policies:
             if policy.card.action_space != self.space.name:
@@ -108,7 +108,7 @@ class Rollout:
         for batch in _batches(frames, self._at_once):
             yield from self._run(batch)
 
-    def _ready(self, planned: Planned) -> _Ready | _Damaged:
+    def _ready(self, planned: PlannedFrame) -> _Ready | _Damaged:
         """Called on other threads."""
         try:
             pixels = rgb(planned.sample.frame)

@@ -16,7 +16,7 @@ _DRIVING = ("autonomy", "teleop", "hold")
 _GAP_NS = 1_000_000_000
 
 
-class Options(NamedTuple):
+class EvaluationOptions(NamedTuple):
     """What is simulated, and which frames count."""
 
     instruction: str = ""
@@ -30,7 +30,7 @@ class Options(NamedTuple):
     """Also frames while the controller was not armed."""
 
 
-class Planned(NamedTuple):
+class PlannedFrame(NamedTuple):
     """One counted frame. `t` counts from the start of the bag; a frame that is not `seen` is lost on its way."""
 
     sample: AlignedFrame
@@ -43,12 +43,12 @@ class Planned(NamedTuple):
 class FrameSchedule:
     """Divides bags into episodes, draws the lost frames and keeps count. `frames_of` one bag after the other."""
 
-    def __init__(self, options: Options, columns: Columns) -> None:
+    def __init__(self, options: EvaluationOptions, columns: Columns) -> None:
         self._options = options
         self._columns = columns
         self._random = np.random.default_rng(options.seed)
 
-    def frames_of(self, bag: str, start_ns: int, samples: Iterable[AlignedFrame]) -> Iterator[Planned]:
+    def frames_of(self, bag: str, start_ns: int, samples: Iterable[AlignedFrame]) -> Iterator[PlannedFrame]:
         """The counted frames of one bag. Raises `UserError` where the camera's clock goes back."""
         columns = self._columns
         last_ns: int | None = None
@@ -74,7 +74,7 @@ class FrameSchedule:
             if instruction != driven or paused:
                 columns.episodes.append(EpisodeSpan(len(columns.episodes), bag, t, instruction))
                 driven = instruction
-            yield Planned(sample, t, len(columns.episodes) - 1, instruction, self._is_seen())
+            yield PlannedFrame(sample, t, len(columns.episodes) - 1, instruction, self._is_seen())
 
     def _counts(self, sample: AlignedFrame) -> bool:
         return self._options.every_frame or sample.mode is None or sample.mode.values.get("mode") in _DRIVING

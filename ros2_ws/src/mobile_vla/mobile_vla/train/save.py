@@ -12,7 +12,7 @@ from mobile_vla.checkpoint.card import CARD_METADATA, Card, card_path
 from mobile_vla.checkpoint.card_text import dump_card, embedded
 from mobile_vla.checkpoint.source import sha256_of
 from mobile_vla.checkpoint.tokenizer_files import copy_tokenizers, tokenizer_copies
-from mobile_vla.checkpoint.write import Entry, write_safetensors
+from mobile_vla.checkpoint.write import TensorEntry, write_safetensors
 from mobile_vla.engine.load import Loaded
 from mobile_vla.engine.probe import record_at_once
 from mobile_vla.engine.torch_engine import policy_of
@@ -30,7 +30,7 @@ def save_checkpoint(destination: Path, trained: Loaded, notes: Mapping[str, str]
     probe = record_at_once(policy_of(trained, torch.get_num_threads()), DTYPE)
     card = dataclasses.replace(trained.card, probe=probe, weights_sha256="")
     state = {name: value.detach().contiguous() for name, value in trained.model.named_parameters()}
-    entries = [Entry(name, torch.float32, tuple(value.shape)) for name, value in state.items()]
+    entries = [TensorEntry(name, torch.float32, tuple(value.shape)) for name, value in state.items()]
     metadata = {"format": "pt", CARD_METADATA: embedded(card), "mobile_vla.dtype": DTYPE, **(notes or {})}
     write_safetensors(destination, entries, lambda name: state[name], metadata)
     card = dataclasses.replace(card, weights_sha256=sha256_of((destination,)))

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Generate and say where."""
     from mobile_vla.checkpoint.card import card_path, card_present, refuse_long_name
-    from mobile_vla.engine.synthetic import Order, synthesize
+    from mobile_vla.engine.synthetic import SyntheticSpec, synthesize
 
     refuse_long_name(args.out)
     check_outputs(args, also_written=[OutputInNewFolder(card_path(args.out))])
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError(f"{args.out} exists; remove it, choose another name, or give --force")
     if card_present(card_path(args.out)) and not args.force:
         raise UserError(f"{card_path(args.out)} exists and would be overwritten; move it away, or give --force")
-    order = Order(args.size, args.layout, args.seed, args.container == "training_container")
+    order = SyntheticSpec(args.size, args.layout, args.seed, args.container == "training_container")
     with stages() as report:
         card = synthesize(args.out, order, lambda done, total: report("write", done, total))
     what = f"{args.out.stat().st_size / 1e9:.3f} GB, {card.name}, [yellow]UNTRAINED[/] (random weights)"
