@@ -27,7 +27,7 @@ from mobile_vla.config import Config, fields_of, with_values
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.teleop.config import GamepadConfig, KeyboardConfig
-from mobile_vla_bench.faults.judge import LimitJudge, Sample
+from mobile_vla_bench.faults.judge import CommandSample, LimitJudge
 from mobile_vla_bench.faults.scripted_inference import FOLDER
 from mobile_vla_ros.topics import ARM, CMD_VEL_STAMPED, DIAGNOSTICS, RESET_ESTOP, TELEOP_KEYBOARD
 from mobile_vla_sim.config import SimulatorConfig
@@ -161,7 +161,7 @@ class Driven:
         linear, angular, stamp = message.twist.linear, message.twist.angular, message.header.stamp
         others = (linear.z, angular.x, angular.y)
         sent_ns = stamp.sec * 10**9 + stamp.nanosec
-        sample = Sample(time.monotonic_ns(), linear.x, linear.y, angular.z, others, sent_ns)
+        sample = CommandSample(time.monotonic_ns(), linear.x, linear.y, angular.z, others, sent_ns)
         self.judge.take(sample)
         self.commands += 1
         self.moved += sample.moving

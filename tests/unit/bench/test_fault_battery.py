@@ -11,7 +11,7 @@ from mobile_vla.errors import UserError
 from mobile_vla_bench.faults import battery
 from mobile_vla_bench.faults.fault import FaultType
 from mobile_vla_bench.faults.registry import FAMILIES, FAULTS
-from mobile_vla_bench.faults.trial import Result
+from mobile_vla_bench.faults.trial import TrialResult
 from mobile_vla_cli import main
 
 # Every line of the specification's list, and who answers for it.
@@ -70,9 +70,9 @@ def test_choosing() -> None:
         battery.chosen(["policy_kiled"], False)
 
 
-def result(name: str, zero_s: float, problem: str = "") -> Result:
+def result(name: str, zero_s: float, problem: str = "") -> TrialResult:
     """One repetition of a fault that promised to stop within half a second."""
-    return Result(name, 1, [0.1], [zero_s], [], 0.3, 0.5, [], problems=[problem] if problem else [])
+    return TrialResult(name, 1, [0.1], [zero_s], [], 0.3, 0.5, [], problems=[problem] if problem else [])
 
 
 def test_the_report_says_no() -> None:
@@ -80,8 +80,8 @@ def test_the_report_says_no() -> None:
     for bad in (
         result("a", 0.6),
         result("a", 0.4, "moved again"),
-        Result("a", 0),
-        Result("a", 1, violations=["too fast"]),
+        TrialResult("a", 0),
+        TrialResult("a", 1, violations=["too fast"]),
     ):
         assert not battery.report([result("b", 0.4), bad], "vla faults").all_met
 

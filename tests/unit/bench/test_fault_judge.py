@@ -11,15 +11,15 @@ from mobile_vla.config import with_values
 from mobile_vla.config.action_space import Velocity
 from mobile_vla.control import ControllerConfig
 from mobile_vla.control.envelope import Envelope
-from mobile_vla_bench.faults.judge import LimitJudge, Sample, braking_s, find_stop, from_rest
+from mobile_vla_bench.faults.judge import CommandSample, LimitJudge, braking_s, find_stop, from_rest
 
 PERIOD_NS = 33_333_333
 START_NS = 1_000_000_000
 
 
-def at(sent_ns: int, forward: float, left: float = 0.0, turn: float = 0.0, late_ns: int = 0) -> Sample:
+def at(sent_ns: int, forward: float, left: float = 0.0, turn: float = 0.0, late_ns: int = 0) -> CommandSample:
     """A command that was sent then and arrived so much later, on a clock of its own."""
-    return Sample(sent_ns - START_NS // 2 + late_ns, forward, left, turn, (), sent_ns)
+    return CommandSample(sent_ns - START_NS // 2 + late_ns, forward, left, turn, (), sent_ns)
 
 
 def judged(speeds: list[float]) -> LimitJudge:
@@ -30,7 +30,9 @@ def judged(speeds: list[float]) -> LimitJudge:
     return judge
 
 
-def driven(targets: list[Velocity], config: ControllerConfig | None = None, lateness_ns: int = 0) -> list[Sample]:
+def driven(
+    targets: list[Velocity], config: ControllerConfig | None = None, lateness_ns: int = 0
+) -> list[CommandSample]:
     """What the gate's own limiters make of targets; its ticks are up to so much late, and keep their phase."""
     rng = random.Random(lateness_ns)
     envelope = Envelope(config or ControllerConfig())
@@ -134,9 +136,9 @@ def test_only_an_abrupt_stop_that_was_allowed_is_excused() -> None:
 
 
 def test_the_first_zero_counts_only_when_it_stays() -> None:
-    cruise = Sample(START_NS, 0.3, 0.0, 0.0)
+    cruise = CommandSample(START_NS, 0.3, 0.0, 0.0)
     speeds = (0.3, 0.3, 0.2, 0.0, 0.1, 0.0, 0.0)
-    samples = [Sample(START_NS + index * 100_000_000, speed, 0.0, 0.0) for index, speed in enumerate(speeds)]
+    samples = [CommandSample(START_NS + index * 100_000_000, speed, 0.0, 0.0) for index, speed in enumerate(speeds)]
     assert find_stop(samples, START_NS, cruise, stays_stopped=True) == pytest.approx((0.2, 0.5))
     assert find_stop(samples, START_NS, cruise, stays_stopped=False) == pytest.approx((0.2, 0.3))
     assert find_stop(samples[:3], START_NS, cruise, stays_stopped=True).zero_s is None

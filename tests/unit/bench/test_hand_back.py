@@ -9,7 +9,7 @@ import pytest
 
 from mobile_vla.control import STILL, ControllerConfig, Velocity
 from mobile_vla.control.envelope import Envelope
-from mobile_vla_bench.faults.judge import Sample
+from mobile_vla_bench.faults.judge import CommandSample
 from mobile_vla_bench.faults.setup import PromiseBroken
 from mobile_vla_bench.faults.teleop import MAX_HAND_BACKS, hand_back
 
@@ -24,7 +24,7 @@ class ScriptedRig:
 
     def __init__(self, soft: bool, interruptions: int) -> None:
         self.promised = ControllerConfig()
-        self.samples: list[Sample] = []
+        self.samples: list[CommandSample] = []
         self.states: list[tuple[int, frozenset[str]]] = []
         self.releases = 0
         self._soft = soft
@@ -69,7 +69,7 @@ class ScriptedRig:
 
     def _send(self, velocity: Velocity) -> None:
         self._now_ns += PERIOD_NS
-        self.samples.append(Sample(self._now_ns, *velocity, (), self._now_ns))
+        self.samples.append(CommandSample(self._now_ns, *velocity, (), self._now_ns))
 
     def _report(self, mode: str, source: str) -> None:
         self.states.append((self._now_ns, frozenset((mode, source, "ok"))))

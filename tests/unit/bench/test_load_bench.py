@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mobile_vla_bench import load_bench
-from mobile_vla_bench.load_bench import GB, Plan, bench_load
-from mobile_vla_bench.memory_limit import Outcome
+from mobile_vla_bench.load_bench import GB, LoadBenchPlan, bench_load
+from mobile_vla_bench.memory_limit import LimitedRun
 from mobile_vla_cli.main import main
 
 ALIVE_ABOVE = {"synthesize": 0.6, "inspect": 0.3, "load": 0.6, "step": 0.9, "convert": 0.75, "naive": 13.0}
@@ -20,12 +20,12 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
     """Processes that die below a known limit, instead of real ones; every attempt is noted."""
     seen = []
 
-    def run_limited(command: list[str], limit: int, mapped: int, timeout_s: float) -> Outcome:
+    def run_limited(command: list[str], limit: int, mapped: int, timeout_s: float) -> LimitedRun:
         task = command[3]
         seen.append((task, limit / GB))
         if limit / GB > ALIVE_ABOVE[task]:
-            return Outcome(True, {"seconds": 2.0, "anonymous": GB * 14 if task == "naive" else GB // 4}, "")
-        return Outcome(False, {}, "killed for memory")
+            return LimitedRun(True, {"seconds": 2.0, "anonymous": GB * 14 if task == "naive" else GB // 4}, "")
+        return LimitedRun(False, {}, "killed for memory")
 
     monkeypatch.setattr(load_bench, "run_limited", run_limited)
     monkeypatch.setattr(load_bench, "_files", lambda plan, say: _tiny_files(plan.work))
@@ -33,7 +33,7 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float]]:
 
 
 def test_the_metric_is_the_last_limit_that_was_survived(attempts, tmp_path: Path) -> None:
-    report = bench_load(Plan("tiny", None, tmp_path, naive=True, quick=False), lambda text: None)
+    report = bench_load(LoadBenchPlan("tiny", None, tmp_path, naive=True, quick=False), lambda text: None)
     found = {metric.name: metric.value for metric in report.metrics}
     assert found["synthesize_min_limit_gb"] == 0.7
     assert found["inspect_min_limit_gb"] == 0.4
@@ -51,7 +51,7 @@ def test_the_metric_is_the_last_limit_that_was_survived(attempts, tmp_path: Path
 
 
 def test_quick_tries_the_promised_limits_only(attempts, tmp_path: Path) -> None:
-    report = bench_load(Plan("tiny", None, tmp_path, naive=False, quick=True), lambda text: None)
+    report = bench_load(LoadBenchPlan("tiny", None, tmp_path, naive=False, quick=True), lambda text: None)
     made = [("synthesize", 1.0), ("inspect", 1.0), ("convert", 1.0)]
     assert attempts == [*made, ("load", 2.0), ("load", 2.0), ("load", 1.0)]
     assert report.all_met  # a tiny file is held to no target
@@ -59,7 +59,7 @@ def test_quick_tries_the_promised_limits_only(attempts, tmp_path: Path) -> None:
 
 def test_failing_at_the_promised_limit_misses_the_target(attempts, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(ALIVE_ABOVE, "load", 5.0)
-    report = bench_load(Plan("full", None, tmp_path, naive=False, quick=True), lambda text: None)
+    report = bench_load(LoadBenchPlan("full", None, tmp_path, naive=False, quick=True), lambda text: None)
     unmet = {metric.name for metric in report.metrics if metric.met is False}
     assert {"load_bf16_min_limit_gb", "load_int8_min_limit_gb", "load_fp32_pth_min_limit_gb"} <= unmet
     assert "convert_min_limit_gb" not in unmet

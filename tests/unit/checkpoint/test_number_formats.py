@@ -9,7 +9,7 @@ from mobile_vla.checkpoint.card import card_path
 from mobile_vla.checkpoint.contents import Contents
 from mobile_vla.checkpoint.number_formats import casts
 from mobile_vla.checkpoint.opening import open_source
-from mobile_vla.engine.convert import Job, convert
+from mobile_vla.engine.convert import ConversionJob, convert
 from mobile_vla.engine.load import load
 
 NORMS = "layer_norm1.weight"
@@ -46,6 +46,6 @@ def test_one_format_needs_no_words(made: Path) -> None:
 
 def test_loading_and_converting_say_it(mixed: Path, tmp_path: Path) -> None:
     assert "cast from fp32 to bf16" in load(mixed).notes[0]
-    result = convert(Job(mixed, tmp_path / "out" / "p.safetensors", "fp32"))
+    result = convert(ConversionJob(mixed, tmp_path / "out" / "p.safetensors", "fp32"))
     assert "cast from bf16 to fp32" in result["casts"]
     assert card_path(tmp_path / "out" / "p.safetensors").exists()

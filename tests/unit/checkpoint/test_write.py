@@ -8,7 +8,7 @@ from safetensors.torch import load_file, safe_open
 
 from mobile_vla.checkpoint import write as writing
 from mobile_vla.checkpoint.write import ALIGNMENT, TensorEntry, aligned_order, write_safetensors
-from mobile_vla.engine.convert import Job, convert
+from mobile_vla.engine.convert import ConversionJob, convert
 from mobile_vla.engine.load import load
 from mobile_vla.resources import shipped_policies
 
@@ -52,7 +52,7 @@ def test_equally_round_tensors_keep_their_order() -> None:
 
 @pytest.mark.parametrize("dtype", ["fp32", "bf16", "int8"])
 def test_a_converted_policy_is_mapped_at_multiples_of_64(made: Path, tmp_path: Path, dtype: str) -> None:
-    convert(Job(made / "reconstructed.pth", tmp_path / "p.safetensors", dtype))
+    convert(ConversionJob(made / "reconstructed.pth", tmp_path / "p.safetensors", dtype))
     state = load_file(tmp_path / "p.safetensors")
     odd = {name for name, tensor in state.items() if tensor.nbytes % ALIGNMENT}
     assert misaligned(tmp_path / "p.safetensors") <= odd
@@ -61,9 +61,9 @@ def test_a_converted_policy_is_mapped_at_multiples_of_64(made: Path, tmp_path: P
 
 
 def test_scales_may_be_written_before_their_matrices(made: Path, tmp_path: Path, monkeypatch) -> None:
-    convert(Job(made / "reconstructed.pth", tmp_path / "usual.safetensors", "int8"))
+    convert(ConversionJob(made / "reconstructed.pth", tmp_path / "usual.safetensors", "int8"))
     monkeypatch.setattr(writing, "aligned_order", lambda entries: list(entries)[::-1])
-    convert(Job(made / "reconstructed.pth", tmp_path / "reversed.safetensors", "int8"))
+    convert(ConversionJob(made / "reconstructed.pth", tmp_path / "reversed.safetensors", "int8"))
     usual, other = (load_file(tmp_path / f"{name}.safetensors") for name in ("usual", "reversed"))
     assert all(torch.equal(tensor, other[name]) for name, tensor in usual.items())
 

@@ -17,7 +17,7 @@ from mobile_vla.checkpoint.opening import open_source
 from mobile_vla.checkpoint.source import SourceError, sha256_of
 from mobile_vla.engine import convert as converting
 from mobile_vla.engine.config import InferenceConfig
-from mobile_vla.engine.convert import Job, convert
+from mobile_vla.engine.convert import ConversionJob, convert
 from mobile_vla.engine.load import load
 from mobile_vla.engine.probe import ProbeError, check_canary, check_probe
 from mobile_vla.engine.streaming import StreamingPolicy
@@ -34,7 +34,7 @@ DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 def converted(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("converted")
     for dtype in (*DTYPES, "int8"):
-        convert(Job(made / "reconstructed.pth", folder / f"{dtype}.safetensors", dtype))
+        convert(ConversionJob(made / "reconstructed.pth", folder / f"{dtype}.safetensors", dtype))
     return folder
 
 
@@ -67,7 +67,7 @@ def test_a_coarse_file_computed_finely_is_held_to_the_coarse_format(converted: P
 
 
 def test_a_converted_file_can_be_converted_again(converted: Path, tmp_path: Path) -> None:
-    convert(Job(converted / "bf16.safetensors", tmp_path / "p.safetensors", "fp32"))
+    convert(ConversionJob(converted / "bf16.safetensors", tmp_path / "p.safetensors", "fp32"))
     # its probe was recorded in bf16, so it is held to that
     assert 0.01 < verified(tmp_path / "p.safetensors")["probe_deviation"] < 0.1
 
@@ -135,14 +135,14 @@ def test_ctrl_c_leaves_nothing_behind(made: Path, tmp_path: Path, dtype: str) ->
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        convert(Job(made / "reconstructed.pth", tmp_path / "out" / "p.safetensors", dtype), interrupt)
+        convert(ConversionJob(made / "reconstructed.pth", tmp_path / "out" / "p.safetensors", dtype), interrupt)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_card_written_by_hand_is_not_overwritten(made: Path, tmp_path: Path) -> None:
     card = card_path(tmp_path / "p.safetensors")
     card.write_text("mine")
-    job = Job(made / "reconstructed.pth", tmp_path / "p.safetensors", "fp32")
+    job = ConversionJob(made / "reconstructed.pth", tmp_path / "p.safetensors", "fp32")
     with pytest.raises(UserError, match=r"p.safetensors.card.yaml exists and would be overwritten .* give --force"):
         convert(job)
     card.unlink()
@@ -170,7 +170,7 @@ def test_a_conversion_that_fails_its_probe_is_not_published(made: Path, tmp_path
     (tmp_path / "tokenizer").mkdir()
     (tmp_path / "tokenizer/tokenizer.json").write_bytes((made / "tokenizer/tokenizer.json").read_bytes())
     with pytest.raises(ProbeError, match="differs from its recorded probe"):
-        convert(Job(source, tmp_path / "out" / "p.safetensors", "bf16"))
+        convert(ConversionJob(source, tmp_path / "out" / "p.safetensors", "bf16"))
     assert not (tmp_path / "out").exists()
 
 
@@ -178,7 +178,7 @@ def test_too_large_for_fp16_is_named(state, checkpoint, tmp_path: Path) -> None:
     name = "kosmos_model.text_model.model.layers.0.ffn.ffn_layernorm.weight"
     source = checkpoint({**state, name: torch.full_like(state[name], 7e4)})
     with pytest.raises(SourceError, match=r"ffn_layernorm.weight as fp16 contains NaN or infinity"):
-        convert(Job(source, tmp_path / "half.safetensors", "fp16"))
+        convert(ConversionJob(source, tmp_path / "half.safetensors", "fp16"))
     assert not (tmp_path / "half.safetensors").exists()
 
 
@@ -189,23 +189,25 @@ def test_too_large_for_fp16_is_named(state, checkpoint, tmp_path: Path) -> None:
 def test_unsafe_destinations_are_refused(made: Path, tmp_path: Path, destination: str, sentence: str) -> None:
     (tmp_path / "taken.safetensors").touch()
     with pytest.raises(UserError, match=sentence):
-        convert(Job(made / "reconstructed.pth", tmp_path / destination, "bf16"))
+        convert(ConversionJob(made / "reconstructed.pth", tmp_path / destination, "bf16"))
 
 
 def test_int8_is_not_converted_again(converted: Path, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="in int8 already, which cannot be undone"):
-        convert(Job(converted / "int8.safetensors", tmp_path / "p.safetensors", "bf16"))
+        convert(ConversionJob(converted / "int8.safetensors", tmp_path / "p.safetensors", "bf16"))
 
 
 def test_disk_space_is_checked_before(made: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(UserError, match=r"1\.0 kB free, [0-9.]+ MB are needed; free some, or choose another place"):
-        convert(Job(made / "reconstructed.pth", tmp_path / "p.safetensors", "bf16"))
+        convert(ConversionJob(made / "reconstructed.pth", tmp_path / "p.safetensors", "bf16"))
 
 
 def test_layers_are_removed_by_name_and_the_card_says_so(made: Path, tmp_path: Path) -> None:
     out = tmp_path / "reduced.safetensors"
-    result = convert(Job(made / "documented.safetensors", out, "fp32", keep={"kosmos.vision": 2, "clip.text": 1}))
+    result = convert(
+        ConversionJob(made / "documented.safetensors", out, "fp32", keep={"kosmos.vision": 2, "clip.text": 1})
+    )
     loaded = load(out)
     assert loaded.model.layout.kosmos.vision.layers == 2
     assert loaded.model.layout.clip.text.layers == 1
@@ -229,7 +231,7 @@ def test_layers_are_removed_by_name_and_the_card_says_so(made: Path, tmp_path: P
 )
 def test_impossible_reductions(made: Path, tmp_path: Path, keep: dict[str, int], sentence: str) -> None:
     with pytest.raises(UserError) as error:
-        convert(Job(made / "documented.safetensors", tmp_path / "p.safetensors", "fp32", keep=keep))
+        convert(ConversionJob(made / "documented.safetensors", tmp_path / "p.safetensors", "fp32", keep=keep))
     assert sentence in str(error.value)
 
 

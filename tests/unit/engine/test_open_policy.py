@@ -13,7 +13,7 @@ from mobile_vla.config import ConfigError
 from mobile_vla.engine import load as loading
 from mobile_vla.engine import open_policy
 from mobile_vla.engine.config import InferenceConfig
-from mobile_vla.engine.convert import Job, convert
+from mobile_vla.engine.convert import ConversionJob, convert
 from mobile_vla.engine.probe import frames
 from mobile_vla.engine.streaming import StreamingPolicy
 from mobile_vla.engine.synthetic import cached
@@ -144,7 +144,7 @@ def test_other_ways_to_execute_the_same_weights(policy: StreamingPolicy, provide
 
 def test_int8_is_executed_and_close(policy: StreamingPolicy, tmp_path: Path) -> None:
     path = tmp_path / "p.safetensors"
-    convert(Job(cached("tiny"), path, "int8"))
+    convert(ConversionJob(cached("tiny"), path, "int8"))
     other = open_policy(InferenceConfig(checkpoint=str(path), allow_untrained=True))
     outputs = [[p.raw(picture, "find the cone") for picture in frames(3, 4)] for p in (policy, other)]
     np.testing.assert_allclose(outputs[1], outputs[0], atol=0.08)

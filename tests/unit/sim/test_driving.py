@@ -34,7 +34,7 @@ from mobile_vla_sim.episode import (
     TIMED_OUT,
     Actuator,
     Direct,
-    Result,
+    EpisodeResult,
     Rules,
     run_episode,
     scaled,
@@ -67,7 +67,7 @@ class Scripted:
         return self._action(world.time_s)
 
 
-def drive(world: World, driver: Any, rules: Rules = RULES) -> Result:
+def drive(world: World, driver: Any, rules: Rules = RULES) -> EpisodeResult:
     return run_episode(world, driver, Direct(rules.scale), rules)
 
 
@@ -145,7 +145,7 @@ def test_driving_past_the_goal_is_not_success(world: Make) -> None:
 
 
 def test_spl_is_the_shortest_way_over_the_way_taken() -> None:
-    result = Result(1, ARRIVED, "", "", "blue ball", "", "", 10.0, 4.0, 3.0, 0.4)
+    result = EpisodeResult(1, ARRIVED, "", "", "blue ball", "", "", 10.0, 4.0, 3.0, 0.4)
     assert result.spl == 0.75
     assert result._replace(path_m=2.0).spl == 1.0
     assert result._replace(outcome=TIMED_OUT).spl == 0.0

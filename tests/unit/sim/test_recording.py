@@ -16,7 +16,7 @@ from mobile_vla.config import with_values
 from mobile_vla_cli.main import main
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import ActionScale, Straight
-from mobile_vla_sim.episode import Result, Rules
+from mobile_vla_sim.episode import EpisodeResult, Rules
 from mobile_vla_sim.noisy import NoisyExpert
 from mobile_vla_sim.recording import START_NS, record_episodes
 from mobile_vla_sim.world import World
@@ -26,14 +26,14 @@ PERIOD_NS = 100_000_000
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Result]]:
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[EpisodeResult]]:
     folder = tmp_path_factory.mktemp("bags") / "episodes"
     rules = Rules(limit_s=4.0)
     with World(with_values(SimulatorConfig(), SMALL), 0) as world, BagWriter(folder) as bag:
         return folder, record_episodes(world, range(2), NoisyExpert(ActionScale(), 0.3, remembers_s=2.0), bag, rules)
 
 
-def test_a_bag_plays_the_usual_roles_at_the_control_rate(recorded: tuple[Path, list[Result]]) -> None:
+def test_a_bag_plays_the_usual_roles_at_the_control_rate(recorded: tuple[Path, list[EpisodeResult]]) -> None:
     folder, results = recorded
     with BagReader(folder) as bag:
         roles = find_roles(bag.topics.values())
@@ -54,7 +54,7 @@ def test_a_bag_plays_the_usual_roles_at_the_control_rate(recorded: tuple[Path, l
     assert modes == ["teleop", "disarmed"] * 2, "an expert's drives are demonstrations, like a person's"
 
 
-def test_commands_are_scaled_actions_and_odometry_follows_them(recorded: tuple[Path, list[Result]]) -> None:
+def test_commands_are_scaled_actions_and_odometry_follows_them(recorded: tuple[Path, list[EpisodeResult]]) -> None:
     with BagReader(recorded[0]) as bag:
         events = list(bag.events(find_roles(bag.topics.values())))
     actions = [event for event in events if isinstance(event, BagAction)]
@@ -66,7 +66,7 @@ def test_commands_are_scaled_actions_and_odometry_follows_them(recorded: tuple[P
     assert max(abs(one.angular_radps) + abs(one.linear_mps) for one in odometry) > 0.2
 
 
-def test_the_pictures_are_those_of_the_room(recorded: tuple[Path, list[Result]]) -> None:
+def test_the_pictures_are_those_of_the_room(recorded: tuple[Path, list[EpisodeResult]]) -> None:
     with BagReader(recorded[0]) as bag:
         first = next(event for event in bag.events(find_roles(bag.topics.values())) if isinstance(event, BagFrame))
     with World(with_values(SimulatorConfig(), SMALL), 0) as world:

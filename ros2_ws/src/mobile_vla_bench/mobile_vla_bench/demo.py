@@ -34,7 +34,7 @@ RECORDER = {"images": "jpeg"}
 
 
 @dataclass(frozen=True)
-class Plan:
+class DemoPlan:
     """How long to drive, and what to say half way. None: what suits the policy."""
 
     seconds: float | None = None
@@ -53,7 +53,7 @@ class DemoRun:
 def run_demo(
     choice: Choice,
     overrides: dict[str, dict[str, Any]],
-    plan: Plan,
+    plan: DemoPlan,
     folder: Path,
     *,
     started: float,
@@ -117,7 +117,7 @@ class _Drive:
         self,
         session: Session,
         operator: Operator,
-        plan: Plan,
+        plan: DemoPlan,
         stopped: Callable[[], bool],
         say: Callable[[str], None],
     ) -> None:

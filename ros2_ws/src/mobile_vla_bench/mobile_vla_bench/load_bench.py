@@ -17,7 +17,7 @@ from mobile_vla.engine.load import find_card
 from mobile_vla.engine.synthetic import SyntheticSpec, synthesize
 from mobile_vla.errors import UserError
 from mobile_vla.metrics import Metric, MetricReport, executed
-from mobile_vla_bench.memory_limit import Outcome, forget_pages, limiter, run_limited
+from mobile_vla_bench.memory_limit import LimitedRun, forget_pages, limiter, run_limited
 
 GB = 1_000_000_000
 TIMEOUT_S = 1200.0
@@ -51,7 +51,7 @@ STEPS = (
 NAIVE = _Task("naive_min_limit_gb", "naive", "pth", (16.0, 14.0, 12.0, 8.0), None)
 
 
-class Plan(NamedTuple):
+class LoadBenchPlan(NamedTuple):
     """What to measure: a given `.pth`, or a generated one of a named size; with or without the naive recipe."""
 
     size: str
@@ -61,7 +61,7 @@ class Plan(NamedTuple):
     quick: bool
 
 
-def bench_load(plan: Plan, say: Callable[[str], None]) -> MetricReport:
+def bench_load(plan: LoadBenchPlan, say: Callable[[str], None]) -> MetricReport:
     """Measure; files are made in `plan.work`, which the caller removes."""
     files = _files(plan, say)
     full = plan.size == "full"
@@ -104,7 +104,7 @@ def bench_load(plan: Plan, say: Callable[[str], None]) -> MetricReport:
     return MetricReport("vla bench load", facts, metrics)
 
 
-def _files(plan: Plan, say: Callable[[str], None]) -> dict[str, Path]:
+def _files(plan: LoadBenchPlan, say: Callable[[str], None]) -> dict[str, Path]:
     source = plan.checkpoint
     if source is None:
         source = plan.work / "policy.pth"
@@ -127,13 +127,13 @@ def _command(task: str, file: Path, *more: str | Path) -> list[str]:
     return [sys.executable, "-m", "mobile_vla_bench.memory_task", task, *map(str, (file, *more))]
 
 
-def _verdict(outcome: Outcome) -> str:
+def _verdict(outcome: LimitedRun) -> str:
     return f"alive, {outcome.report['seconds']:.1f} s" if outcome.survived else outcome.reason
 
 
 def _walk(
-    task: _Task, files: dict[str, Path], plan: Plan, say: Callable[[str], None]
-) -> tuple[float | None, list[tuple[float, Outcome]]]:
+    task: _Task, files: dict[str, Path], plan: LoadBenchPlan, say: Callable[[str], None]
+) -> tuple[float | None, list[tuple[float, LimitedRun]]]:
     """Down the ladder until one attempt dies; the smallest limit that was survived, and every attempt."""
     file = files[task.file]
     more: dict[str, list[str | Path]] = {
@@ -142,7 +142,7 @@ def _walk(
     }
     command = _command(task.task, file, *more.get(task.task, []))
     mapped = 0 if task.makes_file or task.task == "naive" else file.stat().st_size
-    outcomes: list[tuple[float, Outcome]] = []
+    outcomes: list[tuple[float, LimitedRun]] = []
     lived = None
     for limit in task.ladder_gb[:1] if plan.quick else task.ladder_gb:
         if not task.makes_file:

@@ -26,7 +26,7 @@ _RLIMIT = (
 )
 
 
-class Outcome(NamedTuple):
+class LimitedRun(NamedTuple):
     """How one limited run ended. `report` is the last line of JSON it printed."""
 
     survived: bool
@@ -51,7 +51,7 @@ def limiter() -> str:
         return "rlimit"
 
 
-def run_limited(command: Sequence[str], limit_bytes: int, mapped_bytes: int, timeout_s: float) -> Outcome:
+def run_limited(command: Sequence[str], limit_bytes: int, mapped_bytes: int, timeout_s: float) -> LimitedRun:
     """Run to the end or to the limit. `mapped_bytes`: file mappings that RLIMIT_DATA has to allow on top."""
     with _group(str(os.getpid()), limit_bytes) as group:
         if group is None:
@@ -61,13 +61,13 @@ def run_limited(command: Sequence[str], limit_bytes: int, mapped_bytes: int, tim
         try:
             done = subprocess.run(words, capture_output=True, text=True, timeout=timeout_s, check=False)
         except subprocess.TimeoutExpired:
-            return Outcome(False, {}, f"not finished after {timeout_s:.0f} s")
+            return LimitedRun(False, {}, f"not finished after {timeout_s:.0f} s")
     if done.returncode == 0:
-        return Outcome(True, json.loads(done.stdout.strip().splitlines()[-1]), "")
+        return LimitedRun(True, json.loads(done.stdout.strip().splitlines()[-1]), "")
     if done.returncode in (-signal.SIGKILL, 128 + signal.SIGKILL):
-        return Outcome(False, {}, "killed for memory")
+        return LimitedRun(False, {}, "killed for memory")
     last = (done.stderr.strip().splitlines() or ["no output"])[-1]
-    return Outcome(False, {}, f"exit code {done.returncode}: {last[:200]}")
+    return LimitedRun(False, {}, f"exit code {done.returncode}: {last[:200]}")
 
 
 def forget_pages(file: Path) -> None:

@@ -39,7 +39,7 @@ def convert(file: Path, destination: str, dtype: str) -> dict[str, Any]:
     """Conversion with probe, proof and hash."""
     from mobile_vla.engine import convert as converting
 
-    result = converting.convert(converting.Job(file, Path(destination), dtype, force=True))
+    result = converting.convert(converting.ConversionJob(file, Path(destination), dtype, force=True))
     return {"probe_deviation": result["probe_deviation"], "bytes_out": result["bytes_out"], **own_memory()}
 
 

@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure in a folder that is gone afterwards."""
-    from mobile_vla_bench.load_bench import Plan, bench_load
+    from mobile_vla_bench.load_bench import LoadBenchPlan, bench_load
 
     if args.checkpoint is not None and args.checkpoint.suffix not in {".pth", ".pt"}:
         raise UserError(f"--checkpoint {args.checkpoint} must be a .pth or .pt file, as it came from training")
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         )
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     with tempfile.TemporaryDirectory(prefix="mobile_vla_load_", dir=args.work) as folder:
-        plan = Plan(args.size, args.checkpoint, Path(folder), naive, args.quick)
+        plan = LoadBenchPlan(args.size, args.checkpoint, Path(folder), naive, args.quick)
         report = bench_load(plan, lambda text: console.print(f"[dim]{text}[/]"))
     return print_metrics(report, args.json, args.out)
 

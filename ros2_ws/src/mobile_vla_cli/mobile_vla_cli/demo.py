@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seconds is not None and not 1 <= args.seconds <= 3600:
         raise UserError(f"--seconds must be from 1 to 3600, got {args.seconds:g}")
     try:
-        from mobile_vla_bench.demo import Plan, run_demo
+        from mobile_vla_bench.demo import DemoPlan, run_demo
     except ModuleNotFoundError as error:
         if error.name != "mobile_vla_sim":
             raise
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     demo = run_demo(
         config_from(args, Choice),
         overrides_from(args),
-        Plan(args.seconds, args.then),
+        DemoPlan(args.seconds, args.then),
         folder,
         started=started,
         stopped=signals.asked,

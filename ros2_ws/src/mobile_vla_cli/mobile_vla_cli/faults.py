@@ -19,7 +19,7 @@ WIDTH = 120
 
 if TYPE_CHECKING:
     from mobile_vla_bench.faults.fault import Fault
-    from mobile_vla_bench.faults.trial import Result
+    from mobile_vla_bench.faults.trial import TrialResult
 
 HELP = """Inject faults around the controller, repeatedly, and judge every command that it publishes.
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     progress = Console(stderr=True)
     done = 0
 
-    def say(result: Result) -> None:
+    def say(result: TrialResult) -> None:
         nonlocal done
         done += 1
         verdict = "[green]kept[/]" if result.passed else "[bold red]BROKEN[/]"
@@ -96,7 +96,7 @@ def _list(faults: list[Fault], as_json: bool) -> int:
     return 0
 
 
-def _print(faults: list[Fault], results: list[Result], executed: dict[str, object]) -> None:
+def _print(faults: list[Fault], results: list[TrialResult], executed: dict[str, object]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=WIDTH)

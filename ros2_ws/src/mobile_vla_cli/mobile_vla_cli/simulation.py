@@ -108,14 +108,14 @@ def make_job(args: argparse.Namespace, driver: str, needs_policy: bool) -> tuple
     """The job that the flags describe, and what to say about it. A policy is loaded once here: what is wrong with it
     is said before anything drives.
     """
-    from mobile_vla_bench.closed_loop.benchmark import Job, open_for
+    from mobile_vla_bench.closed_loop.benchmark import BenchmarkJob, open_for
     from mobile_vla_sim.episode import Rules
 
     if needs_policy and not args.policy:
         raise UserError("a policy is needed for these drivers; name one with --policy")
     graph, scale = graph_of(args, args.policy or "", args.device)
     controller, inference = graph.node("controller").config, graph.node("inference").config
-    job = Job(
+    job = BenchmarkJob(
         driver=driver,
         suite=args.suite,
         episodes=args.episodes,

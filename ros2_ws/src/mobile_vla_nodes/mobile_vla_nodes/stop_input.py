@@ -40,7 +40,8 @@ class Drained(NamedTuple):
 
 class StopInput:
     """Subscriptions that no executor serves. `heard(writer, pressed, reader)` gets every message of a `drain`, `doubt`
-    a sentence when one is missing."""
+    a sentence when one is missing.
+    """
 
     def __init__(self, node: Node, heard: Heard, doubt: Callable[[str], object]) -> None:
         self._node = node

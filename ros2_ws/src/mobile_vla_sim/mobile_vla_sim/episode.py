@@ -38,7 +38,7 @@ class Rules:
     scale: ActionScale = dataclasses.field(default_factory=ActionScale)
 
 
-class Result(NamedTuple):
+class EpisodeResult(NamedTuple):
     """What came of one episode. `told` is the object that the instruction named, `goal` the one that counts."""
 
     seed: int
@@ -116,7 +116,7 @@ def run_episode(
     actuator: Actuator,
     rules: Rules,
     watch: Callable[[World, Action], None] | None = None,
-) -> Result:
+) -> EpisodeResult:
     """Drive the world's present scene from its start. `watch` sees every control period, and the newest action."""
     shortest = shortest_path_m(world)
     driver.begin(world)
@@ -149,7 +149,7 @@ def run_episode(
             break
     near = nearest_thing(world)
     instruction = getattr(driver, "instruction", world.scene.instruction)
-    return Result(
+    return EpisodeResult(
         seed=world.seed,
         outcome=outcome,
         instruction=instruction,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from mobile_vla.control.config import RangeGuardConfig
 from mobile_vla_sim.base import BodyVelocity, Drivetrain
 from mobile_vla_sim.config import LidarConfig, SimulatorConfig
-from mobile_vla_sim.posts import POST_RADIUS_M, Layout
+from mobile_vla_sim.posts import POST_RADIUS_M, PostLayout
 from mobile_vla_sim.scene import Pose
 from mobile_vla_sim.sensors import WheelOdometry, WheelOdometryReading, wrapped
 
@@ -54,7 +54,7 @@ class PostLidar:
 class PostWorld:
     """One robot in one layout. The body is the footprint that the range guard is told of."""
 
-    def __init__(self, config: SimulatorConfig, footprint: RangeGuardConfig, layout: Layout) -> None:
+    def __init__(self, config: SimulatorConfig, footprint: RangeGuardConfig, layout: PostLayout) -> None:
         self.config = config
         self.layout = layout
         self.seed = layout.seed

@@ -23,7 +23,7 @@ _START_CLEARANCE_M = 0.10
 Points = npt.NDArray[np.float64]
 
 
-class Layout(NamedTuple):
+class PostLayout(NamedTuple):
     """Posts by their middles in metres, closed all around, and where a robot starts between them."""
 
     name: str
@@ -39,7 +39,7 @@ def barn_file() -> Path | None:
     return next((path for folder in folders if (path := folder / "barn" / "posts_mm.npz").is_file()), None)
 
 
-def layouts(count: int, body_m: float) -> list[Layout]:
+def layouts(count: int, body_m: float) -> list[PostLayout]:
     """The BARN layouts that are there, in their order, and generated ones up to `count`. `body_m`: the robot's reach
     from its origin, which is free of posts where it starts.
     """
@@ -50,7 +50,7 @@ def layouts(count: int, body_m: float) -> list[Layout]:
             grids = [(f"barn {name}", worlds[name].astype(np.float64) / 1000.0) for name in worlds.files[:count]]
     grids += [(f"generated {seed}", generated(_FIRST_SEED + seed)) for seed in range(count - len(grids))]
     return [
-        Layout(name, _FIRST_SEED + index, posts, start_among(posts, _FIRST_SEED + index, body_m))
+        PostLayout(name, _FIRST_SEED + index, posts, start_among(posts, _FIRST_SEED + index, body_m))
         for index, (name, posts) in enumerate((name, enclosed(posts)) for name, posts in grids)
     ]
 

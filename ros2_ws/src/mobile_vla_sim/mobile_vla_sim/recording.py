@@ -21,7 +21,7 @@ from mobile_vla.bags.writer import BagWriter
 from mobile_vla.camera.encodings import compress
 from mobile_vla.config.action_space import ACTION_SPACES
 from mobile_vla_sim.drivers import Action, ActionScale, Driver
-from mobile_vla_sim.episode import Direct, Result, Rules, run_episode, scaled
+from mobile_vla_sim.episode import Direct, EpisodeResult, Rules, run_episode, scaled
 from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.noisy import NoisyExpert
 from mobile_vla_sim.pacing import NS, SensorSchedule
@@ -89,7 +89,7 @@ class Recording:
         command = self._twist(velocity.linear_mps, velocity.lateral_mps, velocity.angular_radps)
         self._bag.write("/cmd_vel", now, self._cdr("geometry_msgs/msg/Twist", command))
 
-    def end(self, world: World, result: Result) -> None:
+    def end(self, world: World, result: EpisodeResult) -> None:
         """The episode's outcome."""
         now = self._offset_ns + world.time_ns
         mark = Mark(False, self._number, self._instruction, result.outcome, world.time_s)
@@ -169,8 +169,8 @@ def record_episodes(
     bag: BagWriter,
     rules: Rules,
     *,
-    progress: Callable[[Result], None] | None = None,
-) -> list[Result]:
+    progress: Callable[[EpisodeResult], None] | None = None,
+) -> list[EpisodeResult]:
     """Drive the rooms of `seeds` and write every control period of every episode into `bag`.
 
     Wherever an expert drives, alone or in place of a policy (`Corrected`), the bag says teleop, as where a person does:

@@ -16,23 +16,25 @@ from mobile_vla.config import with_values
 from mobile_vla.errors import UserError
 from mobile_vla.train.config import TinySize
 from mobile_vla_bench.closed_loop import benchmark
-from mobile_vla_bench.closed_loop.benchmark import Job, Workers, cores
+from mobile_vla_bench.closed_loop.benchmark import BenchmarkJob, Workers, cores
 from mobile_vla_bench.closed_loop.estimates import mean, share
-from mobile_vla_bench.closed_loop.report import Outcome, in_short, page_of, report_of
+from mobile_vla_bench.closed_loop.report import DriverOutcome, in_short, page_of, report_of
 from mobile_vla_bench.closed_loop.summary import ends, stopped_somewhere, summarise, wording_of
 from mobile_vla_cli import sim_bench
 from mobile_vla_cli.main import main
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, Rules
+from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, EpisodeResult, Rules
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED, SUITES
 
 SHORT = Rules(limit_s=3.0)
 
 
-def result(seed: int = 0, outcome: str = ARRIVED, goal: str = "red ball", stopped_at: str = "", **more: Any) -> Result:
+def result(
+    seed: int = 0, outcome: str = ARRIVED, goal: str = "red ball", stopped_at: str = "", **more: Any
+) -> EpisodeResult:
     values = {"instruction": "", "told": goal, "contact": "", "time_s": 10.0, "path_m": 4.0, "shortest_m": 3.0}
     values |= {"goal_distance_m": 0.4, **more}
-    return Result(seed=seed, outcome=outcome, goal=goal, stopped_at=stopped_at, **values)
+    return EpisodeResult(seed=seed, outcome=outcome, goal=goal, stopped_at=stopped_at, **values)
 
 
 def test_shares_have_wilson_intervals() -> None:
@@ -98,7 +100,7 @@ def test_the_only_object_of_a_room_counts_as_the_told_one() -> None:
 
 
 def test_workers_do_not_change_results() -> None:
-    job = Job("random", episodes=7, rules=SHORT)
+    job = BenchmarkJob("random", episodes=7, rules=SHORT)
     alone = Workers(1).run(job)
     with Workers(2) as workers:
         together = workers.run(job)
@@ -108,7 +110,7 @@ def test_workers_do_not_change_results() -> None:
 
 
 def test_workers_serve_one_job_after_the_other_and_say_when_one_fails() -> None:
-    job = Job("straight", episodes=2, rules=Rules(limit_s=1.0))
+    job = BenchmarkJob("straight", episodes=2, rules=Rules(limit_s=1.0))
     broken = dataclasses.replace(job, simulator=with_values(SimulatorConfig(), {"scenario": "nowhere"}))
     with Workers(2) as workers:
         with pytest.raises(UserError, match="unknown scenario 'nowhere'"):
@@ -139,7 +141,7 @@ def test_suites_take_their_own_seeds_and_rooms() -> None:
 )
 def test_a_job_that_cannot_run_is_refused(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UserError, match=sentence):
-        Job(**values)
+        BenchmarkJob(**values)
 
 
 def test_a_policy_for_another_base_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +154,7 @@ def test_a_policy_for_another_base_is_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("mobile_vla.engine.open_policy", lambda config: Omni())
     monkeypatch.setattr(benchmark, "_opened", {})
     with pytest.raises(UserError, match="action space is omni and the robot takes diff"):
-        Workers(1).run(Job("policy", episodes=1, inference=InferenceConfig(allow_untrained=True)))
+        Workers(1).run(BenchmarkJob("policy", episodes=1, inference=InferenceConfig(allow_untrained=True)))
 
 
 def test_the_time_of_a_decision_is_measured_on_a_full_window() -> None:
@@ -181,14 +183,14 @@ def test_the_expert_uses_the_window_of_the_policy(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(benchmark, "_opened", {})
     monkeypatch.setattr(benchmark, "Expert", lambda scale, remembers_s=math.inf: remembered.append(remembers_s))
     for inference in (InferenceConfig(allow_untrained=True), None):
-        benchmark.equipment(Job("teacher", inference=inference))
-    benchmark.equipment(Job("expert"))
+        benchmark.equipment(BenchmarkJob("teacher", inference=inference))
+    benchmark.equipment(BenchmarkJob("expert"))
     assert remembered == [1.5, TinySize().memory_s, math.inf]
 
 
-def outcomes() -> dict[str, Outcome]:
-    def of(driver: str, *results: Result) -> Outcome:
-        return Outcome(Job("expert"), list(results))
+def outcomes() -> dict[str, DriverOutcome]:
+    def of(driver: str, *results: EpisodeResult) -> DriverOutcome:
+        return DriverOutcome(BenchmarkJob("expert"), list(results))
 
     return {
         "policy": of("policy", *(result(seed, ARRIVED if seed < 9 else COLLIDED) for seed in range(10))),
@@ -271,7 +273,7 @@ def test_a_wrong_command_line_is_one_sentence(
 def test_settings_of_the_simulator_reach_the_episodes() -> None:
     slow = with_values(SimulatorConfig(), {"base.max_linear_mps": 0.05})
     fast_result, slow_result = (
-        Workers(1).run(Job("straight", episodes=1, rules=SHORT, simulator=simulator))[0]
+        Workers(1).run(BenchmarkJob("straight", episodes=1, rules=SHORT, simulator=simulator))[0]
         for simulator in (SimulatorConfig(), slow)
     )
     assert slow_result.path_m < 0.2 < fast_result.path_m

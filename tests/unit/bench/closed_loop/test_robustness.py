@@ -13,19 +13,19 @@ from mobile_vla.control import ControllerConfig
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
 from mobile_vla_bench.closed_loop import robustness
-from mobile_vla_bench.closed_loop.benchmark import Job, Workers
+from mobile_vla_bench.closed_loop.benchmark import BenchmarkJob, Workers
 from mobile_vla_bench.closed_loop.robustness import AXES, Point, Store, Value, count_points, points, settled, varied
 from mobile_vla_bench.closed_loop.robustness_report import page_of, reach, report_of
 from mobile_vla_cli.main import main
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.episode import ARRIVED, TIMED_OUT, Result, Rules
+from mobile_vla_sim.episode import ARRIVED, TIMED_OUT, EpisodeResult, Rules
 
-JOB = Job("straight", episodes=2, rules=Rules(limit_s=1.0, control_rate_hz=10.0))
+JOB = BenchmarkJob("straight", episodes=2, rules=Rules(limit_s=1.0, control_rate_hz=10.0))
 
 
-def results(*successes: bool) -> list[Result]:
+def results(*successes: bool) -> list[EpisodeResult]:
     return [
-        Result(seed, ARRIVED if success else TIMED_OUT, "", "", "red ball", "", "", 10.0, 4.0, 3.0, 0.4)
+        EpisodeResult(seed, ARRIVED if success else TIMED_OUT, "", "", "red ball", "", "", 10.0, 4.0, 3.0, 0.4)
         for seed, success in enumerate(successes)
     ]
 
@@ -51,9 +51,9 @@ def test_settings_land_where_they_belong() -> None:
 
 def test_the_axis_without_a_gate_drives_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gated = dataclasses.replace(JOB, gate=ControllerConfig())
-    driven: list[Job] = []
+    driven: list[BenchmarkJob] = []
 
-    def run(self: Workers, job: Job, progress: object = None) -> list[Result]:
+    def run(self: Workers, job: BenchmarkJob, progress: object = None) -> list[EpisodeResult]:
         driven.append(job)
         return results(True)
 
@@ -77,10 +77,10 @@ def test_rooms_are_paired_and_the_usual_point_is_driven_once(tmp_path: Path) -> 
 def test_finished_points_are_not_driven_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = list(points(JOB, ["blur_px"], Store(tmp_path, Workers(1)), tmp_path))
     (tmp_path / next(tmp_path.glob("*.json")).name).unlink()
-    driven: list[Job] = []
+    driven: list[BenchmarkJob] = []
     run = Workers.run
 
-    def counted(self: Workers, job: Job, progress: object = None) -> list[Result]:
+    def counted(self: Workers, job: BenchmarkJob, progress: object = None) -> list[EpisodeResult]:
         driven.append(job)
         return run(self, job)
 

@@ -12,16 +12,16 @@ import pytest
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla.errors import UserError
 from mobile_vla_bench.closed_loop import through_graph
-from mobile_vla_bench.closed_loop.benchmark import Job
+from mobile_vla_bench.closed_loop.benchmark import BenchmarkJob
 from mobile_vla_bench.closed_loop.through_graph import _Judge, bench_through_graph
 from mobile_vla_bringup.graph import Choice, describe
 from mobile_vla_sim.config import SimulatorConfig
-from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, Rules
+from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, EpisodeResult, Rules
 from mobile_vla_sim.truth import truth_values
 from mobile_vla_sim.world import World
 
 SEED = 1_000_000
-JOB = Job("policy", episodes=1, rules=Rules(limit_s=30.0), inference=InferenceConfig())
+JOB = BenchmarkJob("policy", episodes=1, rules=Rules(limit_s=30.0), inference=InferenceConfig())
 Played = Callable[[float], dict[str, str]]
 
 
@@ -73,7 +73,9 @@ def room() -> Iterator[World]:
         yield world
 
 
-def judged(room: World, played: Played, monkeypatch: pytest.MonkeyPatch, driver: str = "policy") -> tuple[Result, Any]:
+def judged(
+    room: World, played: Played, monkeypatch: pytest.MonkeyPatch, driver: str = "policy"
+) -> tuple[EpisodeResult, Any]:
     graph = PlayedGraph(room, played)
     monkeypatch.setattr(through_graph, "time", SimpleNamespace(monotonic=lambda: graph.now))
     session: Any = SimpleNamespace(supervisor=SimpleNamespace(poll=lambda: None))

@@ -16,7 +16,7 @@ from mobile_vla_cli import main
 from mobile_vla_sim import posts
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.post_world import PostWorld
-from mobile_vla_sim.posts import POST_RADIUS_M, Layout, barn_file, generated, layouts
+from mobile_vla_sim.posts import POST_RADIUS_M, PostLayout, barn_file, generated, layouts
 from mobile_vla_sim.scene import Pose
 
 BODY = {"range_guard.use_scan": True, "range_guard.round": True, "range_guard.stop_distance_m": 0.05}
@@ -27,7 +27,7 @@ QUIET = with_values(SimulatorConfig(), {"lidar.noise_std_m": 0.0, "base.slip_std
 
 
 def world(places: list[tuple[float, float]], gate: ControllerConfig = GATE, yaw: float = 0.0) -> PostWorld:
-    return PostWorld(QUIET, gate.range_guard, Layout("one", 1, np.array(places), Pose(0.0, 0.0, yaw)))
+    return PostWorld(QUIET, gate.range_guard, PostLayout("one", 1, np.array(places), Pose(0.0, 0.0, yaw)))
 
 
 def test_rays_meet_posts_where_they_are() -> None:

@@ -15,7 +15,7 @@ from mobile_vla.control import ControllerConfig
 from mobile_vla.engine.config import InferenceConfig
 from mobile_vla_bench.closed_loop import benchmark
 from mobile_vla_bench.closed_loop import trace as module
-from mobile_vla_bench.closed_loop.benchmark import Job, Workers
+from mobile_vla_bench.closed_loop.benchmark import BenchmarkJob, Workers
 from mobile_vla_bench.closed_loop.trace import Trace, csv_of, traces
 from mobile_vla_bench.closed_loop.trace_report import in_words, page_of
 from mobile_vla_cli.main import main
@@ -24,13 +24,13 @@ from mobile_vla_sim.episode import ARRIVED, Rules
 from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.suites import FIRST_BENCHMARK_SEED as FIRST
 
-JOB = Job("straight", episodes=2, rules=Rules(limit_s=3.0), gate=ControllerConfig())
+JOB = BenchmarkJob("straight", episodes=2, rules=Rules(limit_s=3.0), gate=ControllerConfig())
 
 
 @pytest.fixture(scope="module")
 def arrival() -> Trace:
     """The expert's first drive of the standard suite."""
-    job = Job("expert", rules=Rules(limit_s=60.0), gate=ControllerConfig())
+    job = BenchmarkJob("expert", rules=Rules(limit_s=60.0), gate=ControllerConfig())
     return next(traces(job, [FIRST]))
 
 

@@ -40,7 +40,7 @@ FORMATS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16,
 Progress = Callable[[str, int, int], None]
 
 
-class Job(NamedTuple):
+class ConversionJob(NamedTuple):
     """One conversion, as the command line asks for it."""
 
     source: Path
@@ -52,7 +52,7 @@ class Job(NamedTuple):
     weights: str = ""
 
 
-def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> dict[str, Any]:
+def convert(job: ConversionJob, progress: Progress = lambda stage, done, total: None) -> dict[str, Any]:
     """Convert and return what was done: bytes, errors, probe deviation, hash."""
     started = time.monotonic()
     check_destination(job)
@@ -99,7 +99,7 @@ def convert(job: Job, progress: Progress = lambda stage, done, total: None) -> d
     }
 
 
-def _probed(full: Contents, card: Card, base: Path, job: Job) -> tuple[Contents, Card]:
+def _probed(full: Contents, card: Card, base: Path, job: ConversionJob) -> tuple[Contents, Card]:
     """The tensors to write and their card, with a probe of what they do at the source's own precision."""
     recorded = _record(full, card, base)
     if card.probe is not None and not job.weights:
@@ -117,7 +117,7 @@ def _probed(full: Contents, card: Card, base: Path, job: Job) -> tuple[Contents,
     return contents, dataclasses.replace(card, probe=recorded, weights_sha256="", modified=modified)
 
 
-def check_destination(job: Job) -> None:
+def check_destination(job: ConversionJob) -> None:
     """Refuse what would overwrite, or could not be finished."""
     if job.dtype not in FORMATS:
         raise UserError(f"--dtype {job.dtype} is not known; choose one of {', '.join(FORMATS)}")

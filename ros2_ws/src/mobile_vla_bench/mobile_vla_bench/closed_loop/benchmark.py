@@ -20,7 +20,7 @@ from mobile_vla.errors import UserError, nearest
 from mobile_vla.train.config import TinySize
 from mobile_vla_sim.config import SimulatorConfig
 from mobile_vla_sim.drivers import Absent, Blind, Deaf, Driver, PolicyDriver, RandomWalk, Straight
-from mobile_vla_sim.episode import Actuator, Direct, Result, Rules, run_episode
+from mobile_vla_sim.episode import Actuator, Direct, EpisodeResult, Rules, run_episode
 from mobile_vla_sim.expert import Expert
 from mobile_vla_sim.gated import Gated
 from mobile_vla_sim.suites import SUITES, suite_named
@@ -36,7 +36,7 @@ _CHUNK = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Job:
+class BenchmarkJob:
     """Everything that decides the results of one driver on one suite."""
 
     driver: str
@@ -84,13 +84,13 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def run(self, job: Job, progress: Callable[[Result], None] | None = None) -> list[Result]:
+    def run(self, job: BenchmarkJob, progress: Callable[[EpisodeResult], None] | None = None) -> list[EpisodeResult]:
         """Every episode of a job, in the order of the seeds, whatever the number of workers."""
         if self._pool is None:
             return list(_watched(_episodes(job, job.seeds), progress))
         parts = [job.seeds[start : start + _CHUNK] for start in range(0, job.episodes, _CHUNK)]
         futures = [self._pool.submit(_part, job, part) for part in parts]
-        results: list[Result] = []
+        results: list[EpisodeResult] = []
         for future in concurrent.futures.as_completed(futures):
             results += _watched(future.result(), progress)
         return sorted(results, key=lambda result: result.seed)
@@ -102,15 +102,15 @@ def cores() -> int:
 
 
 def _watched(
-    results: Sequence[Result] | Iterator[Result], progress: Callable[[Result], None] | None
-) -> Iterator[Result]:
+    results: Sequence[EpisodeResult] | Iterator[EpisodeResult], progress: Callable[[EpisodeResult], None] | None
+) -> Iterator[EpisodeResult]:
     for result in results:
         if progress is not None:
             progress(result)
         yield result
 
 
-def _part(job: Job, seeds: range) -> list[Result]:
+def _part(job: BenchmarkJob, seeds: range) -> list[EpisodeResult]:
     return list(_episodes(job, seeds))
 
 
@@ -119,7 +119,7 @@ def _one_thread() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def _episodes(job: Job, seeds: range) -> Iterator[Result]:
+def _episodes(job: BenchmarkJob, seeds: range) -> Iterator[EpisodeResult]:
     driver, actuator = equipment(job)
     with World(suite_named(job.suite).config(job.simulator), seeds[0]) as world:
         for seed in seeds:
@@ -127,7 +127,7 @@ def _episodes(job: Job, seeds: range) -> Iterator[Result]:
             yield run_episode(world, driver, actuator, job.rules)
 
 
-def equipment(job: Job) -> tuple[Driver, Actuator]:
+def equipment(job: BenchmarkJob) -> tuple[Driver, Actuator]:
     """Who drives, and what is between that driver and the base."""
     gate = Direct(job.rules.scale) if job.gate is None else Gated(job.gate, job.rules.action_delay_s)
     return _driver(job), gate
@@ -137,7 +137,7 @@ def equipment(job: Job) -> tuple[Driver, Actuator]:
 _opened: dict[InferenceConfig, Policy] = {}
 
 
-def _driver(job: Job) -> Driver:
+def _driver(job: BenchmarkJob) -> Driver:
     if job.driver == "expert":
         return Expert(job.rules.scale)
     if job.driver == "teacher":
@@ -149,7 +149,7 @@ def _driver(job: Job) -> Driver:
     return OF_POLICY[job.driver](open_for(job))
 
 
-def open_for(job: Job) -> Policy:
+def open_for(job: BenchmarkJob) -> Policy:
     """The job's policy, opened once per process. Raises `UserError` when its actions mean something else here."""
     assert job.inference is not None
     if job.inference not in _opened:
@@ -167,7 +167,7 @@ def open_for(job: Job) -> Policy:
     return policy
 
 
-def memory_s(job: Job) -> float:
+def memory_s(job: BenchmarkJob) -> float:
     """How long the job's policy remembers what it saw; without a policy, how long one of the recipe would."""
     if job.inference is None:
         return TinySize().memory_s

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from mobile_vla.evaluate import html
 from mobile_vla.metrics import Metric, MetricReport
-from mobile_vla_bench.closed_loop.benchmark import Job, Workers, step_times_ms
+from mobile_vla_bench.closed_loop.benchmark import BenchmarkJob, Workers, step_times_ms
 from mobile_vla_bench.closed_loop.estimates import Estimate
 from mobile_vla_bench.closed_loop.summary import Ends, Summary, ends, stopped_somewhere, summarise
-from mobile_vla_sim.episode import Result
+from mobile_vla_sim.episode import EpisodeResult
 
 if TYPE_CHECKING:
     from mobile_vla.policy.interface import Policy
@@ -22,11 +22,11 @@ STEP_TARGET_MS = 15.0
 
 
 @dataclasses.dataclass
-class Outcome:
+class DriverOutcome:
     """One driver on one suite."""
 
-    job: Job
-    results: list[Result]
+    job: BenchmarkJob
+    results: list[EpisodeResult]
 
     @property
     def summary(self) -> Summary:
@@ -34,15 +34,18 @@ class Outcome:
 
 
 def run_all(
-    job: Job, drivers: Sequence[str], workers: Workers, progress: Callable[[str, Result], None] | None = None
-) -> dict[str, Outcome]:
+    job: BenchmarkJob,
+    drivers: Sequence[str],
+    workers: Workers,
+    progress: Callable[[str, EpisodeResult], None] | None = None,
+) -> dict[str, DriverOutcome]:
     """Every driver on the job's rooms; `paraphrase` is run on the standard wording, too, to have the difference."""
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, DriverOutcome] = {}
     jobs = {name: dataclasses.replace(job, driver=name) for name in drivers}
     if job.suite == "paraphrase" and "policy" in drivers:
         jobs["policy, standard words"] = dataclasses.replace(job, driver="policy", suite="standard")
     for name, one in jobs.items():
-        outcomes[name] = Outcome(one, workers.run(one, _named(progress, name)))
+        outcomes[name] = DriverOutcome(one, workers.run(one, _named(progress, name)))
     return outcomes
 
 
@@ -51,7 +54,7 @@ def in_short(report: MetricReport) -> MetricReport:
     return dataclasses.replace(report, metrics=[metric for metric in report.metrics if "." not in metric.name])
 
 
-def report_of(outcomes: dict[str, Outcome], command: str, executed: dict[str, Any]) -> MetricReport:
+def report_of(outcomes: dict[str, DriverOutcome], command: str, executed: dict[str, Any]) -> MetricReport:
     """Figures in the one shape; targets where the suite has them."""
     metrics: list[Metric] = []
     suite = next(iter(outcomes.values())).job.suite
@@ -108,7 +111,7 @@ def step_metric(policy: Policy) -> Metric:
 
 
 def page_of(
-    outcomes: dict[str, Outcome],
+    outcomes: dict[str, DriverOutcome],
     report: MetricReport,
 ) -> str:
     """The benchmark as one self-contained page."""
@@ -149,7 +152,7 @@ def _in_words(fact: Any) -> str:
     return ", ".join(f"{name} {value}" for name, value in fact.items()) if isinstance(fact, dict) else str(fact)
 
 
-def _driver_table(outcomes: dict[str, Outcome]) -> str:
+def _driver_table(outcomes: dict[str, DriverOutcome]) -> str:
     rows = []
     for name, outcome in outcomes.items():
         summary = outcome.summary
@@ -185,7 +188,7 @@ def _ends_table(told: dict[str, Ends]) -> str:
     return html.table(heads, rows)
 
 
-def _episode_table(outcome: Outcome) -> str:
+def _episode_table(outcome: DriverOutcome) -> str:
     rows = [
         (
             str(r.seed),
@@ -217,5 +220,5 @@ def _metric(
     return Metric(name, estimate.value, unit, better, baseline=baseline, target=target, n=estimate.n, spread=interval)
 
 
-def _named(progress: Callable[[str, Result], None] | None, name: str) -> Callable[[Result], None] | None:
+def _named(progress: Callable[[str, EpisodeResult], None] | None, name: str) -> Callable[[EpisodeResult], None] | None:
     return None if progress is None else lambda result: progress(name, result)

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from mobile_vla.config import with_values
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.files import write_text
-from mobile_vla_bench.closed_loop.benchmark import Job, Workers, open_for
+from mobile_vla_bench.closed_loop.benchmark import BenchmarkJob, Workers, open_for
 from mobile_vla_bench.closed_loop.estimates import Estimate, mean
 from mobile_vla_bench.closed_loop.summary import Summary, summarise
-from mobile_vla_sim.episode import DECISIONS_HZ, Result
+from mobile_vla_sim.episode import DECISIONS_HZ, EpisodeResult
 
 Value = float | str
 
@@ -60,8 +60,8 @@ class Point(NamedTuple):
 
     axis: str
     value: Value
-    results: list[Result]
-    nominal: list[Result]
+    results: list[EpisodeResult]
+    nominal: list[EpisodeResult]
     """The same rooms with nothing changed (for precision: in fp32)."""
     usual: bool
     """Whether this is the nominal point itself."""
@@ -83,7 +83,7 @@ class Store:
     def __init__(self, folder: Path, workers: Workers) -> None:
         self._folder = folder
         self._workers = workers
-        self._known: dict[str, list[Result]] = {}
+        self._known: dict[str, list[EpisodeResult]] = {}
         self.reused = 0
         """Jobs that an earlier run had finished."""
         try:
@@ -91,26 +91,28 @@ class Store:
         except OSError as error:
             raise UserError(f"{folder} cannot be written ({error.strerror}); choose another folder") from error
 
-    def results(self, job: Job, progress: Callable[[Result], None] | None) -> list[Result]:
+    def results(self, job: BenchmarkJob, progress: Callable[[EpisodeResult], None] | None) -> list[EpisodeResult]:
         """Driven once, however often it is asked for."""
         name = _fingerprint(job)
         if name not in self._known:
             self._known[name] = self._read(name) or self._drive(name, job, progress)
         return self._known[name]
 
-    def _read(self, name: str) -> list[Result]:
+    def _read(self, name: str) -> list[EpisodeResult]:
         path = self._folder / f"{name}.json"
         if not path.exists():
             return []
         try:
             rows = json.loads(path.read_text())["results"]
-            results = [Result(**row) for row in rows]
+            results = [EpisodeResult(**row) for row in rows]
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} is damaged ({error}); delete it and start again") from error
         self.reused += 1
         return results
 
-    def _drive(self, name: str, job: Job, progress: Callable[[Result], None] | None) -> list[Result]:
+    def _drive(
+        self, name: str, job: BenchmarkJob, progress: Callable[[EpisodeResult], None] | None
+    ) -> list[EpisodeResult]:
         results = self._workers.run(job, progress)
         content = {"job": repr(job), "results": [result._asdict() for result in results]}
         write_text(self._folder / f"{name}.json", json.dumps(content))
@@ -118,11 +120,11 @@ class Store:
 
 
 def points(
-    job: Job,
+    job: BenchmarkJob,
     axes: Sequence[str],
     store: Store,
     folder: Path,
-    progress: Callable[[str, Result], None] | None = None,
+    progress: Callable[[str, EpisodeResult], None] | None = None,
 ) -> Iterator[Point]:
     """Every point of every axis, in order. `folder` takes a converted checkpoint where the axis needs one."""
     for name in axes:
@@ -141,7 +143,7 @@ def points(
             yield Point(name, value, store.results(one, named), nominal, one == base)
 
 
-def settled(job: Job) -> Job:
+def settled(job: BenchmarkJob) -> BenchmarkJob:
     """The job with its control rate as a number, so that the axis of control rates knows where it starts."""
     if job.rules.control_rate_hz:
         return job
@@ -149,12 +151,12 @@ def settled(job: Job) -> Job:
     return dataclasses.replace(job, rules=dataclasses.replace(job.rules, control_rate_hz=rate_hz))
 
 
-def count_points(job: Job, axes: Sequence[str]) -> int:
+def count_points(job: BenchmarkJob, axes: Sequence[str]) -> int:
     """How many points there will be."""
     return sum(len(AXES[name].values) if name == PRECISION else len(_values(job, name)) for name in axes)
 
 
-def varied(job: Job, name: str, value: Value) -> Job:
+def varied(job: BenchmarkJob, name: str, value: Value) -> BenchmarkJob:
     """The job with one value of `AXES` changed; equal to `job` where that is its value."""
     part, _, field = AXES[name].setting.partition(".")
     if part == "simulator":
@@ -163,7 +165,7 @@ def varied(job: Job, name: str, value: Value) -> Job:
     return dataclasses.replace(job, rules=dataclasses.replace(job.rules, **changed))
 
 
-def _values(job: Job, name: str) -> list[Value]:
+def _values(job: BenchmarkJob, name: str) -> list[Value]:
     """The axis' values and, where it is one, the job's own."""
     part, _, field = AXES[name].setting.partition(".")
     own: Any = getattr(job, part)
@@ -172,19 +174,19 @@ def _values(job: Job, name: str) -> list[Value]:
     return sorted({*AXES[name].values, float(own)}, key=float)
 
 
-def _precisions(job: Job, folder: Path) -> dict[Value, Job]:
+def _precisions(job: BenchmarkJob, folder: Path) -> dict[Value, BenchmarkJob]:
     if job.inference is None:
         raise UserError("the axis precision needs a policy; name one with --policy, or leave it out with --axes")
-    jobs: dict[Value, Job] = {}
+    jobs: dict[Value, BenchmarkJob] = {}
     for dtype in AXES[PRECISION].values:
         changes = {"checkpoint": str(_int8(job, folder)), "dtype": "stored"} if dtype == "int8" else {"dtype": dtype}
         jobs[dtype] = dataclasses.replace(job, inference=dataclasses.replace(job.inference, **changes))
     return jobs
 
 
-def _int8(job: Job, folder: Path) -> Path:
+def _int8(job: BenchmarkJob, folder: Path) -> Path:
     """The policy's checkpoint converted to int8, made once per checkpoint."""
-    from mobile_vla.engine.convert import Job as Conversion
+    from mobile_vla.engine.convert import ConversionJob as Conversion
     from mobile_vla.engine.convert import convert
     from mobile_vla.engine.named import checkpoint_file
 
@@ -197,7 +199,7 @@ def _int8(job: Job, folder: Path) -> Path:
     return converted
 
 
-def _fingerprint(job: Job) -> str:
+def _fingerprint(job: BenchmarkJob) -> str:
     from mobile_vla.engine.named import checkpoint_file
 
     content = "" if job.inference is None else _content(checkpoint_file(job.inference.checkpoint))
@@ -218,5 +220,5 @@ def _hashed(path: Path, written_ns: int) -> str:
     return digest.hexdigest()[:12]
 
 
-def _named(progress: Callable[[str, Result], None], name: str) -> Callable[[Result], None]:
+def _named(progress: Callable[[str, EpisodeResult], None], name: str) -> Callable[[EpisodeResult], None]:
     return lambda result: progress(name, result)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from mobile_vla_bench.closed_loop.estimates import Estimate, mean, share
-from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result
+from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, EpisodeResult
 from mobile_vla_sim.language import COLOUR_WORDS, KIND_WORDS
 
 _SLOTS = [
@@ -42,7 +42,7 @@ class Ends(NamedTuple):
     nowhere: Estimate
 
 
-def summarise(results: Sequence[Result]) -> Summary:
+def summarise(results: Sequence[EpisodeResult]) -> Summary:
     """Shares and means over one driver's results."""
     outcomes = Counter(result.outcome for result in results)
     total = len(results)
@@ -66,7 +66,7 @@ def summarise(results: Sequence[Result]) -> Summary:
     )
 
 
-def ends(results: Sequence[Result]) -> Ends:
+def ends(results: Sequence[EpisodeResult]) -> Ends:
     """Where the robot stopped, compared with what it was told and with the goal of the room.
 
     The told object wins where it is the goal. With `absent` nothing can be at the told object.
@@ -80,7 +80,7 @@ def ends(results: Sequence[Result]) -> Ends:
     return Ends(*(share(count, total) for count in counts))
 
 
-def stopped_somewhere(results: Sequence[Result]) -> Estimate:
+def stopped_somewhere(results: Sequence[EpisodeResult]) -> Estimate:
     """The share of episodes that ended at any object: what `absent` should not do."""
     return share(sum(bool(result.stopped_at) for result in results), len(results))
 
@@ -92,7 +92,7 @@ def wording_of(instruction: str) -> str:
     return instruction
 
 
-def _success_by(results: Sequence[Result], key: Callable[[Result], str]) -> dict[str, Estimate]:
+def _success_by(results: Sequence[EpisodeResult], key: Callable[[EpisodeResult], str]) -> dict[str, Estimate]:
     groups: dict[str, list[bool]] = {}
     for result in results:
         groups.setdefault(key(result), []).append(result.success)

@@ -16,15 +16,15 @@ from std_srvs.srv import Trigger
 
 from mobile_vla.errors import UserError
 from mobile_vla.metrics import Metric
-from mobile_vla_bench.closed_loop.benchmark import Job
-from mobile_vla_bench.closed_loop.report import Outcome
+from mobile_vla_bench.closed_loop.benchmark import BenchmarkJob
+from mobile_vla_bench.closed_loop.report import DriverOutcome
 from mobile_vla_bench.operator import Operator
 from mobile_vla_bringup.graph import Graph
 from mobile_vla_bringup.session import Session, open_session
 from mobile_vla_ros.domain import borrowed
 from mobile_vla_ros.topics import POLICY_RESET
 from mobile_vla_sim.drivers import tell_absent, tell_goal, tell_other
-from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, Result, shortest_path_m
+from mobile_vla_sim.episode import ARRIVED, COLLIDED, OTHER, TIMED_OUT, EpisodeResult, shortest_path_m
 from mobile_vla_sim.language import named_pair
 from mobile_vla_sim.standing import GIVE_UP_S, STILL_FOR_S
 from mobile_vla_sim.suites import suite_named
@@ -40,19 +40,19 @@ TOLD = {"policy": tell_goal, "deaf": tell_other, "absent": tell_absent}
 class GraphRun:
     """Results by driver, and what only the graph can say."""
 
-    outcomes: dict[str, Outcome]
+    outcomes: dict[str, DriverOutcome]
     metrics: list[Metric]
     executed: dict[str, Any]
 
 
 def bench_through_graph(
-    job: Job,
+    job: BenchmarkJob,
     drivers: Sequence[str],
     graph: Graph,
     folder: Path,
     *,
     say: Callable[[str], None],
-    progress: Callable[[str, Result], None],
+    progress: Callable[[str, EpisodeResult], None],
 ) -> GraphRun:
     """Drive the job's rooms with every driver, one room after the other, on a ROS domain of their own.
 
@@ -78,7 +78,7 @@ def bench_through_graph(
             for seed in job.seeds:
                 results.append(judge.episode(seed, name))
                 progress(name, results[-1])
-            outcomes[name] = Outcome(dataclasses.replace(job, driver=name), results)
+            outcomes[name] = DriverOutcome(dataclasses.replace(job, driver=name), results)
         operator.disarm()
         return GraphRun(outcomes, _metrics(operator), _facts(operator))
 
@@ -92,14 +92,14 @@ def _with_room(node: Any, simulator: Any, seed: int) -> Any:
 class _Judge:
     """Puts the robot into a room, lets it drive, says what came of it. `room` is the same room, to look things up."""
 
-    def __init__(self, session: Session, operator: Operator, room: World, job: Job) -> None:
+    def __init__(self, session: Session, operator: Operator, room: World, job: BenchmarkJob) -> None:
         self._session = session
         self._operator = operator
         self._room = room
         self._job = job
         self._fresh = True
 
-    def episode(self, seed: int, driver: str) -> Result:
+    def episode(self, seed: int, driver: str) -> EpisodeResult:
         self._enter(seed)
         instruction = TOLD[driver](self._room)
         operator = self._operator
@@ -118,7 +118,7 @@ class _Judge:
         if outcome in (ARRIVED, OTHER):  # when it had stopped for long enough, not when we heard of it
             time_s -= max(0.0, min(truth.still_s, time_s) - STILL_FOR_S)
         operator.disarm()
-        return Result(
+        return EpisodeResult(
             seed=seed,
             outcome=outcome,
             instruction=instruction,

@@ -24,7 +24,7 @@ from mobile_vla_sim.drivers import Hunter, RandomWalk, Straight
 from mobile_vla_sim.episode import DECISIONS_HZ
 from mobile_vla_sim.gated import Gated
 from mobile_vla_sim.post_world import PostWorld
-from mobile_vla_sim.posts import Layout, barn_file, layouts
+from mobile_vla_sim.posts import PostLayout, barn_file, layouts
 
 DRIVERS: dict[str, Callable[[], Any]] = {"straight": Straight, "random": RandomWalk, "hunter": Hunter}
 LAYOUTS = 300
@@ -116,6 +116,6 @@ def metrics_of(driver: str, runs: Sequence[Run]) -> list[Metric]:
 
 
 @functools.lru_cache(maxsize=2)
-def _layouts(count: int, body_m: float, barn: Path | None) -> list[Layout]:
+def _layouts(count: int, body_m: float, barn: Path | None) -> list[PostLayout]:
     """Made once per process and file."""
     return layouts(count, body_m)

@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from mobile_vla_bench.closed_loop.benchmark import OF_POLICY, Job, equipment, memory_s
+from mobile_vla_bench.closed_loop.benchmark import OF_POLICY, BenchmarkJob, equipment, memory_s
 from mobile_vla_sim.drivers import Action
-from mobile_vla_sim.episode import Actuator, Result, run_episode
+from mobile_vla_sim.episode import Actuator, EpisodeResult, run_episode
 from mobile_vla_sim.expert import Expert, bearing_of, in_view
 from mobile_vla_sim.gated import Gated
 from mobile_vla_sim.scene import Scene
@@ -52,7 +52,7 @@ class Moment(NamedTuple):
 class Trace:
     """One drive from its start to its end."""
 
-    result: Result
+    result: EpisodeResult
     scene: Scene
     moments: list[Moment]
 
@@ -106,7 +106,7 @@ class Tracer:
         return dict(self._gate.reasons) if self._gate is not None else {}
 
 
-def traces(job: Job, seeds: Iterable[int]) -> Iterator[Trace]:
+def traces(job: BenchmarkJob, seeds: Iterable[int]) -> Iterator[Trace]:
     """Drive rooms of the job's suite as the benchmark does, and write them down."""
     driver, actuator = equipment(job)
     remembers_s = memory_s(job) if job.driver in (*OF_POLICY, "teacher") else math.inf

@@ -16,7 +16,7 @@ from mobile_vla.timing import percentile
 from mobile_vla_bench.faults.fault import Fault
 from mobile_vla_bench.faults.registry import FAMILIES, FAULTS
 from mobile_vla_bench.faults.scheduling import interrupted, start_worker
-from mobile_vla_bench.faults.trial import Result, run_fault
+from mobile_vla_bench.faults.trial import TrialResult, run_fault
 
 REPEATS = 20
 QUICK_REPEATS = 2
@@ -41,11 +41,11 @@ def chosen(names: Sequence[str], quick: bool) -> list[Fault]:
 def run_battery(
     faults: Sequence[Fault],
     repeats: int,
-    on_result: Callable[[Result], None],
+    on_result: Callable[[TrialResult], None],
     *,
     lanes: int = 0,
     changes: Mapping[str, Any] | None = None,
-) -> list[Result]:
+) -> list[TrialResult]:
     """Run faults in processes of their own, those that are exclusive one at a time at the end."""
     together = sorted((fault for fault in faults if not fault.exclusive), key=_slowest_first)
     alone = [fault for fault in faults if fault.exclusive]
@@ -58,7 +58,7 @@ def run_battery(
     return [results[fault.name] for fault in faults]
 
 
-def report(results: Iterable[Result], command: str, **facts: Any) -> MetricReport:
+def report(results: Iterable[TrialResult], command: str, **facts: Any) -> MetricReport:
     """The figures, in the one shape."""
     results = list(results)
     failures = {result.name: result.failures[:3] for result in results if not result.passed}
@@ -83,7 +83,7 @@ def report(results: Iterable[Result], command: str, **facts: Any) -> MetricRepor
     return MetricReport(command, executed(weights="none", **facts, failures=failures, gaps_ms=gaps), metrics)
 
 
-def _metrics(result: Result) -> list[Metric]:
+def _metrics(result: TrialResult) -> list[Metric]:
     timed = (
         ("time_to_brake_worst_ms", max, result.braked_s, result.promised_brake_s),
         ("time_to_zero_median_ms", median, result.zero_s, None),
@@ -115,8 +115,8 @@ def _run(
     repeats: int,
     lanes: int,
     changes: Mapping[str, Any] | None,
-    on_result: Callable[[Result], None],
-) -> list[Result]:
+    on_result: Callable[[TrialResult], None],
+) -> list[TrialResult]:
     if not faults:
         return []
     results = []
@@ -136,7 +136,7 @@ def _run(
     return results
 
 
-def run_by_name(name: str, repeats: int, changes: Mapping[str, Any]) -> Result:
+def run_by_name(name: str, repeats: int, changes: Mapping[str, Any]) -> TrialResult:
     """What a lane runs: a fault cannot travel to it, its name can. An interrupted lane begins nothing more."""
     if interrupted():
         raise KeyboardInterrupt

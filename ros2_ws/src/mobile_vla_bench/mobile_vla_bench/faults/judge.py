@@ -28,7 +28,7 @@ SILENCE_S = 0.25
 LANDING_TICKS = 3
 
 
-class Sample(NamedTuple):
+class CommandSample(NamedTuple):
     """One command: when it arrived, on the observer's steady clock, and when it was sent, by the controller's stamp.
 
     `others` are the components a robot lacks; `sent_ns` is None where stamps mean nothing.
@@ -61,7 +61,7 @@ class LimitJudge:
         self._axes: tuple[tuple[str, AxisLimits], ...] = (("forward", forward), ("left", left), ("turn", turn))
         self._lateral = config.base.moves_sideways
         self._period_s = config.period_s
-        self._last: Sample | None = None
+        self._last: CommandSample | None = None
         self._slopes: tuple[_Slope, ...] | None = None
         self._slopes_error = 0.0
         self.violations: list[str] = []
@@ -74,7 +74,7 @@ class LimitJudge:
         """Another controller process begins: nothing connects its commands with those before."""
         self._last = self._slopes = None
 
-    def take(self, sample: Sample) -> None:
+    def take(self, sample: CommandSample) -> None:
         """Judge one command."""
         self._judge_velocity(sample)
         last, self._last = self._last, sample
@@ -95,7 +95,7 @@ class LimitJudge:
         if error_s == STAMP_ERROR_S and 0.0 < gap_s <= ONE_TICK * self._period_s:
             self._judge_slopes(last, sample, gap_s, slopes_before)
 
-    def _judge_velocity(self, sample: Sample) -> None:
+    def _judge_velocity(self, sample: CommandSample) -> None:
         if not all(map(math.isfinite, (sample.forward, sample.left, sample.turn, *sample.others))):
             self._record_violation(f"not a number: {sample[1:]}")
         for name, limits in self._axes:
@@ -115,7 +115,9 @@ class LimitJudge:
                 f"{name} from {before:.4f} to {after:.4f} within {within_s:.4f} s, allowed {allowed:g} per s"
             )
 
-    def _judge_slopes(self, last: Sample, sample: Sample, gap_s: float, before: tuple[_Slope, ...] | None) -> None:
+    def _judge_slopes(
+        self, last: CommandSample, sample: CommandSample, gap_s: float, before: tuple[_Slope, ...] | None
+    ) -> None:
         moved_s = min(gap_s, self._period_s)
         changes = [getattr(sample, name) - getattr(last, name) for name, _ in self._axes]
         slopes = tuple(_Slope(*sorted((change / gap_s, change / moved_s))) for change in changes)
@@ -129,7 +131,7 @@ class LimitJudge:
             if change > limits.jerk * (gap_s + STAMP_ERROR_S) + steepest * (error + self._slopes_error) + ROUNDING:
                 self._record_violation(f"{name} slope changed by {change:.3f} per s within {gap_s:.4f} s")
 
-    def _judge_gap(self, gap_s: float, last: Sample) -> None:
+    def _judge_gap(self, gap_s: float, last: CommandSample) -> None:
         self.longest_gap_s = max(self.longest_gap_s, gap_s)
         if gap_s > SILENCE_S and last.moving and not self.silence_allowed:
             self._record_violation(f"silent for {gap_s:.3f} s after a command that moves")
@@ -145,7 +147,7 @@ class Stop(NamedTuple):
     zero_s: float | None
 
 
-def find_stop(samples: list[Sample], injected_ns: int, cruise: Sample, stays_stopped: bool) -> Stop:
+def find_stop(samples: list[CommandSample], injected_ns: int, cruise: CommandSample, stays_stopped: bool) -> Stop:
     """The first command below cruising speed, and the first zero (that no motion follows, when it must stay)."""
     after = [sample for sample in samples if sample.arrival_ns > injected_ns]
     braked = next((s for s in after if _slower(s, cruise)), None)
@@ -157,7 +159,7 @@ def find_stop(samples: list[Sample], injected_ns: int, cruise: Sample, stays_sto
     return Stop(*(None if found is None else (found.arrival_ns - injected_ns) / 1e9 for found in (braked, zero)))
 
 
-def from_rest(samples: list[Sample], seconds: float) -> list[Sample]:
+def from_rest(samples: list[CommandSample], seconds: float) -> list[CommandSample]:
     """The last zero, the first motion, and what was sent within some seconds of that, by the controller's stamps."""
     first = next((index for index, sample in enumerate(samples) if sample.moving), None)
     if first is None:
@@ -166,7 +168,7 @@ def from_rest(samples: list[Sample], seconds: float) -> list[Sample]:
     return [s for s in samples[max(first - 1, 0) :] if s.sent_ns is not None and s.sent_ns - begun_ns <= seconds * 1e9]
 
 
-def braking_s(config: ControllerConfig, cruise: Sample) -> float:
+def braking_s(config: ControllerConfig, cruise: CommandSample) -> float:
     """Time from the first slower command to exact zero on every axis: v/a + a/j, and the limiter's landing."""
     times = []
     for value, limits in zip((cruise.forward, cruise.left, cruise.turn), axis_limits(config), strict=True):
@@ -175,7 +177,7 @@ def braking_s(config: ControllerConfig, cruise: Sample) -> float:
     return max(times) + LANDING_TICKS * config.period_s
 
 
-def _slower(sample: Sample, cruise: Sample) -> bool:
+def _slower(sample: CommandSample, cruise: CommandSample) -> bool:
     return any(
         abs(getattr(sample, name)) < abs(getattr(cruise, name)) - ROUNDING for name in ("forward", "left", "turn")
     )

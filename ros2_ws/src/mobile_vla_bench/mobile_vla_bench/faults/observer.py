@@ -19,7 +19,7 @@ from std_msgs.msg import Bool
 from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import UserError
-from mobile_vla_bench.faults.judge import LimitJudge, Sample
+from mobile_vla_bench.faults.judge import CommandSample, LimitJudge
 from mobile_vla_bench.faults.setup import PromiseBroken, Setup
 from mobile_vla_bench.operator import Operator
 from mobile_vla_ros.topics import CMD_VEL_STAMPED, CONTROLLER_STATE, ESTOP, Service
@@ -37,7 +37,7 @@ class Observer:
         self.setup = setup
         self.promised = with_values(ControllerConfig(), dict(setup.parameters.get("controller", {})))
         self.judge = LimitJudge(self.promised)
-        self.samples: list[Sample] = []
+        self.samples: list[CommandSample] = []
         self.states: list[tuple[int, frozenset[str]]] = []
         self.background: list[Callable[[], None]] = []
         self._clients: dict[str, Any] = {}
@@ -69,7 +69,7 @@ class Observer:
             work()
 
     def client(self, service: Service) -> Any:
-        """This process's client of a service, made once."""
+        """The client of a service, made once per process."""
         if service.name not in self._clients:
             self._clients[service.name] = service.client(self.operator.node)
         return self._clients[service.name]
@@ -159,7 +159,7 @@ class Observer:
         linear, angular = message.twist.linear, message.twist.angular
         sent_ns = stamp.sec * 1_000_000_000 + stamp.nanosec if self._stamps_count else None
         others = (linear.z, angular.x, angular.y)
-        sample = Sample(arrival_ns, linear.x, linear.y, angular.z, others, sent_ns)
+        sample = CommandSample(arrival_ns, linear.x, linear.y, angular.z, others, sent_ns)
         self.samples.append(sample)
         self.judge.take(sample)
 

@@ -16,7 +16,7 @@ from std_srvs.srv import SetBool
 from mobile_vla.config import with_values
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla_bench.faults.actor import Actor
-from mobile_vla_bench.faults.judge import Sample
+from mobile_vla_bench.faults.judge import CommandSample
 from mobile_vla_bench.faults.observer import Observer
 from mobile_vla_bench.faults.scheduling import prefer_this_process
 from mobile_vla_bench.faults.scripted_inference import FOLDER
@@ -161,7 +161,7 @@ class Rig(Observer):
         except PromiseBroken as error:
             raise PromiseBroken(f"{error}; the controller says: {refusal or 'nothing'}") from None
 
-    def cruise(self) -> Sample:
+    def cruise(self) -> CommandSample:
         """Armed and at a steady speed, under the driver of the set-up; the speed."""
         prefer_this_process()  # the transport makes threads as others come and go
         driver = self.setup.driver

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from mobile_vla.errors import UserError
 from mobile_vla_bench.faults.fault import Fault
-from mobile_vla_bench.faults.judge import Sample, Stop, braking_s, find_stop
+from mobile_vla_bench.faults.judge import CommandSample, Stop, braking_s, find_stop
 from mobile_vla_bench.faults.rig import Rig
 from mobile_vla_bench.faults.setup import PromiseBroken
 from mobile_vla_ros.domain import borrowed
@@ -32,12 +32,12 @@ class _Injected(NamedTuple):
     """An injected fault: when, at which speed, and how many commands had come before."""
 
     injected_ns: int
-    cruise: Sample
+    cruise: CommandSample
     before: int
 
 
 @dataclass
-class Result:
+class TrialResult:
     """What was seen of one fault. Times in seconds after the injection, promises beside them.
 
     `longest_gap_s` is between two commands by their stamps, `longest_arrival_gap_s` as they arrived, `latest_tick_ms`
@@ -72,9 +72,9 @@ class Result:
         return median(self.zero_s) if self.zero_s else None
 
 
-def run_fault(fault: Fault, repeats: int, changes: Mapping[str, Any] | None = None, seed: int = 0) -> Result:
+def run_fault(fault: Fault, repeats: int, changes: Mapping[str, Any] | None = None, seed: int = 0) -> TrialResult:
     """Run one fault on a domain of its own. `changes` misconfigures the controller, not what is promised."""
-    result = Result(fault.name)
+    result = TrialResult(fault.name)
     started_s = time.monotonic()
     wanted = min(repeats, fault.max_repeats or repeats)
     with borrowed() as domain_id, tempfile.TemporaryDirectory(prefix="mobile_vla_fault_") as folder:
@@ -90,7 +90,7 @@ def run_fault(fault: Fault, repeats: int, changes: Mapping[str, Any] | None = No
     return result
 
 
-def _repeat(fault: Fault, rig: Rig, result: Result, repeats: int, rng: random.Random) -> None:
+def _repeat(fault: Fault, rig: Rig, result: TrialResult, repeats: int, rng: random.Random) -> None:
     rig.cruise()
     fault.prepare(rig)
     rig.judge.silence_allowed = fault.silence_allowed
@@ -114,7 +114,7 @@ def _repeat(fault: Fault, rig: Rig, result: Result, repeats: int, rng: random.Ra
         result.latest_tick_ms = max(result.latest_tick_ms, float(reported or 0.0))
 
 
-def _once(fault: Fault, rig: Rig, result: Result, cruise: Sample, first: bool) -> None:
+def _once(fault: Fault, rig: Rig, result: TrialResult, cruise: CommandSample, first: bool) -> None:
     if fault.evidence is not None and first:
         rig.forget_evidence()
     rig.judge.abrupt_stop_allowed = fault.abrupt_stop
@@ -142,7 +142,7 @@ def _once(fault: Fault, rig: Rig, result: Result, cruise: Sample, first: bool) -
         rig.until(lambda: rig.evidence(node, text), EVIDENCE_WITHIN_S, f"{text!r} in the diagnostics of {node}")
 
 
-def _judge_stop(fault: Fault, rig: Rig, result: Result, injected: _Injected) -> None:
+def _judge_stop(fault: Fault, rig: Rig, result: TrialResult, injected: _Injected) -> None:
     assert fault.detection_s is not None
     injected_ns, cruise, before = injected
     tick_s = rig.promised.period_s

@@ -51,11 +51,11 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(args, also_read=checkpoint_files(args.source, args.card), also_written=[card])
     import torch
 
-    from mobile_vla.engine.convert import Job, convert
+    from mobile_vla.engine.convert import ConversionJob, convert
 
     torch.set_num_threads(args.threads)
     with stages() as report:
-        job = Job(args.source, args.destination, args.dtype, args.card, keep, args.force, args.weights)
+        job = ConversionJob(args.source, args.destination, args.dtype, args.card, keep, args.force, args.weights)
         result = convert(job, report)
     if args.json:
         print_json(result)
