@@ -102,7 +102,8 @@ def _install(plan: Plan, environ: Mapping[str, str]) -> None:
     )
     quiet = () if sys.stderr.isatty() else ("--quiet",)
     uv = [str(plan.venv / "bin" / "uv"), "pip", "install", "--python", str(python), *quiet]
-    uv += ["--constraints", str(pins), "--excludes", str(left_out)]
+    # Compiled now: where Python may not write beside the modules, every process would compile them again.
+    uv += ["--compile-bytecode", "--constraints", str(pins), "--excludes", str(left_out)]
     for planned in plan.steps:
         with step(planned.title):
             run([*uv, *planned.arguments], pip_config.for_uv(listing.stdout, environ), f"installing {planned.title}")

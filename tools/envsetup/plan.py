@@ -52,8 +52,7 @@ def make_plan(root: Path, profile: str, venv: Path, host: Host) -> Plan:
         index = ("--default-index", host.torch_index_url) if host.torch_index_url else ()
         steps.append(Step(torch, (*index, torch)))
     if profile == "robot":
-        # Compiled here: a robot's nodes run as a user who may not write beside the modules.
-        wanted = ("--compile-bytecode", *third_party(found, ros_wheels=False, tests=False))
+        wanted = third_party(found, ros_wheels=False, tests=False)
         steps.append(Step("what the packages need", (*groups, *wanted)))
     else:
         editable = [part for package in found for part in ("--editable", package.specifier(ros_wheels=wheels))]

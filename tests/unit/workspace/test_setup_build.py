@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -72,3 +73,12 @@ def test_a_sourced_distribution_for_another_python_is_refused_before_anything_is
     assert result.returncode == 2
     assert "ROS 2 humble is sourced but its rclpy does not import" in result.stderr
     assert not (tmp_path / "venv").exists()
+
+
+def test_the_environment_is_compiled() -> None:
+    """Otherwise every process compiles again what it imports where Python may not write (PYTHONDONTWRITEBYTECODE)."""
+    spec = importlib.util.find_spec("torch")
+    assert spec is not None
+    assert spec.origin is not None
+    nobody_imports_it = Path(spec.origin).parent / "utils" / "collect_env.py"
+    assert Path(importlib.util.cache_from_source(str(nobody_imports_it))).exists()

@@ -109,7 +109,6 @@ def test_a_robot_leaves_the_packages_to_colcon(workspace: Path, host: MakeHost) 
     assert ":dev" not in everything(plan)
     assert [step.title for step in plan.steps] == ["torch", "what the packages need"]
     assert "pytest>=8" not in plan.steps[1].arguments
-    assert "--compile-bytecode" in plan.steps[1].arguments
     with pytest.raises(SetupError, match="source /opt/ros"):
         make_plan(workspace, "robot", workspace / ".venv", host())
 
