@@ -165,6 +165,15 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "this command needs the package mobile_vla_bringup, which is not installed" in capsys.readouterr().err
 
 
+def test_the_demo_asks_for_the_package_that_brings_all_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "mobile_vla_bench", None)
+    monkeypatch.setitem(sys.modules, "mobile_vla_bringup", None)
+    assert main(["demo"]) == 2
+    assert "this command needs the package mobile_vla_bench, which is not installed" in capsys.readouterr().err
+
+
 def test_params_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["params", "controller", "--json"]) == 0
     names = {field["name"] for field in json.loads(capsys.readouterr().out)["controller"]}

@@ -27,7 +27,10 @@ def config_dir() -> Path:
     for candidate in _roots():
         if (candidate / "config" / "robots").is_dir():
             return candidate / "config"
-    raise UserError("no config/ folder was found; run from a checkout or a built workspace, or set MOBILE_VLA_CONFIG")
+    raise UserError(
+        "no config/ folder was found, and it has the files of robots and policies; install mobile_vla_bringup, "
+        "run from a checkout or a built workspace, or set MOBILE_VLA_CONFIG"
+    )
 
 
 def shipped_policies() -> dict[str, Path]:

@@ -26,6 +26,7 @@ vla demo --set simulator.seed=7 --then "go to the red cube" --out /data/demo7"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    import mobile_vla_bench  # noqa: F401  # named first where it is missing: it brings all others that are needed
     from mobile_vla_bringup.graph import Choice
 
     parser.add_argument(

@@ -18,6 +18,7 @@ from rich_argparse import RawDescriptionRichHelpFormatter
 
 from mobile_vla.errors import UserError, nearest
 from mobile_vla.files import path_error_message, refuse_path
+from mobile_vla_cli.missing import install_sentence
 from mobile_vla_cli.outputs import check_outputs
 from mobile_vla_cli.screen_text import message
 from mobile_vla_cli.subcommands import Parser, add_module_command
@@ -61,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(str(error))
         return 2
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if not package.startswith("mobile_vla_"):
+        sentence = install_sentence(error.name) if error.name else None
+        if sentence is None:
             raise
-        _say(f"this command needs the package {package}, which is not installed; install it beside mobile_vla_cli")
+        _say(sentence)
         return 2
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
