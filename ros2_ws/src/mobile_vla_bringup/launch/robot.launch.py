@@ -1,6 +1,6 @@
 """Start a robot: camera, inference, controller and, on request, the recorder.
 
-ros2 launch mobile_vla_bringup robot.launch.py robot:=turtlebot policy:=my_policy device:=orin_nx_16
+ros2 launch mobile_vla_bringup robot.launch.py robot:=diff policy:=own device:=orin_nx_16
 """
 
 from launch import LaunchDescription

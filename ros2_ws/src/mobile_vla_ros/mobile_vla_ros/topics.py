@@ -83,14 +83,12 @@ def _sensor(name: str, message: type, flow: str) -> Topic:
     return Topic(name, message, qos.SENSOR, qos.SENSOR, flow)
 
 
-CAMERA_IMAGE = _image(
-    "camera/image_raw", Image, "camera or simulator -> inference, recorder, dashboard", qos.FRAMES_BEST_EFFORT
-)
+CAMERA_IMAGE = _image("camera/image_raw", Image, "camera or simulator -> inference, recorder", qos.FRAMES_BEST_EFFORT)
 CAMERA_JPEG = _image("camera/image_raw/compressed", CompressedImage, "camera or simulator, while subscribed")
 CAMERA_INFO = _image("camera/camera_info", CameraInfo, "camera or simulator")
 DEPTH_IMAGE = _image("camera/depth/image_raw", Image, "depth camera or simulator -> depth scan; 16UC1 mm or 32FC1 m")
 DEPTH_INFO = _image("camera/depth/camera_info", CameraInfo, "depth camera or simulator -> depth scan")
-INSTRUCTION = _from_anybody("instruction", String, qos.SENTENCE, "person, command line, dashboard -> inference")
+INSTRUCTION = _from_anybody("instruction", String, qos.SENTENCE, "person, command line, any other node -> inference")
 ACTION = _command("policy/action", TwistStamped, "inference -> controller; normalised, stamp of the frame")
 CMD_VEL = _command("cmd_vel", Twist, "controller -> base; nobody else")
 CMD_VEL_STAMPED = _command("cmd_vel", TwistStamped, "controller -> base; nobody else")
@@ -98,7 +96,9 @@ TELEOP_JOY = _command("teleop/joy", TwistStamped, "gamepad -> controller; a zero
 TELEOP_KEYBOARD = _command(
     "teleop/keyboard", TwistStamped, "keyboard -> controller; a zero with frame_id `released` gives back"
 )
-TELEOP_WEB = _command("teleop/web", TwistStamped, "dashboard -> controller; a zero with frame_id `released` gives back")
+TELEOP_WEB = _command(
+    "teleop/web", TwistStamped, "a sender of your own -> controller; a zero with frame_id `released` gives back"
+)
 JOY = _sensor("joy", Joy, "joystick driver -> gamepad")
 SCAN = _sensor("scan", LaserScan, "base, depth scan or simulator -> controller")
 RANGE = _sensor("range", Range, "base or simulator -> controller")
