@@ -12,6 +12,7 @@ TESTS = Path(__file__).parent
 PROCESS_FOLDERS = ("graph", "faults", "pages")
 LONGEST = (
     "test_vla_up.py",
+    "test_pages_run.py",
     "test_life_and_death.py",
     "test_quick_battery.py",
     "test_recipe.py",
