@@ -6,7 +6,7 @@ import array
 import math
 
 from geometry_msgs.msg import Point, Quaternion
-from nav_msgs.msg import WheelOdometryReading as OdometryMessage
+from nav_msgs.msg import Odometry as OdometryMessage
 from sensor_msgs.msg import LaserScan, Range
 from std_msgs.msg import Header
 
