@@ -69,9 +69,10 @@ def test_a_change_ends_the_first_instruction_and_starts_the_second() -> None:
     tasks.tell(6.0, "go to the blue cone", START._replace(still_s=0.0))
     tasks.observe(14.0, at("blue cone", still_s=1.0))
     first, second = tasks.facts()
-    assert first["sentence"].endswith(
-        "did not arrive because it was told something else, still on its way, 3.00 m from the red ball."
+    assert first["sentence"] == (
+        'Told "go to the red ball" at the start: replaced by the next instruction when it was 3.00 m from the red ball.'
     )
+    assert (first["replaced"], second["replaced"]) == (True, False)
     assert second["sentence"].startswith('Told "go to the blue cone" 6.0 s after it was armed: arrived')
     assert (first["until_s"], second["given_s"], second["arrived_s"]) == (6.0, 6.0, 14.0)
 
@@ -83,6 +84,13 @@ def test_a_touch_during_the_first_instruction_is_not_the_seconds_fault() -> None
     tasks.finish(20.0, touched, "the time was over", "")
     assert "touched crate 2" in tasks.told[0].sentence()
     assert "touched" not in tasks.told[1].sentence()
+    assert tasks.facts()[0]["replaced"] is False
+
+
+def test_an_instruction_that_is_replaced_while_nothing_is_known_gives_its_time() -> None:
+    tasks = told(truth=None)
+    tasks.tell(6.0, "go to the blue cone", None)
+    assert tasks.told[0].sentence().endswith("replaced by the next instruction after 6.0 s.")
 
 
 @pytest.mark.parametrize("instruction", ["go to the green ball", "wander about"])

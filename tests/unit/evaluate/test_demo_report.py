@@ -15,8 +15,10 @@ from drive_making import write_known_drive
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import find_roles
 from mobile_vla.bags.writer import BagWriter
+from mobile_vla.evaluate import video
 from mobile_vla.evaluate.demo_report import write_demo_report
 from mobile_vla.evaluate.drive import RecordedDrive, read_drive
+from mobile_vla.evaluate.html import STYLE
 
 
 def drive_of(bag: Path) -> RecordedDrive:
@@ -120,6 +122,32 @@ def test_task_results_replace_the_final_distance(known_drive: Path, tmp_path: Pa
     page = summary.report.read_text()
     assert "<b>1 of 2</b><span>arrived where it was told</span>" in page
     assert "Told B: &lt;not&gt;." in page
+
+
+def test_a_goal_that_was_replaced_counts_neither_way(known_drive: Path, tmp_path: Path) -> None:
+    tasks = [
+        {"sentence": "Told A: replaced.", "arrived": False, "replaced": True},
+        {"sentence": "Told B: arrived.", "arrived": True, "replaced": False},
+    ]
+    summary = write_demo_report(known_drive, tmp_path, {"tasks": tasks})
+    page = summary.report.read_text()
+    assert "<b>1 of 1</b><span>arrived where it was told</span>" in page
+    assert "Told A: replaced." in page
+
+
+def test_report_and_video_have_the_same_colours(known_drive: Path, tmp_path: Path) -> None:
+    dark = STYLE[STYLE.index("prefers-color-scheme: dark") :]
+    for name, rgb in (("c1", video._ACTION), ("c2", video._COMMAND), ("c3", video._MEASURED)):
+        assert f"--{name}:#{bytes(rgb).hex()}" in dark
+    page = write_demo_report(known_drive, tmp_path, {}).report.read_text()
+    assert '<span><i class="key s2"></i>commanded</span>' in page
+    assert '<span><i class="key s3"></i>measured</span>' in page
+
+
+def test_the_codes_of_the_timeline_are_explained(known_drive: Path, tmp_path: Path) -> None:
+    page = write_demo_report(known_drive, tmp_path, {}).report.read_text()
+    assert "disarmed: not armed" in page
+    assert "ok: nothing limits the command" in page
 
 
 def test_the_page_is_self_contained_and_escaped(known_drive: Path, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ class Task:
     until_s: float = 0.0
     arrived_s: float | None = None
     why_not: str = ""
+    replaced: str = ""
+    """Set when the next instruction came while it was being followed: where the robot was then."""
 
     def sentence(self) -> str:
         """For the report."""
@@ -34,6 +36,8 @@ class Task:
         told = f'Told "{self.instruction}" {when}'
         if self.arrived_s is not None:
             return f"{told}: arrived at the {self.object} after {self.arrived_s - self.given_s:.1f} s."
+        if self.replaced:
+            return f"{told}: replaced by the next instruction {self.replaced}."
         return f"{told}: did not arrive {self.why_not}."
 
 
@@ -46,7 +50,7 @@ class Tasks:
     def tell(self, now_s: float, instruction: str, truth: GroundTruth | None) -> Task:
         """A new instruction; the one before it ends here."""
         if self.told and self.told[-1].arrived_s is None:
-            self._end(now_s, truth, "because it was told something else", "")
+            self._replace(now_s, truth)
         name = truth.named(instruction) if truth is not None else ""
         task = Task(instruction, now_s, name, until_s=now_s)
         if truth is not None:
@@ -83,11 +87,23 @@ class Tasks:
                 "given_s": round(task.given_s, 2),
                 "until_s": round(task.until_s, 2),
                 "arrived": task.arrived_s is not None,
+                "replaced": bool(task.replaced),
                 "arrived_s": None if task.arrived_s is None else round(task.arrived_s, 2),
                 "sentence": task.sentence(),
             }
             for task in self.told
         ]
+
+    def _replace(self, now_s: float, truth: GroundTruth | None) -> None:
+        """The next instruction ends this one, which has failed only where something else had already ended it."""
+        task = self.told[-1]
+        task.until_s = now_s
+        if truth is None:
+            task.replaced = f"after {now_s - task.given_s:.1f} s"
+        elif failure := _failure(task, truth):
+            task.why_not = failure
+        else:
+            task.replaced = f"when it was {_away(task, truth)}"
 
     def _end(self, now_s: float, truth: GroundTruth | None, ended: str, held_by: str) -> None:
         task = self.told[-1]
@@ -105,18 +121,29 @@ def another_object(truth: GroundTruth, than: str) -> str:
 def _reason(task: Task, truth: GroundTruth | None, ended: str, held_by: str) -> str:
     if truth is None:
         return "as far as is known: the simulator said nothing"
+    if failure := _failure(task, truth):
+        return failure
+    held = f"; the controller held it back: {held_by}" if held_by else ""
+    moving = "still on its way" if truth.still_s < MOVING_S else f"having stood still for {truth.still_s:.0f} s"
+    return f"{ended}, {moving}, {_away(task, truth)}{held}"
+
+
+def _failure(task: Task, truth: GroundTruth) -> str:
+    """What kept it from arriving, whenever the drive ended; empty: nothing did."""
     if not task.object:
         there = ", ".join(truth.objects)
         return f"because nothing here is called that (there are: {there}){_and_where(truth)}"
-    away = f"{truth.objects[task.object]:.2f} m from the {task.object}"
+    away = _away(task, truth)
     if truth.contact and truth.contact != task.touched_before:
         return f"because it touched {truth.contact.partition(' at ')[0]} on its way; it ended {away}"
     at = truth.stopped_at()
     if at and at != task.object:
         return f"because it stopped at the {at} instead, {away}"
-    held = f"; the controller held it back: {held_by}" if held_by else ""
-    moving = "still on its way" if truth.still_s < MOVING_S else f"having stood still for {truth.still_s:.0f} s"
-    return f"{ended}, {moving}, {away}{held}"
+    return ""
+
+
+def _away(task: Task, truth: GroundTruth) -> str:
+    return f"{truth.objects[task.object]:.2f} m from the {task.object}"
 
 
 def _and_where(truth: GroundTruth) -> str:

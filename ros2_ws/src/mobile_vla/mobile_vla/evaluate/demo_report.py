@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mobile_vla.bags.reader import BagReader
 from mobile_vla.bags.roles import Roles, find_roles
+from mobile_vla.control.modes import REASONS
 from mobile_vla.evaluate import html, plots
 from mobile_vla.evaluate.drive import RecordedDrive, StateInterval, read_drive
 from mobile_vla.evaluate.drive_description import UNTRAINED, describe_drive, is_untrained
@@ -18,6 +19,8 @@ from mobile_vla.metrics import Metric, MetricReport, executed, rounded
 from mobile_vla.timing import percentile
 
 _STAGES = "_p95_ms"
+_WANTED, _COMMANDED, _MEASURED = "s1", "s2", "s3"
+"""Styles of the lines: the colours that the video has for them."""
 BEFORE_ARMING_S = 2.0
 """What is shown of the time before arming; the bag has all of it."""
 
@@ -36,8 +39,8 @@ def write_demo_report(bag: Path, out: Path, facts: Mapping[str, Any]) -> DemoSum
     """Read the bag, write the three files into `out` (each complete or not at all).
 
     `facts` are what only the caller knows; used when present: instruction, robot, policy, device, seconds, ended,
-    tasks (each instruction: sentence, arrived), first_motion_s, restarts (by node), diagnostics (node -> values),
-    command, armed_at_ns (log time of arming: the report and the video begin `BEFORE_ARMING_S` earlier).
+    tasks (each instruction: sentence, arrived, replaced), first_motion_s, restarts (by node), command, diagnostics
+    (node -> values), armed_at_ns (log time of arming: the report and the video begin `BEFORE_ARMING_S` earlier).
     """
     with BagReader(bag) as reader:
         roles = find_roles(reader.topics.values())
@@ -139,7 +142,7 @@ def _page(
     parts.append(html.section("What happened, and why", html.bullets(told)))
     if video is not None:
         caption = (
-            "Yellow: the command that went to the base. Blue: what the policy wanted. Green: what odometry measured."
+            "Orange: the command that went to the base. Blue: what the policy wanted. Green: what odometry measured."
         )
         parts.append(html.section("Video", html.video(video, caption)))
     parts += [_timeline(drive), _path_and_speeds(drive), _timings(drive), _contents(reader, roles, drive)]
@@ -149,7 +152,7 @@ def _page(
 
 def _tiles(drive: RecordedDrive, facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = [(f"{drive.duration_s:.1f} s", "shown"), (f"{drive.path_m:.2f} m", "driven")]
-    if tasks := facts.get("tasks"):
+    if tasks := [task for task in facts.get("tasks", ()) if not task.get("replaced")]:
         arrived = sum(bool(task["arrived"]) for task in tasks)
         shown.insert(0, (f"{arrived} of {len(tasks)}", "arrived where it was told"))
     if facts.get("first_motion_s") is not None:
@@ -172,9 +175,7 @@ def _timeline(drive: RecordedDrive) -> str:
     rows = [
         plots.Row("mode", _merged(drive, lambda s: s.mode, lambda s: f"m-{s.mode}" if s.mode in modes else "m-other")),
         plots.Row("driven by", _merged(drive, lambda s: s.source, _source_style)),
-        plots.Row(
-            "because", _merged(drive, lambda s: s.reason, lambda s: "m-autonomy" if s.reason == "ok" else "m-limit")
-        ),
+        plots.Row("because", _merged(drive, lambda s: s.reason, lambda s: _reason_style(s.reason))),
     ]
     if drive.instructions:
         ends = [*(told.t for told in drive.instructions[1:]), drive.duration_s]
@@ -183,7 +184,17 @@ def _timeline(drive: RecordedDrive) -> str:
         ]
         rows.insert(0, plots.Row("told", spans))
     note = html.paragraph("Point at a stretch for its times.", "quiet")
-    return html.section("Who drove, and what limited it", plots.timeline(rows, drive.duration_s), note)
+    return html.section("Who drove, and what limited it", plots.timeline(rows, drive.duration_s), _reasons(drive), note)
+
+
+def _reasons(drive: RecordedDrive) -> str:
+    """What the codes of the row "because" mean, in its colours."""
+    codes = dict.fromkeys(stretch.reason for stretch in drive.stretches if stretch.reason in REASONS)
+    return plots.legend([(f"{code}: {REASONS[code]}", _reason_style(code)) for code in codes])
+
+
+def _reason_style(code: str) -> str:
+    return "m-autonomy" if code == "ok" else "m-limit"
 
 
 def _source_style(stretch: StateInterval) -> str:
@@ -208,18 +219,18 @@ def _path_and_speeds(drive: RecordedDrive) -> str:
     commands, actions, track = drive.commands, drive.actions, drive.track
     points = []
     if track.t:
-        points = [(track.x[0], track.y[0], "start", "s3"), (track.x[-1], track.y[-1], "end", "s2")]
-    path = plots.path_plot([plots.Series("odometry", track.x, track.y, "s1")] if track.t else [], points)
+        points = [(track.x[0], track.y[0], "start", "s4"), (track.x[-1], track.y[-1], "end", "s4")]
+    path = plots.path_plot([plots.Series("odometry", track.x, track.y, _MEASURED)] if track.t else [], points)
     forward, turn = (
         [
-            plots.Series("commanded", commands.t, commanded, "s2", steps=True),
-            plots.Series("measured", track.t, measured, "s1"),
+            plots.Series("commanded", commands.t, commanded, _COMMANDED, steps=True),
+            plots.Series("measured", track.t, measured, _MEASURED),
         ]
         for commanded, measured in ((commands.linear, track.linear), (commands.second, track.angular))
     )
     wanted = [
-        plots.Series("forward", actions.t, actions.linear, "s1", steps=True),
-        plots.Series("turn", actions.t, actions.second, "s2", steps=True),
+        plots.Series("forward", actions.t, actions.linear, _WANTED, steps=True),
+        plots.Series("turn", actions.t, actions.second, "s4", steps=True),
     ]
     span = (0.0, drive.duration_s)
     return html.section("Path", path) + html.section(

@@ -50,7 +50,7 @@ def evaluation_page(
     if worst:
         parts.append(_worst(worst, evaluation))
     if video is not None:
-        parts.append(html.section("Video", html.video(video, "Yellow: recorded. Blue: what the policy wants.")))
+        parts.append(html.section("Video", html.video(video, "Orange: recorded. Blue: what the policy wants.")))
     for result in evaluation.results:
         label = f": {result.name}" if len(evaluation.results) > 1 else ""
         parts.append(_groups(f"By instruction{label}", result.by_instruction, evaluation))

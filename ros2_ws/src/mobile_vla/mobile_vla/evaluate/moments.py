@@ -60,7 +60,7 @@ class WorstMoments:
 
 
 class EvaluationVideo:
-    """Every counted frame with what was recorded (yellow arrow) and what the first policy wants (blue)."""
+    """Every counted frame with what was recorded (orange arrow) and what the first policy wants (blue)."""
 
     def __init__(self, path: Path, full: tuple[float, float], rate_hz: float = 15.0, warning: str = "") -> None:
         self._overlay = Overlay(full)

@@ -28,7 +28,8 @@ HEIGHT = 480
 PANEL = 320
 _TIME_BASE = Fraction(1, 1000)
 _INK, _QUIET, _GROUND, _RULE = (236, 238, 241), (154, 162, 173), (24, 27, 32), (56, 62, 70)
-_COMMAND, _ACTION, _MEASURED = (255, 196, 70), (110, 170, 255), (90, 210, 180)
+_COMMAND, _ACTION, _MEASURED = (243, 160, 79), (111, 168, 255), (78, 201, 176)
+"""The report's --c2, --c1 and --c3 on a dark ground."""
 _MODE = {
     "autonomy": (46, 160, 90),
     "teleop": (60, 120, 210),
