@@ -28,6 +28,7 @@ from mobile_vla.bags.types import BagCommand, BagFrame, BagInstruction
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
 from mobile_vla_cli import main
+from mobile_vla_cli.dataset import verdict
 
 
 def test_episodes_are_cut_at_the_instruction_and_aligned(built: Manifest) -> None:
@@ -103,6 +104,25 @@ def test_a_data_set_without_a_split_is_not_usable(
     assert f"has no {missing} episodes" in said
     assert "build it again with --val-share above 0" in said
     assert "not usable" in said
+
+
+def test_few_frames_and_a_lone_instruction_are_counted_in_words(
+    tmp_path: Path, messages: Messages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bags = [drive(tmp_path / f"bag{number}", messages, number) for number in range(3)]
+    manifest = build(bags, tmp_path / "set", SMALL)
+    frames = sum(entry.frames for entry in manifest.of_split("train"))
+    sentences = [finding.message for finding in check(manifest)]
+    assert (
+        f"There are only {frames} training frames: too few to train a policy on (less than 1000); record more."
+        in sentences
+    )
+    assert main(["dataset", "check", str(manifest.folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("usable, but read the warning")
+    assert verdict([]) == "usable: nothing was found"
+    others = [dataclasses.replace(one, split="val", instruction="elsewhere") for one in manifest.of_split("val")[:1]]
+    alone = dataclasses.replace(manifest, episodes=[*manifest.of_split("train"), *others])
+    assert any(finding.message.startswith("1 instruction occurs in val") for finding in check(alone))
 
 
 def test_the_same_recording_in_two_splits_is_a_leak(tmp_path: Path, messages: Messages) -> None:

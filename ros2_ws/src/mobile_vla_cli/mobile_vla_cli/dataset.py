@@ -134,8 +134,18 @@ def _check(args: argparse.Namespace) -> int:
     for finding in findings:
         color = "red" if finding.level == "error" else "yellow"
         console.print(f"[{color}]{finding.level}[/] {plain(finding.message)}")
-    console.print("not usable" if bad else "usable" if findings else "nothing to complain about")
+    console.print(verdict([finding.level for finding in findings]))
     return int(bad)
+
+
+def verdict(levels: list[str]) -> str:
+    """The last line of the check, from the levels of its findings."""
+    warnings = levels.count("warning")
+    if "error" in levels:
+        return "not usable: correct the errors first"
+    if warnings:
+        return f"usable, but read the warning{'s' if warnings > 1 else ''} above first"
+    return "usable: nothing was found"
 
 
 def _export(args: argparse.Namespace) -> int:

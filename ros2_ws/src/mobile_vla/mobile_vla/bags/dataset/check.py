@@ -134,8 +134,13 @@ def _balance(actions: NDArray[np.float32]) -> list[DatasetFinding]:
     if shares["still"] > _STANDING:
         found.append(DatasetFinding("warning", "balance", f"The robot stands most of the time ({listed})."))
     if len(actions) < _FEW_FRAMES:
-        found.append(DatasetFinding("warning", "size", f"There are only {len(actions)} training frames."))
+        found.append(DatasetFinding("warning", "size", _too_few(len(actions))))
     return found
+
+
+def _too_few(frames: int) -> str:
+    only = "is only 1 training frame" if frames == 1 else f"are only {frames} training frames"
+    return f"There {only}: too few to train a policy on (less than {_FEW_FRAMES}); record more."
 
 
 def _instructions(manifest: Manifest) -> list[DatasetFinding]:
@@ -143,7 +148,8 @@ def _instructions(manifest: Manifest) -> list[DatasetFinding]:
     unknown = sorted({entry.instruction for entry in manifest.episodes if entry.split != "train"} - set(counts))
     found = []
     if unknown:
-        text = f"{len(unknown)} instructions occur in val or test only, for example {unknown[0]!r}."
+        count = "1 instruction occurs" if len(unknown) == 1 else f"{len(unknown)} instructions occur"
+        text = f"{count} in val or test only, for example {unknown[0]!r}."
         found.append(DatasetFinding("warning", "instructions", text))
     if len(counts) == 1:
         found.append(
