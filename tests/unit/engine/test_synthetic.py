@@ -113,6 +113,13 @@ def test_every_known_word_is_one_token_and_every_text_survives(tmp_path: Path) -
     ]
 
 
+def test_what_else_was_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["checkpoint", "synthesize", "--size", "tiny", "--layout", "tanh", str(tmp_path / "p.pth")]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said == f"beside it: {card_path(tmp_path / 'p.pth')} (its card), {tmp_path / 'tokenizer'}/ (its tokenizer)"
+    assert (tmp_path / "tokenizer").is_dir()
+
+
 def test_a_card_and_a_tokenizer_of_somebody_else_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["checkpoint", "synthesize", "--size", "tiny", "--layout", "tanh", str(tmp_path / "p.pth")]
     card, tokenizer = card_path(tmp_path / "p.pth"), tmp_path / "tokenizer" / "tokenizer.json"

@@ -47,5 +47,8 @@ def run(args: argparse.Namespace) -> int:
     with stages() as report:
         card = synthesize(args.out, order, lambda done, total: report("write", done, total))
     what = f"{args.out.stat().st_size / 1e9:.3f} GB, {card.name}, [yellow]UNTRAINED[/] (random weights)"
-    wide_console().print(f"[bold]{plain(args.out)}[/] {what}")
+    console = wide_console()
+    console.print(f"[bold]{plain(args.out)}[/] {what}")
+    tokenizer = args.out.parent / card.tokenizers.kosmos
+    console.print(f"beside it: {plain(card_path(args.out))} (its card), {plain(tokenizer)}/ (its tokenizer)")
     return 0
