@@ -14,6 +14,7 @@ from rclpy.node import Node
 
 from mobile_vla.control import RELEASED, STILL, Velocity
 from mobile_vla.teleop.config import KeyboardConfig
+from mobile_vla.teleop.keyboard_text import HELP, farewell, live_line
 from mobile_vla.teleop.keys import KeyAction, KeyboardTeleop, KeyDecoder
 from mobile_vla.teleop.terminal import Terminal
 from mobile_vla_nodes.teleop_link import TeleopLink
@@ -25,12 +26,6 @@ from mobile_vla_ros.topics import TELEOP_KEYBOARD
 SHOW_S = 0.25
 PATIENCE_S = 1.0
 PIECES = 64
-HELP = """
-  hold to move:  w s  forward, backward    a d  turn        arrows do the same; u i o j k l m , . also turn while moving
-  SPACE  emergency stop    r  reset it    e  arm, disarm    h  hand back to autonomy
-  k  stand still           + -  speed     q  quit (disarms while you have control)
-
-"""
 
 
 class KeyboardNode(Node):
@@ -58,11 +53,12 @@ class KeyboardNode(Node):
 
     def before_shutdown(self) -> None:
         """Put the terminal back, stop, and do not leave the robot to autonomy behind the person's back."""
+        disarms = self._settings.value.disarm_on_exit
+        self._terminal.say(farewell(in_control=self._pilot.in_control, disarms=disarms))
         self._terminal.restore()
         for timer in (self._timer, self._screen):
             timer.cancel()
         if self._pilot.in_control:
-            disarms = self._settings.value.disarm_on_exit
             self._send(STILL, self._link.now().ros_ns, released=not disarms)
             if disarms:
                 self._link.leave(PATIENCE_S)
@@ -118,11 +114,8 @@ class KeyboardNode(Node):
         if self._link.answer:
             self._terminal.say(self._link.answer)
             self._link.answer, self._shown = "", ""
-        state = " | ".join(part for part in self._link.state() if part)
-        forward, left, turn = self._sent
-        sideways = f" left {left:+.2f}" if left else ""
-        mine = f"{forward:+.2f} m/s{sideways} {turn:+.2f} rad/s" if self._pilot.in_control else "hands off"
-        line = f"{state} | you: {mine} | speed {self._pilot.speed:.0%}"
+        pilot = self._pilot
+        line = live_line(self._link.state(), self._sent, in_control=pilot.in_control, speed=pilot.speed)
         if line != self._shown:
             self._shown = line
             self._terminal.show(line)

@@ -17,6 +17,7 @@ from rclpy.time import Time
 from std_srvs.srv import SetBool, Trigger
 
 from mobile_vla.control import Now, Velocity, steady_ns
+from mobile_vla.teleop.keyboard_text import STOPPED
 from mobile_vla_ros.topics import ARM, CONTROLLER_STATE, RECORDER_SAVE, RESET_ESTOP, TRIGGER_ESTOP, Service, Topic
 
 FOLLOW_S = 0.05
@@ -33,6 +34,8 @@ class _Call:
     request: Any
     insist: bool
     patience_ns: int = ANSWER_NS
+    words: str = ""
+    """What to say of success in place of the controller's answer."""
     future: Any = None
     asked_ns: int = 0
     sent_ns: int = 0
@@ -89,7 +92,7 @@ class TeleopLink:
 
     def estop(self) -> None:
         """Emergency stop; repeated until the controller answers."""
-        self._call(TRIGGER_ESTOP, Trigger.Request(), insist=True)
+        self._call(TRIGGER_ESTOP, Trigger.Request(), insist=True, words=STOPPED)
 
     def reset_estop(self) -> None:
         """Release the latch."""
@@ -110,8 +113,15 @@ class TeleopLink:
         if executor is not None:
             executor.spin_until_future_complete(future, timeout_sec=patience_s)
 
-    def _call(self, service: Service, request: Any, insist: bool = False, patience_ns: int = ANSWER_NS) -> None:
-        self._calls[service.name] = _Call(service, request, insist, patience_ns, asked_ns=steady_ns())
+    def _call(
+        self,
+        service: Service,
+        request: Any,
+        insist: bool = False,
+        patience_ns: int = ANSWER_NS,
+        words: str = "",
+    ) -> None:
+        self._calls[service.name] = _Call(service, request, insist, patience_ns, words, asked_ns=steady_ns())
         self._follow()
 
     def _follow(self) -> None:
@@ -119,7 +129,8 @@ class TeleopLink:
         for name, call in list(self._calls.items()):
             if call.future is not None and call.future.done():
                 del self._calls[name]
-                self._say(call.future.result().message or f"{name}: done")
+                answer = call.future.result()
+                self._say((call.words if answer.success else "") or answer.message or f"{name}: done")
             elif call.future is None and self._clients[name].service_is_ready():
                 call.future, call.sent_ns = self._clients[name].call_async(call.request), now_ns
             elif now_ns - max(call.sent_ns, call.asked_ns) > (ANSWER_NS if call.future is None else call.patience_ns):
