@@ -27,6 +27,7 @@ from mobile_vla.bags.recorder import Recorder
 from mobile_vla.bags.types import Qos
 from mobile_vla.config.instruction import too_long
 from mobile_vla_nodes.batch import BatchExecutor
+from mobile_vla_nodes.recorder_text import ending, plan
 from mobile_vla_nodes.recorder_topics import HeardOnce, described, requests, wanted_topics
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.parameters import Parameters
@@ -55,10 +56,12 @@ class RecorderNode(Node):
             self.resolve_topic_name(CONTROLLER_STATE.name): self._on_state,
         }
         self._recorder.announce(self._episode_topic, "diagnostic_msgs/msg/DiagnosticStatus", Qos(depth=10))
+        self._continuous = config.continuous
+        self._heard: set[str] = set()
         self._reported = ""
         self._told: Path | None = None
         self._recorder.start()
-        self.get_logger().info(_plan(config))
+        self.get_logger().info(plan(config))
         self._save = RECORDER_SAVE.server(self, self._on_save)
         self._diagnostics = Diagnostics(self, self._report)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -69,8 +72,8 @@ class RecorderNode(Node):
         """Complete the bag: the process ends."""
         self._mark(self._episodes.finish(self._now_ns()))
         path = self._recorder.finish()
-        if path is not None:
-            self.get_logger().info(f"bag complete: {path}")
+        if path is not None or self._continuous:
+            self.get_logger().info(ending(path, self._recorder.state().messages, self._heard))
 
     def _subscribe(self) -> None:
         """Subscribe to every wanted topic whose type is known by now."""
@@ -98,6 +101,7 @@ class RecorderNode(Node):
                 return
             now_ns = self._now_ns()
             self._recorder.offer(name, now_ns, data)
+            self._heard.add(name)
             if decode is not None:
                 decode(data, now_ns)
 
@@ -165,15 +169,6 @@ class RecorderNode(Node):
 
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
-
-
-def _plan(config: RecorderConfig) -> str:
-    """What is going to happen, for whoever started this in a terminal."""
-    if config.continuous:
-        return f"recording into {config.out_dir} until the process ends"
-    return (
-        f"keeping the last {config.ring_s:g} s in memory; the service recorder/save writes them into {config.out_dir}"
-    )
 
 
 def main() -> None:
