@@ -7,14 +7,17 @@ import os
 from pathlib import Path
 
 import pytest
+from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from mobile_vla.checkpoint.card_text import dump_card
 from mobile_vla.checkpoint.sizes import synthetic_card
 from mobile_vla.config import ConfigError
+from mobile_vla.config.namespace import LONGEST_NAMESPACE
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.errors import UserError
 from mobile_vla.resources import SHIPPED_POLICY, named_files
 from mobile_vla_bringup.graph import Choice, all_kinds, describe
+from mobile_vla_ros.topics import SERVICES, TOPICS
 
 
 @pytest.fixture
@@ -104,6 +107,14 @@ def test_a_namespace_that_ends_every_node_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "/", "robot1", "/fleet/robot_1/"])
 def test_a_namespace_of_ros_is_accepted(name: str) -> None:
     Choice(namespace=name)
+
+
+def test_every_topic_and_service_below_the_longest_namespace_has_a_name_that_ros_accepts() -> None:
+    own = [entry.name for entry in (*TOPICS, *SERVICES) if not entry.name.startswith("/")]
+    of_nodes = [f"{node}/set_parameters_atomically" for node in all_kinds()]  # the longest that rclpy gives a node
+    for name in (*own, *of_nodes):
+        full = f"/{'a' * LONGEST_NAMESPACE}/{name}"
+        assert validate_full_topic_name(full, is_service=name not in own), full
 
 
 @pytest.mark.parametrize(("node", "value"), [("gamepad", "mapping"), ("simulator", "scenario")])

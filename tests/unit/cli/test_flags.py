@@ -61,3 +61,10 @@ def test_a_flag_of_a_configuration_is_read_like_a_settings_file() -> None:
     add_config_flags(parser, FitConfig, "fit")
     with pytest.raises(ConfigError, match="--rate: an integer of 4000 digits"):
         config_from(parser.parse_args(["--rate", "9" * 4000]), FitConfig)
+
+
+def test_a_parameter_that_is_set_twice_is_refused() -> None:
+    args = argparse.Namespace(overrides=["controller.rate_hz=30", "camera.rate_hz=20", "controller.rate_hz=50"])
+    with pytest.raises(ConfigError) as refused:
+        overrides_from(args)
+    assert str(refused.value) == "--set controller.rate_hz is given twice; remove one of them, none is preferred"

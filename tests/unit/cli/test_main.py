@@ -59,6 +59,11 @@ def test_no_command_prints_help_and_is_a_usage_error(capsys: pytest.CaptureFixtu
         (["eval", "bag", "--seed", "9" * 5000], "characters left out"),
         (["up", "--set", 'inference.card="a\\0b"'], "card contains control characters"),
         (["up", "--namespace", "a b"], "namespace must be a name such as robot1"),
+        (["up", "--dry-run", "--namespace", "a" * 201], "namespace must have at most 200 characters"),
+        (
+            ["up", "--set", "controller.rate_hz=30", "--set", "controller.rate_hz=50"],
+            "controller.rate_hz is given twice",
+        ),
         (["replay", "bag", "--namespace", "a b"], "namespace must be a name such as robot1"),
         (["record", "--name", "a\x1b[31m"], "name contains control characters"),
         (["replay", "bag", "--rate", "1e-300"], "rate must be >= 0.01, got 1e-300"),

@@ -99,7 +99,10 @@ def overrides_from(args: argparse.Namespace) -> dict[str, dict[str, Any]]:
         section, dot, rest = name.partition(".")
         if not (equals and dot and rest):
             raise ConfigError(f"--set {text}: expected NODE.NAME=VALUE, for example controller.rate_hz=50")
-        sections.setdefault(section, {})[rest] = _parse(value, f"--set {name}")
+        values = sections.setdefault(section, {})
+        if rest in values:
+            raise ConfigError(f"--set {name} is given twice; remove one of them, none is preferred")
+        values[rest] = _parse(value, f"--set {name}")
     return sections
 
 

@@ -6,6 +6,9 @@ import re
 
 from mobile_vla.config.schema import ConfigError
 
+LONGEST_NAMESPACE = 200
+"""Characters without the outer slashes. A topic or service name has at most 247 in ROS (255 - 8), and a file name 255:
+45 stay for the names below it."""
 _NAMESPACE = re.compile(r"/?([A-Za-z_]\w*(/[A-Za-z_]\w*)*/?)?", re.ASCII)
 
 
@@ -15,4 +18,10 @@ def check_namespace(text: str) -> None:
         raise ConfigError(
             f"namespace must be a name such as robot1 or fleet/robot1 (letters, digits and single _, "
             f"not a digit first), got {text!r}"
+        )
+    length = len(text.strip("/"))
+    if length > LONGEST_NAMESPACE:
+        raise ConfigError(
+            f"namespace must have at most {LONGEST_NAMESPACE} characters, because ROS bounds the names of topics and "
+            f"services below it, got {length}; shorten it"
         )
