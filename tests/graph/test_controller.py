@@ -27,6 +27,7 @@ from mobile_vla_ros.topics import (
     DIAGNOSTICS,
     ESTOP,
     INSTRUCTION,
+    ODOM,
     RESET_ESTOP,
     SCAN,
     TRIGGER_ESTOP,
@@ -212,6 +213,15 @@ def test_a_second_publisher_of_an_input_is_named(graph: Any, topic: Any) -> None
     finally:
         intruder.destroy_node()
         rclpy.shutdown(context=context)
+    bench.wait_mode("autonomy")
+
+
+def test_a_second_publisher_of_odometry_that_is_not_required_is_named_and_autonomy_goes_on(graph: Any) -> None:
+    bench = Bench(graph)
+    bench.drive()
+    graph.publisher(ODOM)
+    graph.publisher(ODOM)
+    graph.wait(lambda: "odom has 2 publishers" in bench.value("publishers_odom"), what="the name on controller/state")
     bench.wait_mode("autonomy")
 
 

@@ -123,7 +123,17 @@ def test_a_second_publisher_of_an_input_stops_who_relies_on_it(
         assert unit.faults(at(0).steady_ns) == ("", "")
 
 
-@pytest.mark.parametrize("topic", ["scan", "range", "odom"])
+def test_a_second_publisher_of_odometry_that_is_not_required_is_named_and_stops_nobody() -> None:
+    unit, _ = monitor()
+    unit.offer_publishers({"odom": ["/one", "/other"]})
+    assert unit.faults(at(0).steady_ns) == ("", "")
+    assert unit.second_publishers == {"odom": "odom has 2 publishers: /one, /other; stop all but one"}
+    unit.offer_publishers({"action": ["/one", "/other"]})
+    assert unit.faults(at(0).steady_ns) == ("second_publisher", "")
+    assert "odom" not in unit.detail("second_publisher", at(0).steady_ns), "a fault names what causes it"
+
+
+@pytest.mark.parametrize("topic", ["scan", "range"])
 def test_publishers_of_an_input_that_is_not_used_do_not_matter(topic: str) -> None:
     unit, _ = monitor()
     unit.offer_publishers({topic: ["/one", "/other"]})

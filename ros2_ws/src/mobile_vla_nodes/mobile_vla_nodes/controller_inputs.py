@@ -19,7 +19,7 @@ from std_msgs.msg import String
 
 from mobile_vla.config.instruction import too_long
 from mobile_vla.control import RELEASED, ControllerConfig, Gate, Now, OffPlane, ScanGeometry, Velocity
-from mobile_vla_nodes.input_publishers import publishers
+from mobile_vla_nodes.input_publishers import names_of_publishers, publishers
 from mobile_vla_nodes.policy_status import status_named
 from mobile_vla_nodes.stop_input import StopInput
 from mobile_vla_ros import topics
@@ -112,6 +112,8 @@ class ControllerInputs:
         """Ask the graph who publishes on the inputs: call it about once a second."""
         optional = {name: (subscription,) for name, subscription in self._optional.items()}
         found = publishers(self._node, {**self._always, **optional})
+        if "odom" not in optional:  # not read here, and named all the same: others rely on it
+            found.compatible["odom"] = names_of_publishers(self._node, topics.ODOM.name)
         self._gate.offer_incompatible_inputs(found.incompatible)
         self._gate.offer_publishers({name: found.compatible.get(name, []) for name in MEANT_FOR_ONE})
 

@@ -62,14 +62,17 @@ class HealthMonitor:
 
     @property
     def second_publishers(self) -> dict[str, str]:
-        """Topics in use that are meant for one publisher and have several, each with a sentence that names them."""
+        """Topics that are meant for one publisher and have several, each with a sentence that names them.
+
+        A range source counts only where it is used; odometry always, because others than the controller read it.
+        """
         guard = self._config.range_guard
         used = {
             "cmd_vel": True,
             "scan": guard.use_scan,
             "range": guard.use_range,
             "action": True,
-            "odom": self._config.require.odometry,
+            "odom": True,
         }
         return {
             topic: f"{topic} has {len(nodes)} publishers: {', '.join(nodes)}; stop all but one"
@@ -77,11 +80,17 @@ class HealthMonitor:
             if len(nodes) > 1 and used[topic]
         }
 
+    @property
+    def _relied_second_publishers(self) -> dict[str, str]:
+        """Those that stop somebody: odometry only where it is required."""
+        ignored = () if self._config.require.odometry else ("odom",)
+        return {topic: message for topic, message in self.second_publishers.items() if topic not in ignored}
+
     def faults(self, steady_ns: int) -> tuple[str, str]:
         """The reasons that block autonomy, and teleop too; empty where nothing does."""
         config = self._config
         blocks_teleop = ""
-        several = self.second_publishers if config.output.fault_on_second_publisher else {}
+        several = self._relied_second_publishers if config.output.fault_on_second_publisher else {}
         if "cmd_vel" in several:
             blocks_teleop = "second_publisher"
         elif "estop" in self.incompatible_inputs:
@@ -101,7 +110,7 @@ class HealthMonitor:
         """Which source, or who, to add to the sentence of a reason."""
         details = {
             "range_timeout": self._guard.timeout_detail(steady_ns),
-            "second_publisher": "; ".join(self.second_publishers.values()),
+            "second_publisher": "; ".join(self._relied_second_publishers.values()),
             "incompatible_input": self.incompatible_inputs.get("estop", ""),
         }
         return f": {details[reason]}" if reason in details else ""
