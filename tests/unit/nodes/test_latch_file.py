@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from mobile_vla.control import Latched, Pressed
+from mobile_vla_nodes.controller_status import with_warnings
 from mobile_vla_nodes.latch_file import BEFORE, LatchFile
+from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Status
 
 STOP = Latched("stop input /button", (Pressed("0a", "/button"), Pressed(None, "")))
 
@@ -102,3 +104,27 @@ def test_what_is_no_small_file_is_a_stop_and_read_no_further(tmp_path: Path, kin
     assert latched is not None
     assert "cannot be read" in latched.cause
     assert unit.error
+
+
+def test_a_folder_in_its_place_is_named_after_the_reset_until_a_person_has_removed_it(tmp_path: Path) -> None:
+    unit = make(tmp_path)
+    (unit.path / "inside").mkdir(parents=True)
+    assert unit.load() is not None
+    unit.keep(None)
+    assert unit.left_behind == unit.error
+    assert f"{unit.path}, cannot be removed" in unit.error
+    assert f"remove it by hand: rm -r '{unit.path}'" in unit.error
+    assert make(tmp_path).load() is not None, "the next controller boots latched"
+    unit.keep(None)
+    assert unit.left_behind
+    (unit.path / "inside").rmdir()
+    unit.path.rmdir()
+    unit.keep(None)
+    assert (unit.left_behind, unit.error) == ("", "")
+
+
+def test_a_state_with_a_warning_says_it_and_is_a_warning_at_least() -> None:
+    said = Status(OK, "disarmed", {"mode": "disarmed"})
+    assert with_warnings(said, "", "") == said
+    assert with_warnings(said, "", "it stays") == Status(WARN, "disarmed; it stays", said.values)
+    assert with_warnings(Status(ERROR, "estop", {}), "it stays").level == ERROR

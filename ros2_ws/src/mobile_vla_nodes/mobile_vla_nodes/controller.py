@@ -20,12 +20,12 @@ from std_srvs.srv import SetBool, Trigger
 from mobile_vla.control import ControllerConfig, Gate, Mode, Now, Outcome, one_instant
 from mobile_vla_nodes.command_output import CommandOutput
 from mobile_vla_nodes.controller_inputs import ControllerInputs
-from mobile_vla_nodes.controller_status import StateChanges, TickTimings, details, status
+from mobile_vla_nodes.controller_status import StateChanges, TickTimings, details, status, with_warnings
 from mobile_vla_nodes.latch_file import LatchFile
 from mobile_vla_nodes.paced import PacedExecutor
 from mobile_vla_nodes.policy_reset import PolicyReset
 from mobile_vla_ros import topics
-from mobile_vla_ros.diagnostics import WARN, Diagnostics, Status, to_message
+from mobile_vla_ros.diagnostics import Diagnostics, Status, to_message
 from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.ros_time import RosTime
@@ -88,9 +88,13 @@ class ControllerNode(Node):
         """Decided on what stop devices have sent by now, and which of them are there now."""
         self._inputs.take_stops()
         self._inputs.find_stop_devices()
-        answer = self._answer(response, self._gate.reset_estop)
+        return self._answer(response, self._reset_estop)
+
+    def _reset_estop(self, now: Now) -> Outcome:
+        """The answer also says when the next controller will boot latched all the same."""
+        success, message = self._gate.reset_estop(now)
         self._keep_latch()
-        return answer
+        return Outcome(success, "; ".join(filter(None, (message, self._latch_file.left_behind))))
 
     def _answer(self, response: Any, act: Callable[[Now], Outcome]) -> Any:
         response.success, response.message = act(self._now())
@@ -170,18 +174,17 @@ class ControllerNode(Node):
 
     def _publish_state(self, now: Now) -> None:
         if self._changes.due(self._command, now.steady_ns):
-            self._state.publish(to_message(self.get_fully_qualified_name(), status(self._command, self._gate)))
+            said = with_warnings(status(self._command, self._gate), self._latch_file.left_behind)
+            self._state.publish(to_message(self.get_fully_qualified_name(), said))
 
     def _report(self) -> Status:
-        level, message, values = status(self._command, self._gate)
+        errors = (self._latch_file.error, self._inputs.refused_instruction)
+        level, message, values = with_warnings(status(self._command, self._gate), *errors)
         rate = {
             "rate_hz": f"{self._settings.value.rate_hz:g}",
             "scheduling": scheduled(self._scheduling),
             "ticks_with_messages_left": str(self._inputs.cut_short),
         }
-        for error in (self._latch_file.error, self._inputs.refused_instruction):
-            if error:
-                level, message = max(level, WARN), f"{message}; {error}"
         return Status(level, message, {**values, **rate, **self._timings.as_values(), **details(self._gate)})
 
     # set-up

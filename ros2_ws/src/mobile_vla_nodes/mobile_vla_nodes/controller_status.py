@@ -85,6 +85,13 @@ def status(command: Command, gate: Gate) -> Status:
     return Status(level, "; ".join(words), values)
 
 
+def with_warnings(said: Status, *warnings: str) -> Status:
+    """A status that also says what is not empty, and is a warning at least then."""
+    told = [warning for warning in warnings if warning]
+    level = max(said.level, WARN) if told else said.level
+    return Status(level, "; ".join((said.message, *told)), said.values)
+
+
 def details(gate: Gate) -> dict[str, str]:
     """What was ignored, how often, and the last message about each."""
     counts = {f"ignored.{code}": str(count) for code, count in sorted(gate.rejections.counts.items())}

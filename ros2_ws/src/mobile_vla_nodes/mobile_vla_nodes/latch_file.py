@@ -24,6 +24,12 @@ class LatchFile:
         self.path = folder / f"estop_{domain_id}{node.replace('/', '.')}.json"
         self.error = ""
         self._kept: Latched | None = None
+        self._left_behind = False
+
+    @property
+    def left_behind(self) -> str:
+        """Why the next controller will boot latched although nothing is latched here; empty when it will not."""
+        return self.error if self._left_behind else ""
 
     def load(self) -> Latched | None:
         """What another process left latched; None when nothing. Says already now when nothing can be left here."""
@@ -51,18 +57,33 @@ class LatchFile:
     def keep(self, latched: Latched | None) -> None:
         """Make the file say what is latched now; no file when nothing is."""
         if latched == self._kept:
+            if self._left_behind and not os.path.lexists(self.path):
+                self._left_behind, self.error = False, ""
             return
-        self._kept = latched
+        self._kept, self._left_behind = latched, False
         try:
             if latched is None:
-                self.path.unlink(missing_ok=True)
+                self._remove()
             else:
                 self._write(json.dumps(latched._asdict()))
-            self.error = ""
+                self.error = ""
         except OSError as error:
             self._blame("written", error)
         except FileError as error:
             self._blame("written", error.reason if isinstance(error, WriteError) else str(error))
+
+    def _remove(self) -> None:
+        self.error = ""
+        try:
+            self.path.unlink(missing_ok=True)
+        except OSError as error:
+            self._left_behind = os.path.lexists(self.path)
+            if not self._left_behind:
+                raise
+            self.error = (
+                f"the file of the last emergency stop, {self.path}, cannot be removed ({error.strerror or error}), so "
+                f"that every next controller boots with the stop latched; remove it by hand: rm -r '{self.path}'"
+            )
 
     def _write(self, text: str) -> None:
         self._own_folder()
