@@ -89,7 +89,11 @@ CAMERA_INFO = _image("camera/camera_info", CameraInfo, "camera or simulator")
 DEPTH_IMAGE = _image("camera/depth/image_raw", Image, "depth camera or simulator -> depth scan; 16UC1 mm or 32FC1 m")
 DEPTH_INFO = _image("camera/depth/camera_info", CameraInfo, "depth camera or simulator -> depth scan")
 INSTRUCTION = _from_anybody("instruction", String, qos.SENTENCE, "person, command line, any other node -> inference")
-ACTION = _command("policy/action", TwistStamped, "inference -> controller; normalised, stamp of the frame")
+ACTION = _command(
+    "policy/action",
+    TwistStamped,
+    "inference -> controller; normalised, stamp of the frame, frame_id is `controller.action.space`",
+)
 CMD_VEL = _command("cmd_vel", Twist, "controller -> base; nobody else")
 CMD_VEL_STAMPED = _command("cmd_vel", TwistStamped, "controller -> base; nobody else")
 TELEOP_JOY = _command("teleop/joy", TwistStamped, "gamepad -> controller; a zero with frame_id `released` gives back")
