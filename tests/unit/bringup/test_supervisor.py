@@ -126,3 +126,4 @@ def test_a_restarted_process_finds_what_it_left_and_another_run_does_not(make: A
         with supervisor:
             poll_until(supervisor, lambda lines=lines: "one: 1" in lines)
         assert lines[0] == "one: 0"
+        assert not (supervisor._folder / "run").exists()

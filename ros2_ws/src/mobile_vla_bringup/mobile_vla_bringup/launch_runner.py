@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler
@@ -17,7 +19,7 @@ from mobile_vla_bringup.domain import publish_instruction
 from mobile_vla_bringup.ending import WRITING_PATIENCE_S
 from mobile_vla_bringup.graph import Choice, describe
 from mobile_vla_ros.environment import prepare
-from mobile_vla_ros.run_folder import RUN_FOLDER
+from mobile_vla_ros.run_folder import RUN_FOLDER, end_run
 
 RESPAWN_DELAY_S = 1.0
 
@@ -42,6 +44,7 @@ def _start(context: LaunchContext) -> list[Any]:
     choice = from_mapping(Choice, values, "launch arguments")
     graph = describe(choice)
     run = {RUN_FOLDER: tempfile.mkdtemp(prefix="mobile_vla_run_")}
+    atexit.register(end_run, Path(run[RUN_FOLDER]))  # not on shutdown: then the processes still run and may write here
     actions: list[Any] = [
         Node(
             package=node.kind.package,

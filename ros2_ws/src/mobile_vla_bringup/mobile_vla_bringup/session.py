@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,17 +34,23 @@ def open_session(
     domain_id: int | None = None,
     folder: Path | None = None,
 ) -> Iterator[Session]:
-    """Start a graph on a domain (ROS_DOMAIN_ID unless given) and end every process of it when the block ends."""
+    """Start a graph on a domain (ROS_DOMAIN_ID unless given) and end every process of it when the block ends.
+
+    Without a `folder` the logs are in one of /tmp, which is removed at the end unless something went wrong: an error,
+    or a process that had to be started again.
+    """
     environ = prepare(dict(os.environ))
     if domain_id is None:
         domain_id = _domain_of(environ.get("ROS_DOMAIN_ID", "0"))
     environ["ROS_DOMAIN_ID"] = str(domain_id)
     if in_use(domain_id):
         _refuse_second_commander(graph, domain_id)
-    folder = folder or Path(tempfile.mkdtemp(prefix="mobile_vla_"))
+    chosen, folder = folder, folder or Path(tempfile.mkdtemp(prefix="mobile_vla_"))
     environ.setdefault("ROS_LOG_DIR", str(folder / "ros"))
     with Supervisor(graph, environ, folder, on_line) as supervisor:
         yield Session(supervisor, domain_id, folder)
+    if chosen is None and not any(supervisor.restarts().values()):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _domain_of(text: str) -> int:

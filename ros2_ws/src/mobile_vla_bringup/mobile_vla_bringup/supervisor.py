@@ -10,7 +10,7 @@ from pathlib import Path
 from mobile_vla.errors import UserError
 from mobile_vla_bringup.graph import Graph, NodeSpec
 from mobile_vla_bringup.processes import NodeProcess, stop_all
-from mobile_vla_ros.run_folder import RUN_FOLDER, begin_run
+from mobile_vla_ros.run_folder import RUN_FOLDER, begin_run, end_run
 
 CANNOT_START = 2
 RESTART_DELAY_S = 1.0
@@ -32,7 +32,7 @@ class Supervisor:
 
     A process that ends with code 2 was configured wrongly: the graph is given up with its sentence. Any other end
     is answered with a restart, when the graph says so; it finds what it left in `folder`/run, which is empty when a run
-    begins. `on_line(node, line)` gets everything the processes print.
+    begins and removed when it ends. `on_line(node, line)` gets everything the processes print.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Supervisor:
         stop_all([slot.process for slot in self._slots if slot.process is not None], self._on_line)
         for slot in self._slots:
             self._forward_output(slot)
+        end_run(Path(self._environ[RUN_FOLDER]))
 
     def poll(self) -> None:
         """Forward output, restart what ended. Raises `UserError` when a process cannot start at all."""

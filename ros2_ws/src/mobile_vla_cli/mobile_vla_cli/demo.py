@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 import webbrowser
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             raise
         raise UserError("the demo needs the package mobile_vla_sim, which is not installed; install it") from error
 
-    folder = _new_folder(args.out)
+    folder, made = _new_folder(args.out)
     console = Console(stderr=args.json, highlight=False, soft_wrap=True)
 
     def say(text: str) -> None:
@@ -71,16 +73,17 @@ def run(args: argparse.Namespace) -> int:
 
     signals = StopSignals()
     signals.listen()
-    demo = run_demo(
-        config_from(args, Choice),
-        overrides_from(args),
-        DemoPlan(args.seconds, args.then),
-        folder,
-        started=started,
-        stopped=signals.asked,
-        say=say,
-        on_line=on_line,
-    )
+    with _removed_while_empty(folder, made):
+        demo = run_demo(
+            config_from(args, Choice),
+            overrides_from(args),
+            DemoPlan(args.seconds, args.then),
+            folder,
+            started=started,
+            stopped=signals.asked,
+            say=say,
+            on_line=on_line,
+        )
     say("writing video and report")
     from mobile_vla.evaluate.demo_report import write_demo_report
 
@@ -103,10 +106,24 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _new_folder(chosen: Path | None) -> Path:
+@contextlib.contextmanager
+def _removed_while_empty(folder: Path, made: bool) -> Iterator[None]:
+    """A demonstration that is refused before it begins leaves no folder behind; only one `made` here is removed."""
+    try:
+        yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):  # something is in it
+                folder.rmdir()
+        raise
+
+
+def _new_folder(chosen: Path | None) -> tuple[Path, bool]:
+    """The folder of the result, and whether it was made here."""
     folder = chosen or Path("out") / f"demo-{datetime.now().astimezone():%Y%m%d-%H%M%S}"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--out {folder} exists and is not an empty folder; name a new one, nothing is overwritten")
+    made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"
@@ -114,4 +131,4 @@ def _new_folder(chosen: Path | None) -> Path:
         probe.unlink()
     except OSError as error:
         raise UserError(f"--out {folder} cannot be written ({error.strerror}); choose another folder") from error
-    return folder
+    return folder, made

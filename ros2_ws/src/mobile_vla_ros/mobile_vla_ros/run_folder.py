@@ -8,6 +8,7 @@ uses one folder of the user's, which the machine clears when it boots.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,11 @@ def run_folder(environ: Mapping[str, str]) -> Path:
     if environ.get("XDG_RUNTIME_DIR"):
         return Path(environ["XDG_RUNTIME_DIR"]) / "mobile_vla"
     return Path(tempfile.gettempdir()) / f"mobile_vla-{os.getuid()}"
+
+
+def end_run(folder: Path) -> None:
+    """Remove what this run has left; every process of it has ended. What cannot be removed stays."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def begin_run(folder: Path) -> None:
