@@ -16,7 +16,7 @@ from test_evaluation import Reader, action_of, level_of, run
 from mobile_vla.bags.writer import BagWriter
 from mobile_vla.errors import UserError
 from mobile_vla.evaluate.eval_metrics import metric_report
-from mobile_vla.evaluate.eval_report import evaluation_page, verdicts
+from mobile_vla.evaluate.eval_report import evaluation_page, own_columns, verdicts
 from mobile_vla.evaluate.frames_file import check_frames_file, frames_table, write_frames
 
 FRAMES, PERIOD_NS = 100, 100_000_000
@@ -110,6 +110,12 @@ def test_frames_that_a_person_drove_do_not_count_for_it(tmp_path: Path, messages
     axis = evaluation.results[0].axes[0]
     assert axis.itself is not None
     assert (axis.policy.n, axis.itself.own.n) == (FRAMES - 2, 58)
+    reference = axis.itself
+    assert reference.same_frames.n == reference.own.n
+    assert reference.same_frames == pytest.approx(reference.own, abs=EXACT)  # it is a copy of the policy that drove
+    assert axis.policy.r2 != pytest.approx(reference.own.r2, abs=1e-3)  # over all frames it is not comparable
+    assert [head for head, _ in own_columns(axis, "policy", "self")] == ["policy, 58 frames", "self, 58 frames"]
+    assert "on the 58 frames that the recorded policy drove" in " ".join(verdicts(evaluation))
     assert any(note.startswith("The self reference is of 58 of 98 compared frames") for note in evaluation.notes)
     everything = run(write(tmp_path / "other", messages, mode=lambda i: "teleop"))
     assert any("no frame was driven by a recorded action" in note for note in everything.notes)

@@ -257,18 +257,18 @@ def _progress() -> Any:
 
 
 def _print(evaluation: Evaluation, untrained: list[str]) -> None:
-    from mobile_vla.evaluate.eval_report import verdicts
+    from mobile_vla.evaluate.eval_report import own_columns, verdicts
 
     console = Console(highlight=False, soft_wrap=True)
     for name in untrained:
         console.print(f"[bold yellow]UNTRAINED[/] policy {name}: random weights, its figures mean nothing")
     for result in evaluation.results:
         table = Table(title=result.name, title_justify="left", box=None, header_style="bold")
-        itself = any(axis.itself is not None for axis in result.axes)
-        for column in ("", "policy", *(["self"] if itself else []), "mean", "repeat", "zero"):
+        heads = next((head for axis in result.axes if (head := own_columns(axis, "policy", "self"))), [])
+        for column in ("", "policy", *(head for head, _ in heads), "mean", "repeat", "zero"):
             table.add_column(column, justify="right" if column else "left", no_wrap=True)
         for axis in result.axes:
-            own = [axis.itself.own] if axis.itself is not None else []
+            own = [one for _, one in own_columns(axis, "policy", "self")]
             for key in ("mae", "rmse", "r2", "correlation", "direction_agreement", "within_tolerance"):
                 compared = (axis.policy, *own, *(axis.baselines[name] for name in ("mean", "repeat", "zero")))
                 table.add_row(f"{axis.axis} {key}", *(_shown(getattr(one, key)) for one in compared))

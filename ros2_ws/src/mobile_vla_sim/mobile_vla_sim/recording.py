@@ -72,7 +72,7 @@ class Recording:
         now = self._offset_ns + world.time_ns
         if by_person != self._by_person:
             self._by_person = by_person
-            self._mode(now, *(("teleop", "joy") if by_person else ("autonomy", "policy")))
+            self._mode(now, *(("teleop", "expert") if by_person else ("autonomy", "policy")))
         header = self._header(now, world.config.camera_frame)
         pixels = compress(image, "rgb8", self._quality)
         self._write(

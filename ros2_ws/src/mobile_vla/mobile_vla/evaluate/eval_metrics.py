@@ -70,6 +70,15 @@ def _axis(prefix: str, axis: AxisResult) -> list[Metric]:
                     n=axis.itself.own.n,
                 )
             )
+            metrics.append(
+                Metric(
+                    f"{prefix}{axis.axis}.{name}.on_self_frames",
+                    _known(getattr(axis.itself.same_frames, name)),
+                    unit,
+                    better,  # type: ignore[arg-type]
+                    n=axis.itself.same_frames.n,
+                )
+            )
         metrics += [
             Metric(
                 f"{prefix}{axis.axis}.{name}.baseline_{baseline}",

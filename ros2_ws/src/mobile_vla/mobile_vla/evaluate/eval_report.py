@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mobile_vla.evaluate import html, plots
-from mobile_vla.evaluate.metrics import DEAD_BAND, TOLERANCE
+from mobile_vla.evaluate.metrics import DEAD_BAND, TOLERANCE, Agreement
 from mobile_vla.evaluate.moments import WorstMoment
 from mobile_vla.evaluate.results import AxisResult, Evaluation, GroupError, PolicyResult
 
@@ -103,8 +103,10 @@ def _perfect(axis: AxisResult) -> list[str]:
     """What a copy of the policy that drove would score: the mark to measure R2 against."""
     if axis.itself is None or not math.isfinite(axis.itself.own.r2):
         return []
+    itself = axis.itself
+    part = f" on the {itself.own.n} frames that the recorded policy drove" if itself.own.n < axis.policy.n else ""
     sentence = (
-        f"{_AXIS_NAMES[axis.axis]}: R2 is {_number(axis.policy.r2)}; the policy that drove scores "
+        f"{_AXIS_NAMES[axis.axis]}: R2 is {_number(itself.same_frames.r2)}{part}; the policy that drove scores "
         f"{_number(axis.itself.own.r2)} on its own drive, because commands come later than their images "
         f"({_number(axis.itself.r2_lost_to_delay)}) and pass the gate ({_number(axis.itself.r2_lost_to_gate)}). "
         f"Against the actions of that policy this one has R2 {_number(axis.itself.reproduced.r2)}."
@@ -134,9 +136,10 @@ def _axis_section(evaluation: Evaluation, result: PolicyResult, index: int, labe
     parts = [plots.line_plot(lines, "seconds, episode after episode", axis.unit, zero=True)]
     if axis.policy.n:
         names = list(axis.baselines)
-        shown = [axis.policy, *([axis.itself.own] if axis.itself else []), *(axis.baselines[name] for name in names)]
+        own = own_columns(axis, result.name, _ITSELF)
+        shown = [axis.policy, *(one for _, one in own), *(axis.baselines[name] for name in names)]
         rows = [[text, *(_number(getattr(one, key)) for one in shown)] for key, text in _ROWS]
-        heads = [result.name, *([_ITSELF] if axis.itself else []), *(_BASELINE_NAMES[name] for name in names)]
+        heads = [result.name, *(head for head, _ in own), *(_BASELINE_NAMES[name] for name in names)]
         parts.append(html.table(["", *heads], rows))
         known = np.frombuffer(columns.has_command, np.int8).astype(bool)
         errors = np.abs(
@@ -145,6 +148,19 @@ def _axis_section(evaluation: Evaluation, result: PolicyResult, index: int, labe
         parts.append(html.pair(_histogram(errors.tolist(), axis), _lags(axis)))
     parts.append(_behaviour(axis, result.name))
     return html.section(title, *parts)
+
+
+def own_columns(axis: AxisResult, policy: str, itself: str) -> list[tuple[str, Agreement]]:
+    """Heads and figures of the policy that drove. Where it drove a part of the frames only, the evaluated policy is
+    shown on that part, too, and both heads say how many frames those are.
+    """
+    reference = axis.itself
+    if reference is None:
+        return []
+    if reference.own.n == axis.policy.n:
+        return [(itself, reference.own)]
+    part = f"{reference.own.n} frames"
+    return [(f"{policy}, {part}", reference.same_frames), (f"{itself}, {part}", reference.own)]
 
 
 def _histogram(errors: list[float], axis: AxisResult) -> str:

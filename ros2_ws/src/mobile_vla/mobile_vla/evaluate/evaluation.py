@@ -224,6 +224,7 @@ def _self_reference(
     return SelfReference(
         own,
         metrics.agreement(compared[there], at_image[there], full),
+        metrics.agreement(compared[there], recorded, full),
         in_time.r2 - own.r2,
         1.0 - in_time.r2,
     )

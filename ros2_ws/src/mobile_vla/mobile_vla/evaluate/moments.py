@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import cv2
 
+from mobile_vla.control.modes import REASONS
 from mobile_vla.evaluate.rollout import RolloutFrame
 from mobile_vla.evaluate.video import Caption, Overlay, VideoWriter
 
@@ -69,6 +70,7 @@ class EvaluationVideo:
         self._writer = VideoWriter(path, rate_hz)
         self._shift_s = 0.0
         self._last_s: float | None = None
+        self._path: list[tuple[float, float]] = []
 
     def __call__(self, moment: RolloutFrame) -> None:
         time_s = moment.t + self._shift_s
@@ -76,9 +78,12 @@ class EvaluationVideo:
             if time_s < self._last_s or time_s > self._last_s + 1.0:  # the next bag or episode follows at once
                 self._shift_s += self._last_s + 1 / self._rate_hz - time_s
                 time_s = moment.t + self._shift_s
+                self._path = []
             elif time_s < self._last_s + 0.9 / self._rate_hz:
                 return
         self._last_s = time_s
+        if (odometry := moment.sample.odometry) is not None:
+            self._path.append((odometry.x_m, odometry.y_m))
         self._writer.write(self._overlay.draw(moment.rgb, self._caption(moment)), time_s)
 
     def close(self, error: BaseException | None = None) -> None:
@@ -88,15 +93,16 @@ class EvaluationVideo:
     def _caption(self, moment: RolloutFrame) -> Caption:
         mode = moment.sample.mode
         values = mode.values if mode is not None else {}
-        odometry = moment.sample.odometry
+        odometry, reason = moment.sample.odometry, values.get("reason", "")
         return Caption(
             moment.t,
             moment.instruction,
             values.get("mode", "recorded"),
             values.get("source", ""),
-            "yellow: recorded, blue: this policy",
+            REASONS.get(reason, reason),
             moment.actions[0],
             moment.recorded,
             None if odometry is None else (odometry.linear_mps, odometry.angular_radps),
-            warning=self._warning,
+            self._path,
+            self._warning,
         )

@@ -24,6 +24,8 @@ class SelfReference(NamedTuple):
     """Its recorded actions, in place of the evaluated policy's."""
     reproduced: Agreement
     """The evaluated policy against those actions: does it answer as the recorded one did?"""
+    same_frames: Agreement
+    """The evaluated policy against the recorded commands, on these frames alone: what `own` may be compared with."""
     r2_lost_to_delay: float
     r2_lost_to_gate: float
 

@@ -114,14 +114,14 @@ class VideoWriter:
 
 
 class Overlay:
-    """Draws captions. `limits` are the speeds that fill the bars; `area` is the extent of the whole path."""
+    """Draws captions. `limits` are the speeds that fill the bars; `area` has the whole path where it is known ahead;
+    else what has been driven fills the panel.
+    """
 
     def __init__(self, limits: tuple[float, float] = (0.5, 1.0), area: Sequence[tuple[float, float]] = ()) -> None:
         self._limits = (max(limits[0], 0.05), max(limits[1], 0.05))
         self._fonts = {size: ImageFont.load_default(size) for size in (13, 15, 18, 22)}
-        xs, ys = [point[0] for point in area] or [0.0], [point[1] for point in area] or [0.0]
-        self._centre = ((min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2)
-        self._span = max(max(xs) - min(xs), max(ys) - min(ys), 1.0)
+        self._area = _extent(area) if area else None
 
     def draw(self, rgb: Pixels, caption: Caption) -> Pixels:
         """The composed picture, `HEIGHT` high."""
@@ -160,11 +160,9 @@ class Overlay:
         cv2.rectangle(panel, (16, top), (304, top + side), _RULE, 1)
         if not caption.path:
             return
-        scale = (side - 20) / self._span
-        points = [
-            (160 + (x - self._centre[0]) * scale, top + side / 2 - (y - self._centre[1]) * scale)
-            for x, y in caption.path
-        ]
+        (middle_x, middle_y), span = self._area or _extent(caption.path)
+        scale = (side - 20) / span
+        points = [(160 + (x - middle_x) * scale, top + side / 2 - (y - middle_y) * scale) for x, y in caption.path]
         pixels = np.round(np.array(points)).astype(np.int32)
         if len(pixels) > 1:
             cv2.polylines(panel, [pixels.reshape(-1, 1, 2)], False, _MEASURED, 2, cv2.LINE_AA)
@@ -217,6 +215,13 @@ class Overlay:
         while words and font.getlength(words + "...") > width:
             words = words[:-1]
         return words + "..."
+
+
+def _extent(points: Sequence[tuple[float, float]]) -> tuple[tuple[float, float], float]:
+    """Centre and longer side, at least 1 m."""
+    xs, ys = [point[0] for point in points], [point[1] for point in points]
+    middle = ((min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2)
+    return middle, max(max(xs) - min(xs), max(ys) - min(ys), 1.0)
 
 
 def _arrow(view: Pixels, share: tuple[float, float], color: tuple[int, int, int], thickness: int) -> None:
