@@ -54,6 +54,16 @@ def test_no_build_output_is_committed(root: Path) -> None:
     assert [str(path) for path in tracked(root) if made & set(path.relative_to(root).parts)] == []
 
 
+def test_what_the_pages_write_into_the_root_is_ignored(root: Path) -> None:
+    tracked(root)  # skips where there is no git
+    written = ["policy.pth", "base.safetensors", "policy.pth.card.yaml", "tokenizer/tokenizer.json", "eval.mp4"]
+    written += ["expert/metadata.yaml", "my_robot.yaml", "bench.json", "compare.json", "drives/a/metadata.yaml"]
+    result = subprocess.run(
+        ["git", "check-ignore", "--no-index", *written], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert result.stdout.split() == written
+
+
 def test_committed_files_stay_below_the_size_limit(root: Path) -> None:
     assert [str(path) for path in tracked(root) if path.is_file() and path.stat().st_size > LARGEST_FILE_BYTES] == []
 
