@@ -13,6 +13,7 @@ from controller_bench import MODULE, Bench
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.context import Context
+from rclpy.qos import QoSProfile
 from retried import retried
 from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Bool, String
@@ -30,6 +31,7 @@ from mobile_vla_ros.topics import (
     ODOM,
     RESET_ESTOP,
     SCAN,
+    TELEOP_JOY,
     TRIGGER_ESTOP,
 )
 
@@ -313,3 +315,50 @@ def test_every_instruction_begins_anew_also_one_that_comes_back_within_a_tick(gr
     instruct.publish(String(data="to the door"))
     graph.spin(0.5)
     assert all(state.message.startswith("autonomy") for state in bench.states), "the same one again changes nothing"
+
+
+def test_a_person_takes_over_behind_a_message_without_a_byte(graph: Any) -> None:
+    """The middleware throws such a message away, and a reliable subscription waits for it."""
+    bench = Bench(graph)
+    pad = graph.node.create_publisher(TwistStamped, TELEOP_JOY.name, QoSProfile(depth=1000))
+    graph.wait(pad.get_subscription_count, what="the controller")
+    bench.drive()
+    graph.spin(0.5)
+    pad.publish(b"")
+    for _ in range(20):
+        message = TwistStamped()
+        message.header.stamp = graph.node.get_clock().now().to_msg()
+        pad.publish(message)
+        graph.spin(0.05)
+        if bench.value("mode") == "teleop":
+            break
+    assert bench.value("mode") == "teleop"
+
+
+def test_an_instruction_behind_a_message_without_a_byte_discards_actions(graph: Any) -> None:
+    bench = Bench(graph)
+    device = graph.node.create_publisher(String, INSTRUCTION.name, QoSProfile(depth=10))
+    graph.wait(device.get_subscription_count, what="the controller")
+    bench.drive()
+    graph.spin(0.5)
+    device.publish(b"")
+    for sentence in ("to the door", "to the window"):
+        del bench.states[:-1]
+        device.publish(String(data=sentence))
+        graph.wait(lambda: any(state.message.startswith("hold") for state in bench.states), what="discarded actions")
+        bench.wait_mode("autonomy")
+
+
+def test_actions_behind_a_message_without_a_byte_stop_the_robot(graph: Any) -> None:
+    """They are not heard; their age brakes."""
+    bench = Bench(graph)
+    graph.node.destroy_publisher(bench._action)
+    bench._action = graph.node.create_publisher(ACTION.type, ACTION.name, QoSProfile(depth=1000))
+    graph.wait(bench._action.get_subscription_count, what="the controller")
+    bench.drive()
+    graph.spin(0.5)
+    bench._action.publish(b"")
+    bench.wait_mode("hold")
+    graph.wait(lambda: bench.speed == 0.0, what="standing")
+    graph.spin(1.0)
+    assert (bench.value("mode"), bench.speed) == ("hold", 0.0)

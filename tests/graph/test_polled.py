@@ -72,6 +72,26 @@ def test_topics_take_turns_within_the_time(rig: Rig) -> None:
     assert rig.inputs.cut_short == 3
 
 
+def test_a_message_behind_a_missing_one_is_heard_at_once_and_once(rig: Rig) -> None:
+    """The middleware throws a message without a byte away and waits for it; the next writer has none."""
+    subscribed = rig.inputs.add_at_once(
+        Topic("c", String, qos.LATCHED, qos.SENTENCE, "", qos.volatile(qos.SENTENCE)), rig.hear
+    )
+    assert (len(subscribed.matching), len(subscribed.beside)) == (2, 1)
+    for name in ("first", "second"):
+        publisher = rig.graph.node.create_publisher(String, "c", qos.SENTENCE)
+        rig.graph.wait(lambda: publisher.get_subscription_count() == 3, what="the reader")  # noqa: B023
+        rig.graph.spin(0.5)
+        if name == "first":
+            publisher.publish(b"")
+        publisher.publish(String(data=name))
+        publisher.publish(String(data="again"))
+        rig.graph.spin(0.3)
+        assert rig.poll(100) == f"{name} again"
+    rig.inputs.remove(*subscribed.matching, *subscribed.beside)
+    assert len(rig.inputs.subscriptions) == 2
+
+
 def test_a_message_too_large_to_decode_in_a_tick_is_refused_by_name(rig: Rig) -> None:
     scans: list[LaserScan] = []
     topic = Topic("scan", LaserScan, qos.EVENTS, qos.EVENTS, "for this test")

@@ -1,7 +1,7 @@
 """The controller's subscriptions: what arrives is stored in the gate; nothing is decided here.
 
 Stop devices are read first and whatever they send; all other messages together get a bounded time per tick, and what is
-neither a command nor a stop is read between two ticks.
+neither a command nor a stop is read between two ticks. What people send waits for no message that is missing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mobile_vla_nodes.input_publishers import names_of_publishers, publishers
 from mobile_vla_nodes.policy_status import status_named
 from mobile_vla_nodes.stop_input import StopInput
 from mobile_vla_ros import topics
-from mobile_vla_ros.polled import PolledSubscriptions
+from mobile_vla_ros.polled import PolledSubscriptions, Subscribed
 from mobile_vla_ros.stamps import stamp_ns
 
 TICK_CPU_S = 0.005
@@ -51,12 +51,12 @@ class ControllerInputs:
         self.refused_instruction = ""
         """Why the newest instruction is ignored; empty when it is not."""
         self._inference = f"{node.get_namespace().rstrip('/')}/inference"
-        self._optional: dict[str, Subscription] = {}
+        self._optional: dict[str, Subscribed] = {}
         self._polled = PolledSubscriptions(node)
         self._stops = StopInput(node, self._on_estop, lambda cause: gate.estop(cause, now()))
         self._always = {
             "estop": self._stops.subscriptions,
-            "instruction": self._polled.add_both(topics.INSTRUCTION, self._on_instruction),
+            "instruction": self._polled.add_at_once(topics.INSTRUCTION, self._on_instruction).matching,
             "action": (self._polled.add(topics.ACTION, self._on_action),),
         }
         self._between_ticks = PolledSubscriptions(node)
@@ -85,9 +85,15 @@ class ControllerInputs:
             wanted[name] = (topic, getattr(config.teleop, name).enabled, partial(self._on_teleop, name))
         for name, (topic, used, callback) in wanted.items():
             if used and name not in self._optional:
-                self._optional[name] = self._polled.add(topic, callback)
+                self._optional[name] = self._subscribe(name, topic, callback)
             elif not used and name in self._optional:
-                self._polled.remove(self._optional.pop(name))
+                gone = self._optional.pop(name)
+                self._polled.remove(*gone.matching, *gone.beside)
+
+    def _subscribe(self, name: str, topic: topics.Topic, callback: Callable[[Any], None]) -> Subscribed:
+        if name in TELEOP:
+            return self._polled.add_at_once(topic, callback)
+        return Subscribed((self._polled.add(topic, callback),))
 
     def take_stops(self) -> bool:
         """Take what stop devices sent; whether one of them pressed."""
@@ -110,7 +116,7 @@ class ControllerInputs:
 
     def check_publishers(self) -> None:
         """Ask the graph who publishes on the inputs: call it about once a second."""
-        optional = {name: (subscription,) for name, subscription in self._optional.items()}
+        optional = {name: subscribed.matching for name, subscribed in self._optional.items()}
         found = publishers(self._node, {**self._always, **optional})
         if "odom" not in optional:  # not read here, and named all the same: others rely on it
             found.compatible["odom"] = names_of_publishers(self._node, topics.ODOM.name)

@@ -29,6 +29,7 @@ from mobile_vla.timing import RateMeter, Timings
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
 from mobile_vla_ros.images import image_to_rgb
 from mobile_vla_ros.lifecycle import ContainedLifecycleNode
+from mobile_vla_ros.message_order import NewerOnly
 from mobile_vla_ros.parameters import Parameters
 from mobile_vla_ros.polled import drain
 from mobile_vla_ros.runtime import run, run_interruptible
@@ -55,7 +56,8 @@ class InferenceNode(ContainedLifecycleNode):
         self._transport = Timings(keep=1000)
         self._camera_rate = RateMeter()
         self._action = ACTION.publisher(self)
-        self._instruction = INSTRUCTION.subscriptions(self, self._on_instruction)
+        instruct = NewerOnly().only(self._on_instruction)
+        self._instruction = (*INSTRUCTION.subscriptions(self, instruct), INSTRUCTION.at_once(self, instruct))
         self._reset_service = POLICY_RESET.server(self, self._on_reset)
         self._diagnostics = Diagnostics(self, self._report)
         self._wanted_instruction = self._settings.value.instruction

@@ -30,8 +30,9 @@ from mobile_vla_nodes.batch import BatchExecutor
 from mobile_vla_nodes.recorder_text import ending, plan
 from mobile_vla_nodes.recorder_topics import HeardOnce, described, requests, wanted_topics
 from mobile_vla_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Status
+from mobile_vla_ros.message_order import sent_ns_of
 from mobile_vla_ros.parameters import Parameters
-from mobile_vla_ros.polled import PolledSubscriptions, sent_ns_of
+from mobile_vla_ros.polled import PolledSubscriptions
 from mobile_vla_ros.runtime import run
 from mobile_vla_ros.topics import CONTROLLER_STATE, INSTRUCTION, RECORDER_SAVE, TOPICS
 

@@ -19,8 +19,8 @@ from rclpy.subscription import Subscription
 
 from mobile_vla_nodes.input_publishers import name_of_publisher
 from mobile_vla_ros.failures import Undecodable, failures_of
-from mobile_vla_ros.polled import decoded, sent_ns_of, sequence_number_of, take, unserved, writer_of
-from mobile_vla_ros.qos import at_once
+from mobile_vla_ros.message_order import sent_ns_of, sequence_number_of, writer_of
+from mobile_vla_ros.polled import decoded, take, unserved
 from mobile_vla_ros.topics import ESTOP
 
 OVERRUN = "more messages on estop than can be read, one of those lost may be a press; correct the publisher that floods"
@@ -56,8 +56,7 @@ class StopInput:
         """Presses that the reliable subscriptions have not reached: their number, or when they were sent."""
         self.subscriptions: tuple[Subscription, ...] = ESTOP.subscriptions(node, lambda _: None, **unserved())
         """The reliable ones: what a publisher must match."""
-        ahead = node.create_subscription(ESTOP.type, ESTOP.name, lambda _: None, at_once(ESTOP.requested), **unserved())
-        self.alarms = (*self.subscriptions, ahead)
+        self.alarms = (*self.subscriptions, ESTOP.at_once(node, lambda _: None, **unserved()))
 
     def drain(self) -> Drained:
         """Take what waits, at most a queue each; in this order, because of what came ahead most is known by then."""

@@ -10,8 +10,8 @@ then says that nothing is left although other messages wait behind them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node, SubscriptionEventCallbacks
@@ -20,6 +20,7 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
 from mobile_vla_ros.failures import Undecodable, failures_of
+from mobile_vla_ros.message_order import NewerOnly
 from mobile_vla_ros.topics import Topic
 
 MOST_BYTES = 32_768
@@ -33,20 +34,11 @@ def take(subscription: Subscription) -> tuple[bytes, Any] | None:
     return taken
 
 
-def writer_of(info: Any) -> str | None:
-    """The id of the writer that sent a message; None before Kilted, where rclpy does not tell."""
-    sender = info.get("publisher_gid") if isinstance(info, Mapping) else None
-    return bytes(sender["data"]).hex() if sender else None
+class Subscribed(NamedTuple):
+    """The subscriptions of one topic: those that a publisher must match, and those beside them."""
 
-
-def sequence_number_of(info: Any) -> int | None:
-    """The number of a message among those of its writer; None where the middleware does not count."""
-    return info.get("publication_sequence_number") if isinstance(info, Mapping) else None
-
-
-def sent_ns_of(info: Any) -> int:
-    """When its writer sent a message, the same for every reader; 0 where the middleware does not say."""
-    return int(info.get("source_timestamp", 0)) if isinstance(info, Mapping) else 0
+    matching: tuple[Subscription, ...]
+    beside: tuple[Subscription, ...] = ()
 
 
 class PolledSubscriptions:
@@ -72,10 +64,21 @@ class PolledSubscriptions:
         """Subscribe to a topic of the contract."""
         return self._keep(topic.subscription(self._node, callback, **self._options), callback)
 
-    def add_both(self, topic: Topic, callback: Callable[[Any], None]) -> tuple[Subscription, ...]:
-        """Subscribe for every kind of writer; the callback must bear to hear a message twice."""
-        made = topic.subscriptions(self._node, callback, **self._options)
-        return tuple(self._keep(subscription, callback) for subscription in made)
+    def add_at_once(self, topic: Topic, callback: Callable[[Any], None]) -> Subscribed:
+        """Subscribe for every kind of writer, and so that no message waits for one before it that is missing. Each is
+        handed on once, and none that is older than the newest of its writer.
+        """
+        order = NewerOnly()
+
+        def hear(data: bytes, info: Any) -> None:
+            if order.is_new(info):
+                callback(decoded(data, topic.type))
+
+        options = {"raw": True, **self._options}
+        matching, beside = topic.subscriptions(self._node, hear, **options), topic.at_once(self._node, hear, **options)
+        for subscription in (*matching, beside):
+            self._keep(subscription, hear)
+        return Subscribed(matching, (beside,))
 
     def add_raw(
         self, message_class: type, name: str, callback: Callable[[bytes, Any], None], qos: QoSProfile
@@ -91,11 +94,12 @@ class PolledSubscriptions:
         """All that are read here."""
         return tuple(self._callbacks)
 
-    def remove(self, subscription: Subscription) -> None:
+    def remove(self, *subscriptions: Subscription) -> None:
         """Unsubscribe."""
-        del self._callbacks[subscription]
-        self.changes += 1
-        self._node.destroy_subscription(subscription)
+        for subscription in subscriptions:
+            del self._callbacks[subscription]
+            self.changes += 1
+            self._node.destroy_subscription(subscription)
 
     def poll(self, most_cpu_s: float | None = None) -> None:
         """Take what has arrived, at most a queue's depth per topic and for `most_cpu_s` of processor time.

@@ -41,10 +41,16 @@ class Topic:
     def subscription(self, node: Node, callback: Callable[[Any], None], **options: Any) -> Subscription:
         return node.create_subscription(self.type, self.name, callback, self.requested, **options)
 
-    def subscriptions(self, node: Node, callback: Callable[[Any], None], **options: Any) -> tuple[Subscription, ...]:
+    def subscriptions(self, node: Node, callback: Callable[..., None], **options: Any) -> tuple[Subscription, ...]:
         """One for each request. A writer that matches both is heard twice."""
         requests = (self.requested, *([self.also] if self.also else []))
         return tuple(node.create_subscription(self.type, self.name, callback, qos, **options) for qos in requests)
+
+    def at_once(self, node: Node, callback: Callable[..., None], **options: Any) -> Subscription:
+        """One more, best effort, for a topic whose messages must wait for none that is missing. It must be added to
+        those above: it loses messages, and what it hands on they hand on, too.
+        """
+        return node.create_subscription(self.type, self.name, callback, qos.at_once(self.requested), **options)
 
 
 @dataclass(frozen=True, eq=False)

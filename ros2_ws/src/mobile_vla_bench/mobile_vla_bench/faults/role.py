@@ -88,6 +88,8 @@ class Velocities(Role):
         message.header.frame_id = "omni" if behaviour == "wrong_frame" else self.frame_id
         message.twist.linear.x = self.garbage(behaviour, self.value[0])
         message.twist.angular.z = self.value[1]
+        if behaviour == "empty_first":
+            return [b"", message]
         return serialize_message(message)[:CUT_OFF_BYTES] if behaviour == "cut_off" else message
 
     def _release(self, now_ns: int) -> Any:

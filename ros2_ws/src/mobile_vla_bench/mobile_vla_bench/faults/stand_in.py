@@ -34,7 +34,8 @@ SLOWER = 10
 FLOOD_PERIOD_S = 0.001
 OFF_AND_ON_S = 1.0
 DEEP = 10
-OFFERED_OTHERWISE = ("wrong_type", "best_effort", "volatile", "empty_first", "withdrawn")
+DEEP_ONES = ("empty_first", "deep_silent")
+OFFERED_OTHERWISE = ("wrong_type", "best_effort", "volatile", *DEEP_ONES, "withdrawn")
 
 
 class StandIn:
@@ -58,7 +59,7 @@ class StandIn:
             if numbers:
                 self._role.value = tuple(float(number) for number in numbers)
             begun_ns = time.monotonic_ns()
-            if word != self._behaviour and (word in OFFERED_OTHERWISE or self._behaviour in OFFERED_OTHERWISE):
+            if _offered(word) != _offered(self._behaviour):
                 self._offer(word)
             self._behaviour, self._since = word, time.monotonic()
             self._condition.notify()
@@ -88,7 +89,7 @@ class StandIn:
         if self._behaviour == "slow":
             return since_s < self._role.period_s * SLOWER / 2
         off = int(since_s / OFF_AND_ON_S) % 2 == 0
-        return self._behaviour in ("silent", "withdrawn") or (self._behaviour == "intermittent" and off)
+        return self._behaviour in ("silent", "deep_silent", "withdrawn") or (self._behaviour == "intermittent" and off)
 
     def _offer(self, behaviour: str) -> None:
         """Offer the topic as it should be, or otherwise."""
@@ -105,7 +106,7 @@ class StandIn:
             self._publisher = self._node.create_publisher(topic.type, topic.name, profile)
         elif behaviour == "volatile":
             self._publisher = self._node.create_publisher(topic.type, topic.name, volatile(topic.offered))
-        elif behaviour == "empty_first":
+        elif behaviour in DEEP_ONES:
             self._publisher = self._node.create_publisher(topic.type, topic.name, QoSProfile(depth=DEEP))
         elif behaviour != "withdrawn":
             self._publisher = topic.publisher(self._node)
@@ -136,6 +137,13 @@ def main() -> None:
     for line in sys.stdin:
         answer(stand_in.obey(line))
     os._exit(0)  # every thread here is a publisher or an executor; there is nothing to save
+
+
+def _offered(behaviour: str) -> str:
+    """Behaviours of the same publisher have the same word here."""
+    if behaviour in DEEP_ONES:
+        return DEEP_ONES[0]
+    return behaviour if behaviour in OFFERED_OTHERWISE else ""
 
 
 def _plain_node(name: str) -> Node:

@@ -17,6 +17,7 @@ from mobile_vla_bench.faults.sources import DEFAULTS, JOY_S
 
 STILL_S = 0.4
 STANDING_S = 2.0
+DISCOVERED_S = 1.0
 AUTONOMY_BACK_S = JOY_S + 2 * DEFAULTS.teleop.dwell_s
 EARLY_S = 0.1
 MAX_HAND_BACKS = 5
@@ -86,6 +87,20 @@ def kill_at_rest(role: str) -> Callable[[Rig], int]:
     return inject
 
 
+def deep_and_silent(rig: Rig) -> None:
+    """The pad offers a queue of ten and says nothing; long enough for the controller to find it."""
+    rig.tell("pad", "deep_silent")
+    rig.spin(DISCOVERED_S)
+
+
+def release_and_renew(rig: Rig) -> None:
+    """The person gives back through an ordinary publisher; then the pad is as before."""
+    show_neutral("pad")(rig)
+    released_ns = rig.tell("pad", "release")
+    rig.until(lambda: "autonomy" in rig.reported(released_ns), 5.0, "autonomy after the release")
+    deep_and_silent(rig)
+
+
 def hold_until_release(role: str) -> Callable[[Rig], None]:
     """Nothing moves however long nobody says a word; a release, and only that, hands back."""
 
@@ -130,6 +145,18 @@ OVERRIDES = (
         expect=("joy",),
         latched=True,
         quick=True,
+    ),
+    Fault(
+        name="joy_behind_empty",
+        type=FaultType.GARBAGE,
+        title="a pad sends a message without a byte, for which the middleware waits, before each command of its person",
+        setup=Setup(actors=("policy", "pad")),
+        inject=tell("pad", "empty_first 0 0"),
+        recover=release_and_renew,
+        detection_s=0.0,
+        expect=("joy",),
+        latched=True,
+        prepare=deep_and_silent,
     ),
     Fault(
         name="two_overrides",
