@@ -265,6 +265,7 @@ def test_unknown_names(choice: dict[str, str], sentence: str) -> None:
         ("controller: {rate_hz: 30", "is not valid YAML at line"),
         ("controller: {rate_hz: 30}\ncontroller: {rate_hz: 1}", 'line 2: "controller" was given in line 1 already'),
         ("- a\n- b", "must hold sections"),
+        ("1: 2", "a section must have the name of a node (camera, controller, ...), got 1"),
         ("controler: {}", "unknown section 'controler'; did you mean 'controller'?"),
         ("controller: 3", "section controller must hold `name: value` lines"),
         ("controller: {rate: 3}", "controller: unknown name 'rate'"),
@@ -280,8 +281,29 @@ def test_malformed_robot_files(tmp_path: Path, text: str, sentence: str) -> None
     assert "\n" not in str(caught.value)
 
 
-def test_unreadable_file(tmp_path: Path) -> None:
-    folder = tmp_path / "robot.yaml"
-    folder.mkdir()
-    with pytest.raises(UserError, match="does not exist"):
-        describe(Choice(robot=str(folder)))
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("directory", "is a directory, not a file"),
+        ("pipe", "is a pipe (FIFO), not a file"),
+        ("loop", "is a link to itself"),
+        ("dangling", "does not exist"),
+    ],
+)
+def test_a_robot_file_that_is_no_file_is_named_as_what_it_is(tmp_path: Path, kind: str, reason: str) -> None:
+    path = tmp_path / "robot.yaml"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path.name if kind == "loop" else "nowhere")
+    with pytest.raises(UserError) as refused:
+        describe(Choice(robot=str(path)))
+    assert f"robot file {path} {reason}; name one of config/robots/" in str(refused.value)
+
+
+def test_a_value_that_is_set_twice_is_named_with_its_node() -> None:
+    twice = {"controller": {"limits": {"linear": {"velocity_mps": 0.3}}, "limits.linear.velocity_mps": 0.2}}
+    with pytest.raises(ConfigError, match=r"^controller\.limits\.linear\.velocity_mps is given twice"):
+        describe(Choice(), twice)

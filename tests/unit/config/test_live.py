@@ -44,6 +44,11 @@ def test_a_capped_value_is_not_raised_beyond_its_value_at_the_start() -> None:
         )
 
 
+def test_a_value_just_above_its_value_at_the_start_is_shown_with_every_digit() -> None:
+    with pytest.raises(ConfigError, match=r"must be <= 0\.8, the value .* got 0\.80000001; set it"):
+        changed_live(STARTED, STARTED, {"axis.speed_mps": 0.80000001})
+
+
 def test_other_live_values_move_both_ways_and_fixed_ones_do_not() -> None:
     assert changed_live(STARTED, STARTED, {"axis.timeout_s": 2.0}).axis.timeout_s == 2.0
     with pytest.raises(ConfigError, match=r"axis\.width_m cannot be changed while the node runs; restart it with"):

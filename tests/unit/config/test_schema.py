@@ -83,6 +83,10 @@ def test_nested_and_dotted_names_mean_the_same() -> None:
         ),
         ({"linear": 3}, "robot.yaml: linear must be a group of `name: value` lines, got 3; indent them below it"),
         ({"linear": {"speed_mps": 3}}, "robot.yaml: linear.speed_mps must be <= 2, got 3; lower it (meaning: speed)"),
+        (
+            {"linear": {"speed_mps": 2.00000001}},
+            "robot.yaml: linear.speed_mps must be <= 2, got 2.00000001; lower it (meaning: speed)",
+        ),
         ({"linear": {"speed_mps": 0}}, "robot.yaml: linear.speed_mps must be > 0, got 0; raise it (meaning: speed)"),
         (
             {"linear": {"speed_mps": "fast"}},

@@ -119,6 +119,19 @@ def kind_of(path: Path) -> str:
     return next((words for test, words in _KINDS if test(mode)), "")
 
 
+def not_a_file(path: Path) -> str:
+    """Why a path names no regular file, as the end of a sentence; empty for one."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.ELOOP:
+            return "is a link to itself"
+        if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            return f"cannot be read ({error.strerror or error})"
+        return "does not exist"
+    return "" if stat.S_ISREG(mode) else f"is {kind_of(path) or 'no regular file'}, not a file"
+
+
 def check_place(path: Path) -> None:
     """Refuse a path that is no place for a file."""
     refuse_path(path)

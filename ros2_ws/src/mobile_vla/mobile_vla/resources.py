@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from mobile_vla.errors import UserError, nearest
-from mobile_vla.files import expanded
+from mobile_vla.files import expanded, not_a_file
 
 BRINGUP_SHARE = Path("share/mobile_vla_bringup")
 SHIPPED_POLICY = "small"
@@ -43,9 +43,9 @@ def named_file(kind: str, name: str) -> Path:
     """`config/<kind>/<name>.yaml`, or `name` itself when it is a path to a YAML file."""
     if name.endswith((".yaml", ".yml")):
         path = expanded(name)
-        if not path.is_file():
+        if wrong := not_a_file(path):
             raise UserError(
-                f"{_singular(kind)} file {name} does not exist; name one of config/{kind}/ or a path to a YAML file"
+                f"{_singular(kind)} file {name} {wrong}; name one of config/{kind}/ or a path to a YAML file"
             )
         return path
     known = named_files(kind)

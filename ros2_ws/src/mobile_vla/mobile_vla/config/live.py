@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from mobile_vla.config.schema import Config, ConfigError, fields_of, to_mapping, with_values
+from mobile_vla.config.schema import Config, ConfigError, apart, fields_of, to_mapping, with_values
 
 C = TypeVar("C", bound=Config)
 
@@ -21,9 +21,10 @@ def changed_live(started: C, current: C, changes: Mapping[str, Any]) -> C:
         if not fields[name].live:
             raise ConfigError(f"{name} cannot be changed while the node runs; restart it with {name}:={value}")
         ceiling = ceilings[name]
-        if fields[name].capped and _is_number(value) and value > ceiling:
+        if fields[name].capped and isinstance(ceiling, (int, float)) and _is_number(value) and value > ceiling:
+            bound, got = apart(ceiling, value)
             raise ConfigError(
-                f"{name} must be <= {ceiling:g}, the value this node was started with, got {value:g}; set it in the "
+                f"{name} must be <= {bound}, the value this node was started with, got {got}; set it in the "
                 "robot file (or with --set) and restart the node"
             )
     return with_values(current, changes)

@@ -173,7 +173,7 @@ def _nested(config: Config) -> dict[str, Any]:
     return {name: _nested(value) if isinstance(value, Config) else value for name, value in values.items()}
 
 
-def _nest(values: Mapping[Any, Any]) -> dict[str, Any]:
+def _nest(values: Mapping[Any, Any], where: str = "") -> dict[str, Any]:
     """Dotted names as groups, one level deep; a value that is given twice is refused."""
     nested: dict[str, Any] = {}
     for key, value in values.items():
@@ -182,31 +182,34 @@ def _nest(values: Mapping[Any, Any]) -> dict[str, Any]:
             raise ConfigError(f"unknown name {_shown(key)} with more than {_MOST_DOTS} dots; name a value")
         if not rest and not isinstance(value, Mapping):
             if head in nested:
-                raise ConfigError(f"{head} is both a value and a group; remove one of them")
+                raise ConfigError(f"{where}{head} is both a value and a group; remove one of them")
             nested[head] = value
             continue
         branch = nested.setdefault(head, {})
         if not isinstance(branch, dict):
-            raise ConfigError(f"{head} is both a value and a group; remove one of them")
+            raise ConfigError(f"{where}{head} is both a value and a group; remove one of them")
         for name, inner in {rest: value}.items() if rest else value.items():
             if name in branch:
-                raise ConfigError(f"{head}.{name} is given twice; remove one of them, none is preferred")
+                raise ConfigError(f"{where}{head}.{name} is given twice; remove one of them, none is preferred")
             branch[name] = inner
     return nested
 
 
-def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid over `base` value by value, both nested or with dotted names; the result is nested."""
-    result = _nest(base)
-    for key, value in _nest(over).items():
+def laid_over(base: Mapping[str, Any], over: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """`over` laid over `base` value by value, both nested or with dotted names; the result is nested.
+
+    `where` is the dotted name of the group, with a dot at its end, for what is said of a value that is given twice.
+    """
+    result = _nest(base, where)
+    for key, value in _nest(over, where).items():
         below = result.get(key)
         group = below if isinstance(below, Mapping) else {}
-        result[key] = laid_over(group, value) if isinstance(value, Mapping) else value
+        result[key] = laid_over(group, value, f"{where}{key}.") if isinstance(value, Mapping) else value
     return result
 
 
 def _build(cls: type[C], values: Mapping[str, Any], prefix: str) -> C:
-    given, known = _nest(values), _fields(cls)
+    given, known = _nest(values, prefix), _fields(cls)
     for key, value in given.items():
         if key not in known:
             name = _shown(f"{prefix}{key}")
@@ -227,7 +230,7 @@ def _argument(field: Field, value: Any, name: str) -> Any:
     if not isinstance(value, Mapping):
         raise _no_group(name, value)
     base = _nested(field.default) if isinstance(field.default, Config) else {}
-    return _build(field.section, laid_over(base, value), f"{name}.")
+    return _build(field.section, laid_over(base, value, f"{name}."), f"{name}.")
 
 
 def _no_group(name: str, value: Any) -> ConfigError:
@@ -287,12 +290,20 @@ def _check_range(field: Field, name: str, value: float) -> None:
     meaning = f"(meaning: {field.help.rstrip('.')})"
     if not math.isfinite(value):
         raise ConfigError(f"{name} must be a finite number, got {value}; {field.remedy}")
-    if field.ge is not None and value < field.ge:
-        raise ConfigError(f"{name} must be >= {field.ge:g}, got {value:g}; raise it {meaning}")
-    if field.gt is not None and value <= field.gt:
-        raise ConfigError(f"{name} must be > {field.gt:g}, got {value:g}; raise it {meaning}")
-    if field.le is not None and value > field.le:
-        raise ConfigError(f"{name} must be <= {field.le:g}, got {value:g}; lower it {meaning}")
+    for sign, limit, beyond, remedy in (
+        (">=", field.ge, field.ge is not None and value < field.ge, "raise"),
+        (">", field.gt, field.gt is not None and value <= field.gt, "raise"),
+        ("<=", field.le, field.le is not None and value > field.le, "lower"),
+    ):
+        if limit is not None and beyond:
+            bound, got = apart(limit, value)
+            raise ConfigError(f"{name} must be {sign} {bound}, got {got}; {remedy} it {meaning}")
+
+
+def apart(limit: float, value: float) -> tuple[str, str]:
+    """A limit and a value beyond it as texts, with every digit where six do not tell them apart."""
+    alike = f"{limit:g}" == f"{value:g}" and limit != value
+    return (repr(limit), repr(value)) if alike else (f"{limit:g}", f"{value:g}")
 
 
 def _shown(value: Any) -> str:

@@ -23,7 +23,11 @@ def read_sections(kind: str, name: str, known: set[str] | None = None) -> dict[s
         if section != "description" and not isinstance(values, dict):
             raise ConfigError(f"{path}: section {section} must hold `name: value` lines, got {values!r}")
     try:
-        return {section: laid_over({}, values) for section, values in content.items() if section != "description"}
+        return {
+            section: laid_over({}, values, f"{section}.")
+            for section, values in content.items()
+            if section != "description"
+        }
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
@@ -40,10 +44,13 @@ def read_yaml(path: Path) -> Any:
 
 def _load(path: Path) -> dict[str, Any]:
     content = read_yaml(path)
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+    if not isinstance(content, dict):
         raise ConfigError(
             f"{path} must hold sections (camera, controller, ...), got {type(content).__name__}; see config/README.md"
         )
+    for name in content:
+        if not isinstance(name, str):
+            raise ConfigError(f"{path}: a section must have the name of a node (camera, controller, ...), got {name!r}")
     return content
 
 
@@ -52,5 +59,5 @@ def merged(*layers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     result: dict[str, dict[str, Any]] = {}
     for layer in layers:
         for section, values in layer.items():
-            result[section] = laid_over(result.get(section, {}), values)
+            result[section] = laid_over(result.get(section, {}), values, f"{section}.")
     return result

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from mobile_vla.config.action_space import ACTION_SPACES, spaces_of_base
-from mobile_vla.config.schema import Config, ConfigError, param, section
+from mobile_vla.config.schema import Config, ConfigError, apart, param, section
 from mobile_vla.control.config_motion import Action, Base, Limits
 from mobile_vla.control.config_teleop import PERIODS_PER_TIMEOUT, SOURCES, Teleop
 
@@ -228,9 +228,9 @@ class ControllerConfig(Config):
             axis, name = _LIMIT_OF_SCALE[scale]
             limit = getattr(getattr(self.limits, axis), name)
             if full > limit:
+                bound, got = apart(limit, full)
                 raise ConfigError(
-                    f"action.{scale} must be <= limits.{axis}.{name} ({limit:g}), got {full:g}; lower it or raise the "
-                    "limit"
+                    f"action.{scale} must be <= limits.{axis}.{name} ({bound}), got {got}; lower it or raise the limit"
                 )
 
     def _check_blind(self) -> None:
