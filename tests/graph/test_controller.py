@@ -12,8 +12,10 @@ import rclpy
 from controller_bench import MODULE, Bench
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Twist, TwistStamped
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
-from rclpy.qos import QoSProfile
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, qos_profile_parameters
 from retried import retried
 from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Bool, String
@@ -234,6 +236,27 @@ def wide_room(node: Any) -> LaserScan:
     message.ranges = [5.0] * 360
     message.header.stamp = node.get_clock().now().to_msg()
     return message
+
+
+def test_a_lower_speed_behind_many_requests_comes_into_force_at_once(graph: Any) -> None:
+    bench = Bench(graph)
+    bench.drive()
+    client = bench.node.create_client(SetParameters, "controller/set_parameters", qos_profile=qos_profile_parameters)
+    graph.wait(client.service_is_ready, what="the parameter service")
+
+    def burst() -> None:
+        assert bench.set(action__linear_mps=0.2).successful
+        graph.wait(lambda: abs(bench.speed - 0.2) < 1e-6, what="the speed before")
+        wait = [Parameter("teleop.dwell_s", value=0.5).to_parameter_msg()]
+        lower = [Parameter("action.linear_mps", value=0.05).to_parameter_msg()]
+        begun = time.monotonic()
+        requests = [client.call_async(SetParameters.Request(parameters=wait)) for _ in range(100)]
+        requests.append(client.call_async(SetParameters.Request(parameters=lower)))
+        graph.wait(lambda: all(request.done() for request in requests), 30.0, what="all answers")
+        assert time.monotonic() - begun < 2.0
+
+    retried(burst, SHARED)
+    graph.wait(lambda: abs(bench.speed - 0.05) < 1e-6, what="the lower speed")
 
 
 def test_parameters_change_while_it_drives_or_say_why_not(graph: Any) -> None:

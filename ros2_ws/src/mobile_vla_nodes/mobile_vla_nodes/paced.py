@@ -2,9 +2,11 @@
 
 rclpy builds its wait set in Python, of every entity of the node, anew for each wait. At 30 Hz that costs more than the
 controller's own work. So the tick is no ROS timer here; while waiting for it only what the node calls urgent is waited
-for, in one wait set that is kept, and the rest (parameter services, events of publishers) is looked at a few times a
-second, one at a time. Alarms are subscriptions that the node reads itself, in `on_alarm`, as soon as one has a message;
-after each time none is waited for during a short pause, so that a flood of messages costs little.
+for, in one wait set that is kept. Other services (those of parameters) are looked at after each tick, in a wait set
+that is kept, too, and served until shortly before the next one; what is urgent goes first before each request. The
+rest (events of publishers) is looked at a few times a second, one at a time. Alarms are subscriptions that the node
+reads itself, in `on_alarm`, as soon as one has a message; after each time none is waited for during a short pause, so
+that a flood of messages costs little.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from mobile_vla_ros.failures import failures_of
 from mobile_vla_ros.reusable_wait_set import ReusableWaitSet
 
 SELDOM_NS = 200_000_000
+SHARE_OF_WAITING = 0.7
+"""Of the time from a tick to the next: until then requests that are not urgent are served (10 ms are left at 30 Hz)."""
 TICKS_AWAKE = 2
 ALARM_PAUSE_NS = 5_000_000
 
@@ -56,6 +60,9 @@ class PacedExecutor(ContainedExecutor):
         self._everything_due_ns = 0
         self._urgent: ReusableWaitSet | None = None
         self._urgent_or_alarm: ReusableWaitSet | None = None
+        self._requests: ReusableWaitSet | None = None
+        self._serve_until_ns = 0
+        self._requests_due_ns = 0
         self._paused_until_ns = 0
         self._awake_ticks = 0
 
@@ -65,12 +72,13 @@ class PacedExecutor(ContainedExecutor):
         urgent = (*self._paced.urgent, self._guard)
         self._urgent = ReusableWaitSet(node.context, urgent)
         self._urgent_or_alarm = ReusableWaitSet(node.context, (*urgent, *self._paced.alarms))
+        self._requests = ReusableWaitSet(node.context, set(node.services) - self._paced.urgent)
         self._due_ns = time.monotonic_ns()
         return bool(super().add_node(node))
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         """Let go of the wait sets before the context that they belong to ends."""
-        self._urgent = self._urgent_or_alarm = None
+        self._urgent = self._urgent_or_alarm = self._requests = None
         return bool(super().shutdown(timeout_sec))
 
     def can_execute(self, entity: Any) -> bool:
@@ -83,6 +91,8 @@ class PacedExecutor(ContainedExecutor):
         assert self._paced is not None
         left_s = (self._due_ns - time.monotonic_ns()) / 1e9
         if left_s > 0:
+            if self._serves_requests():
+                return
             self._wait(left_s if timeout_sec is None else min(left_s, timeout_sec))
             return
         self._contained("tick", self._paced.tick)
@@ -92,6 +102,7 @@ class PacedExecutor(ContainedExecutor):
         period_ns = round(self._paced.period_s * 1e9)
         now_ns = time.monotonic_ns()
         self._due_ns += period_ns * max(1, 1 + (now_ns - self._due_ns) // period_ns)
+        self._serve_until_ns = now_ns + round((self._due_ns - now_ns) * SHARE_OF_WAITING)
         if now_ns >= self._everything_due_ns:
             self._everything_due_ns = now_ns + SELDOM_NS
             self._look_at_everything()
@@ -128,6 +139,26 @@ class PacedExecutor(ContainedExecutor):
             self._contained("alarm", self._paced.on_alarm)
             self._paused_until_ns = time.monotonic_ns() + ALARM_PAUSE_NS
         return bool(came - {"subscription"})
+
+    def _serves_requests(self) -> bool:
+        """Serve one request that is not urgent, if there is time and one waits; until then the urgent goes first.
+
+        A request that made a tick late is paid for: the next one waits as long as the rest of the entities.
+        """
+        now_ns = time.monotonic_ns()
+        if self._requests is None or not self._requests_due_ns <= now_ns < self._serve_until_ns:
+            return False
+        if not self._requests.ready(0.0):
+            self._serve_until_ns = 0  # until the next tick
+            return False
+        if self._something_urgent(0.0):
+            self._awake_ticks = TICKS_AWAKE
+            super().spin_once(0.0)
+        self._look_at_everything()
+        now_ns = time.monotonic_ns()
+        if now_ns > self._due_ns:
+            self._requests_due_ns = now_ns + SELDOM_NS
+        return True
 
     def _look_at_everything(self) -> None:
         self._everything = True
