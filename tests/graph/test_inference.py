@@ -59,7 +59,9 @@ def test_while_the_policy_loads_arming_says_for_how_long(graph: Any) -> None:
 
 
 def test_an_ordinary_publisher_of_instructions_is_heard(graph: Any) -> None:
-    """`ros2 topic pub` publishes volatile; what a transient-local one said before the node came is heard, too."""
+    """`ros2 topic pub` publishes volatile; what a transient-local one said before the node came is heard,
+    too, and what comes behind a message that the middleware throws away.
+    """
     graph.environ[FOLDER] = str(graph.tmp_path)
     graph.publisher(INSTRUCTION).publish(String(data="said before"))
     reports = graph.listen(DIAGNOSTICS)
@@ -74,3 +76,6 @@ def test_an_ordinary_publisher_of_instructions_is_heard(graph: Any) -> None:
     graph.wait(person.get_subscription_count, what="the node's subscription")
     person.publish(String(data="said by a tool"))
     graph.wait(lambda: follows("said by a tool"), what="the instruction of a volatile publisher")
+    person.publish(b"")
+    person.publish(String(data="said behind nothing"))
+    graph.wait(lambda: follows("said behind nothing"), 10.0, what="one behind a message without a byte")
