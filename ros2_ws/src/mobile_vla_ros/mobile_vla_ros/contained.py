@@ -24,6 +24,7 @@ from rclpy.service import Service
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
+from mobile_vla_ros.explained import explaining
 from mobile_vla_ros.failures import Failures, Undecodable, failures_of
 
 _NOT_TAKEN = object()
@@ -53,7 +54,7 @@ class ContainedExecutor(SingleThreadedExecutor):
         failures, where = failures_of(node), where_of(entity)
         if isinstance(entity, Service) and entity not in self._answering:
             self._answering.add(entity)
-            entity.callback = answering(entity.callback, entity.srv_type, where, failures)
+            entity.callback = answering(explaining(entity.callback, node), entity.srv_type, where, failures)
 
         def contained_take(entity: Any) -> Any:
             try:
