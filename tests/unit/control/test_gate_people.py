@@ -92,6 +92,34 @@ def test_a_hand_over_goes_on_after_an_action_that_was_late(rig: Rig) -> None:
     assert max(rises) <= 10.0 * shares.jerk_share / 30 + 1e-6
 
 
+def test_a_hand_over_does_not_run_on_while_nobody_drives(rig: Rig) -> None:
+    hand_back(rig)
+    rig.run(0.2)
+    wanted, rig.action = rig.action, None
+    rig.until(Mode.HOLD, 0.4)
+    while rig.tick().linear_x > 0.02:  # nearly at rest: no fresh hand-over begins
+        pass
+    drove_s = sum(command.mode is Mode.AUTONOMY for command in rig.commands[-40:]) * PERIOD_NS / 1e9
+    rig.action = wanted
+    rig.until(Mode.AUTONOMY, 0.2)
+    reasons = [command.reason for command in rig.run(1.5)]
+    assert reasons.count("handover") * PERIOD_NS / 1e9 == pytest.approx(1.0 - drove_s, abs=4 * PERIOD_NS / 1e9)
+
+
+def test_every_return_from_rest_begins_a_fresh_hand_over(rig: Rig) -> None:
+    hand_back(rig)
+    rig.run(3.0)
+    wanted, rig.action = rig.action, None
+    rig.until(Mode.HOLD, 0.4)
+    rig.run(2.0)
+    assert rig.last.linear_x == 0.0
+    rig.action = wanted
+    rig.until(Mode.AUTONOMY, 0.2)
+    speeds = [rig.last.linear_x, *(command.linear_x for command in rig.run(0.9))]
+    steepest = max(after - before for before, after in itertools.pairwise(speeds)) * 30
+    assert steepest == pytest.approx(0.5 * rig.config.limits.handover.accel_share, abs=1e-6)
+
+
 def test_hand_back_keeps_to_the_hand_over_set(rig: Rig) -> None:
     hand_back(rig)
     assert rig.last.reason in ("handover", "ok")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mobile_vla.control.arbitration import Arbiter
-from mobile_vla.control.clock import Now, to_ns
+from mobile_vla.control.clock import to_ns
 from mobile_vla.control.config import ControllerConfig
 from mobile_vla.control.envelope import Envelope
 from mobile_vla.control.health_monitor import HealthMonitor
@@ -23,7 +23,8 @@ class Autonomy:
         self._after_teleop = False
         self._reset_number = 0
         self._reset_pending = False
-        self._handover_until_ns = 0
+        self._handover_left_ns = 0
+        self._drove_ns: int | None = None
         self.configure(config)
 
     def configure(self, config: ControllerConfig) -> None:
@@ -58,15 +59,19 @@ class Autonomy:
         self._reset_pending = False
         self._after_teleop = False
 
-    def begin(self, now: Now) -> None:
+    def begin(self) -> None:
         """The policy drives from now on."""
         self._after_teleop = False
+        self._drove_ns = None
         if self._envelope.at_rest:  # in motion, a hand-over that was interrupted goes on
-            self._handover_until_ns = now.steady_ns + self._handover_ns
+            self._handover_left_ns = self._handover_ns
 
     def in_handover(self, steady_ns: int) -> bool:
-        """Whether the tighter limits apply."""
-        return steady_ns < self._handover_until_ns
+        """Whether the tighter limits apply. Call it in each tick in which the policy drives: only those count."""
+        if self._drove_ns is not None:
+            self._handover_left_ns -= steady_ns - self._drove_ns
+        self._drove_ns = steady_ns
+        return self._handover_left_ns > 0
 
     def waiting_for(self, steady_ns: int, lost: str) -> str:
         """The reason why autonomy must not drive now, given the source that was lost; empty when it may."""

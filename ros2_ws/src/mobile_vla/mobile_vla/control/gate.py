@@ -176,7 +176,7 @@ class Gate(GateInputs):
     def _entered(self, before: Mode, now: Now) -> None:
         """Consequences of a change of mode: what was computed under the old one is discarded."""
         if self.mode is Mode.AUTONOMY:
-            self._autonomy.begin(now)
+            self._autonomy.begin()
             return
         if before is Mode.TELEOP and self._armed:
             self._autonomy.request_reset()
