@@ -87,13 +87,16 @@ def test_driving_by_keyboard_from_arming_to_emergency_stop(graph: Any) -> None:
     robot = Robot(graph)
     person = Person(graph)
     try:
-        graph.wait(lambda: person.line().startswith("disarmed | none | disarmed"), what="the controller on the screen")
+        graph.wait(
+            lambda: person.line().startswith("mode disarmed, source none, reason disarmed"),
+            what="the controller on the screen",
+        )
         person.type("e")
         robot.wait("hold")
         person.hold("w", 1.0)
         robot.wait("teleop", source="keyboard")
         robot.wait_moving()
-        assert person.line().startswith("teleop | keyboard | ")
+        assert person.line().startswith("mode teleop, source keyboard, reason ")
         robot.graph.wait(lambda: robot.commands[-1][1] == 0.0, what="standing after letting go")
         robot.wait("teleop", source="keyboard")  # zeros keep control
 
@@ -154,7 +157,10 @@ def test_a_keyboard_killed_while_it_has_control_holds_the_robot_until_a_hand_bac
         person.leave()
     another = Person(graph)
     try:
-        graph.wait(lambda: "hold | none | teleop_lost" in another.line(), what="the reason on the next one's screen")
+        graph.wait(
+            lambda: "mode hold, source none, reason teleop_lost" in another.line(),
+            what="the reason on the next one's screen",
+        )
         another.type("h")
         graph.wait(lambda: robot.value("reason") != "teleop_lost", what="the hand-back")
     finally:
